@@ -1,0 +1,1 @@
+"""The front door: HTTP and WebSocket routes over the services."""

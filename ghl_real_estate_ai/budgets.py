@@ -1,0 +1,107 @@
+"""The promised numbers. Each is measured by a benchmark of the same name (``enterprisehub bench``).
+
+Limits that guard the house (timeouts, queue bounds) live here too, under LIMITS; they are enforced, not measured.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# --- PROMISES: measured by `enterprisehub bench`, one row per constant -------------------------------------------
+
+EVENT_TO_PAINT_P95_MS: Final = 100.0
+"""Signed webhook sent -> DOM painted, p95, with 100 connected viewers, headless Chromium."""
+
+EVENT_CPU_MS: Final = 2.0
+"""CPU of one event through features + lead score + churn risk, mean, one core."""
+
+COLD_START_S: Final = 3.0
+"""`enterprisehub serve` started -> gateway answers ready."""
+
+IDLE_RSS_MB: Final = 300.0
+"""Resident memory of the gateway process, idle, after start."""
+
+WEBHOOK_ACK_P99_MS: Final = 50.0
+"""Signed webhook sent -> 2xx after its row is committed, p99 at 100 events/s (GHL receiver acceptance list)."""
+
+PROMISES: Final = (
+    "EVENT_TO_PAINT_P95_MS",
+    "EVENT_CPU_MS",
+    "COLD_START_S",
+    "IDLE_RSS_MB",
+    "WEBHOOK_ACK_P99_MS",
+)
+
+# --- LIMITS: enforced where they are named -----------------------------------------------------------------------
+
+INTELLIGENCE_DEADLINE_S: Final = 0.050
+"""One deadline over score | churn | matches; a part that misses it is shown stale with its reason."""
+
+WEBHOOK_BODY_BYTES: Final = 1_048_576
+"""Largest accepted webhook body; GHL's own are a few KiB."""
+
+LISTING_BATCH_ROWS: Final = 2_000
+"""Most listings in one import request."""
+
+DURABLE_BATCH: Final = 64
+"""Most events that a durable subscriber applies in one transaction."""
+
+DURABLE_RETRY_DELAYS_S: Final = (0.05, 0.25, 1.0)
+"""Waits between attempts of a durable handler before the event goes to the dead letters."""
+
+DURABLE_POLL_S: Final = 1.0
+"""How often a durable subscriber looks at the log without having been woken (another process may have appended)."""
+
+LIVE_QUEUE: Final = 4_096
+"""Events waiting for one live subscriber; the oldest are dropped and counted beyond it."""
+
+WRITE_QUEUE: Final = 10_000
+"""Writes waiting for the group commit; beyond it a webhook is answered 429."""
+
+GROUP_COMMIT_MAX: Final = 256
+"""Most writes that share one transaction."""
+
+TOPIC_RING_FRAMES: Final = 2_048
+"""Frames that a topic keeps for resume."""
+
+TOPIC_RING_BYTES: Final = 4_194_304
+"""Bytes that a topic keeps for resume, whichever bound is reached first."""
+
+SNAPSHOT_ITEMS: Final = 500
+"""Latest items that a topic's snapshot holds, newest first; the REST list holds them all."""
+
+CLIENT_BEHIND_BYTES: Final = 1_048_576
+"""A client further behind than this is conflated, skipped or closed, by its stream's lag policy."""
+
+PING_INTERVAL_S: Final = 25.0
+"""Server heartbeat; routers cut idle connections at about 60 s."""
+
+PONG_TIMEOUT_S: Final = 10.0
+"""A client that leaves a ping unanswered for this long is closed."""
+
+AUTH_WAIT_S: Final = 5.0
+"""A socket that connects without ticket or header must authenticate by its first message within this time."""
+
+TICKET_TTL_S: Final = 30.0
+"""Life of a single-use WebSocket ticket."""
+
+CLIENT_MESSAGES_PER_MIN: Final = 100
+"""Messages a client may send over one socket in a minute (the user's brief)."""
+
+CLIENT_FRAME_BYTES: Final = 65_536
+"""Largest inbound WebSocket frame."""
+
+CONNECTIONS_PER_USER: Final = 10
+"""Open sockets per user."""
+
+SIGN_IN_ATTEMPTS_PER_MIN: Final = 10
+"""Sign-in attempts per account and minute."""
+
+MATCHES_PER_LEAD: Final = 5
+"""Homes pushed to the screens per lead; the REST list gives more."""
+
+OUTBOUND_TIMEOUT_S: Final = 10.0
+"""Any wait on another host."""
+
+PERFORMANCE_INTERVAL_S: Final = 2.0
+"""How often the system performance stream is measured."""

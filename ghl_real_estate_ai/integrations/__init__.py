@@ -1,0 +1,1 @@
+"""The windows: one vendor, one room."""

@@ -1,0 +1,1 @@
+"""GoHighLevel (HighLevel, LeadConnector): its webhooks become our events here."""

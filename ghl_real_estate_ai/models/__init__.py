@@ -1,0 +1,1 @@
+"""The words: frozen data that every floor speaks. No I/O."""

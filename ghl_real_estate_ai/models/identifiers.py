@@ -1,0 +1,53 @@
+"""Names for things: ids as distinct types, checked probabilities, aware UTC times, and the frozen base of all models."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import Annotated, NewType
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+
+LocationId = NewType("LocationId", str)
+"""A tenant: GHL's ``locationId`` (one sub-account, one brokerage office)."""
+LeadId = NewType("LeadId", str)
+"""A lead: GHL's contact id."""
+UserId = NewType("UserId", str)
+EventId = NewType("EventId", str)
+ListingKey = NewType("ListingKey", str)
+"""RESO ``ListingKey``."""
+ActionId = NewType("ActionId", str)
+CorrelationId = NewType("CorrelationId", str)
+"""Shared by a vendor event and everything that followed from it."""
+
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+"""0 to 1, checked."""
+Closeness = Annotated[float, Field(ge=0.0, le=1.0)]
+"""0 (nothing fits) to 1 (everything fits), checked. Not a probability."""
+
+
+def _to_utc(value: datetime) -> datetime:
+    return value.astimezone(UTC)
+
+
+UtcTime = Annotated[AwareDatetime, AfterValidator(_to_utc)]
+"""An aware time, normalised to UTC."""
+
+
+class Frozen(BaseModel):
+    """Base of every model: immutable, unknown fields refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def new_event_id() -> EventId:
+    """A fresh event id (UUID4)."""
+    return EventId(str(uuid.uuid4()))
+
+
+_NAMESPACE = uuid.UUID("6f0c5a56-3a3f-4b8e-9d44-5d6a3c1b2f10")
+
+
+def derived_id(*parts: str) -> str:
+    """The same id for the same parts, always: what makes a repeated handler append nothing twice."""
+    return str(uuid.uuid5(_NAMESPACE, "\x1f".join(parts)))

@@ -1,0 +1,200 @@
+"""A lead as the house remembers it: contact, wishes, deals, appointments, and the running summary of what happened.
+
+Everything here merges in any order: fields keep the newest stamp, times keep a minimum or a maximum, decayed counts
+add up. So doubled and out-of-order deliveries end in the same state.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from ghl_real_estate_ai.models.conversations import Channel
+from ghl_real_estate_ai.models.identifiers import (
+    EventId,
+    Frozen,
+    LeadId,
+    ListingKey,
+    LocationId,
+    UserId,
+    UtcTime,
+)
+from ghl_real_estate_ai.models.properties import Wishes
+
+
+class Role(StrEnum):
+    """What a user may do: an agent works leads, a manager sees the team, an admin runs the installation."""
+
+    AGENT = "agent"
+    MANAGER = "manager"
+    ADMIN = "admin"
+
+
+class User(Frozen):
+    """Somebody who signs in. Belongs to one location."""
+
+    location_id: LocationId
+    user_id: UserId
+    email: str
+    name: str
+    role: Role
+
+
+class Location(Frozen):
+    """A tenant: one GHL location."""
+
+    location_id: LocationId
+    name: str
+
+
+class Contact(Frozen):
+    """The person, by GHL's field names in snake case. None: not known. Personal data: erased by ``lead forget``."""
+
+    name: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    source: str | None = Field(default=None, description="where the lead came from, e.g. 'zillow'")
+    assigned_to: UserId | None = None
+    tags: tuple[str, ...] | None = None
+    dnd: bool | None = Field(default=None, description="do not disturb: True blocks every outgoing message")
+
+    @property
+    def display_name(self) -> str:
+        """What screens call the lead."""
+        full = self.name or " ".join(part for part in (self.first_name, self.last_name) if part)
+        return full or "Unnamed lead"
+
+
+class OpportunityStatus(StrEnum):
+    """GHL's opportunity status."""
+
+    OPEN = "open"
+    WON = "won"
+    LOST = "lost"
+    ABANDONED = "abandoned"
+
+
+class Stamp(Frozen):
+    """When a value became true, with the event id to break ties: the newest wins, in any order of arrival."""
+
+    at: UtcTime
+    event_id: EventId
+
+    def __lt__(self, other: Stamp) -> bool:
+        return (self.at, self.event_id) < (other.at, other.event_id)
+
+
+class Opportunity(Frozen):
+    """A deal in a GHL pipeline, newest known state."""
+
+    stamp: Stamp
+    status: OpportunityStatus | None = None
+    pipeline_id: str | None = None
+    pipeline_stage_id: str | None = None
+    monetary_value: Decimal | None = None
+    deleted: bool = False
+
+
+class Appointment(Frozen):
+    """A booked meeting or showing, newest known state."""
+
+    stamp: Stamp
+    status: str | None = Field(
+        default=None, description="GHL appointmentStatus: new, confirmed, cancelled, showed, noshow ..."
+    )
+    start_time: UtcTime | None = None
+    deleted: bool = False
+
+
+class LastMessage(Frozen):
+    """The newest message in one direction: enough to quote it as evidence."""
+
+    stamp: Stamp
+    channel: Channel
+    text: str | None = None
+
+
+class ActivityKind(StrEnum):
+    """What the running summary counts. Only kinds in LEAD_INITIATED are a sign of life."""
+
+    MESSAGE_IN = "message_in"
+    CALL_IN = "call_in"
+    PROPERTY_VIEW = "property_view"
+    PROPERTY_SAVE = "property_save"
+    PROPERTY_SEARCH = "property_search"
+    APPOINTMENT = "appointment"
+    AGENT_TOUCH = "agent_touch"
+    AUTOMATED_TOUCH = "automated_touch"
+
+
+LEAD_INITIATED = frozenset(ActivityKind) - {ActivityKind.AGENT_TOUCH, ActivityKind.AUTOMATED_TOUCH}
+
+DECAY_HALF_LIVES_DAYS = (1.0, 7.0, 30.0)
+"""Half-lives of the decayed counts: today, this week, this month."""
+
+
+class DecayedCounts(Frozen):
+    """Per half-life, the sum over events of ``0.5 ** (age / half_life)``, as seen at ``at``."""
+
+    at: UtcTime
+    values: tuple[float, ...]
+
+
+class LeadActivity(Frozen):
+    """The O(1) summary that every feature is computed from. ``ml/features.py`` is the only writer."""
+
+    first_at: UtcTime | None = Field(default=None, description="first event of any kind")
+    first_lead_at: UtcTime | None = Field(default=None, description="first lead-initiated event")
+    last_lead_at: UtcTime | None = Field(default=None, description="newest lead-initiated event")
+    first_agent_at: UtcTime | None = Field(default=None, description="first human outgoing touch")
+    last_agent_at: UtcTime | None = Field(default=None, description="newest human outgoing touch")
+    counts: dict[ActivityKind, int] = Field(default_factory=dict)
+    decayed: dict[ActivityKind, DecayedCounts] = Field(default_factory=dict)
+    active_days: int = Field(
+        default=0, description="distinct UTC days with a lead-initiated event, of the newest 64"
+    )
+    recent_days: tuple[int, ...] = Field(
+        default=(), description="those days as ordinals, newest first, at most 64"
+    )
+    recent_listings: dict[ListingKey, UtcTime] = Field(
+        default_factory=dict, description="newest view or save, at most 20"
+    )
+
+
+class Lead(Frozen):
+    """The whole lead. ``position`` is the log position of the newest event applied."""
+
+    location_id: LocationId
+    lead_id: LeadId
+    position: int = 0
+    simulated: bool = False
+    contact: Contact = Contact()
+    wishes: Wishes = Wishes()
+    stamps: dict[str, Stamp] = Field(
+        default_factory=dict, description="newest stamp per contact or wish field, and 'deleted'"
+    )
+    deleted: bool = False
+    opportunities: dict[str, Opportunity] = Field(default_factory=dict)
+    appointments: dict[str, Appointment] = Field(default_factory=dict)
+    last_inbound: LastMessage | None = None
+    last_outbound: LastMessage | None = Field(default=None, description="newest human outgoing message")
+    activity: LeadActivity = LeadActivity()
+
+    @property
+    def stage(self) -> Literal["new", "working", "appointment", "won", "lost"]:
+        """Where the lead stands, from its deals, appointments and touches."""
+        statuses = {deal.status for deal in self.opportunities.values() if not deal.deleted}
+        if OpportunityStatus.WON in statuses:
+            return "won"
+        if statuses and statuses <= {OpportunityStatus.LOST, OpportunityStatus.ABANDONED}:
+            return "lost"
+        if any(
+            not a.deleted and a.status not in {"cancelled", "invalid"} for a in self.appointments.values()
+        ):
+            return "appointment"
+        return "working" if self.activity.first_agent_at else "new"

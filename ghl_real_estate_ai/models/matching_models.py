@@ -1,0 +1,71 @@
+"""A home matched to a lead's stated wishes: which are met, missed or unknown, and how close the whole is.
+
+``EnhancedPropertyMatch`` wraps a ``PropertyMatch`` without changing it, and names the evidence it does not have.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Self
+
+from pydantic import Field
+
+from ghl_real_estate_ai.models.identifiers import Closeness, Frozen, LeadId, ListingKey, UtcTime
+from ghl_real_estate_ai.models.properties import Listing
+
+
+class WishOutcome(StrEnum):
+    """What a listing says to one wish. UNKNOWN: the listing leaves the field out; never counted as met."""
+
+    MET = "met"
+    MISSED = "missed"
+    UNKNOWN = "unknown"
+
+
+class WishResult(Frozen):
+    """One wish against one listing."""
+
+    wish: str = Field(description="field of Wishes, or feature:<name>")
+    outcome: WishOutcome
+    closeness: Closeness | None = Field(description="1 is exactly as wished; None when unknown")
+    detail: str = Field(description="in words, e.g. '3 bedrooms (wished 3 or more)'")
+
+
+class PropertyMatch(Frozen):
+    """One of the best listings for a lead. Scores are 0 to 1."""
+
+    lead_id: LeadId
+    listing: Listing
+    overall_score: Closeness
+    wishes: tuple[WishResult, ...]
+    match_rank: int = Field(ge=1)
+    generated_at: UtcTime
+
+    @property
+    def listing_key(self) -> ListingKey:
+        """RESO key of the home."""
+        return self.listing.listing_key
+
+    @property
+    def reasoning(self) -> str:
+        """The wishes met and missed, in one line."""
+        return "; ".join(result.detail for result in self.wishes)
+
+
+class EvidenceGap(StrEnum):
+    """Evidence that a match does not carry. A gap is named, never filled with a default."""
+
+    VISION = "vision"
+    NEIGHBORHOOD = "neighborhood"
+    COMMUTE = "commute"
+
+
+class EnhancedPropertyMatch(PropertyMatch):
+    """A ``PropertyMatch`` with room for photo, neighborhood and commute evidence; reads like the plain one."""
+
+    gaps: tuple[EvidenceGap, ...] = tuple(EvidenceGap)
+
+    @classmethod
+    def from_match(cls, match: PropertyMatch) -> Self:
+        """The same match, same score and rank, with every further evidence named as a gap."""
+        return cls.model_validate({**dict(match)})

@@ -1,0 +1,93 @@
+"""Listings by their RESO Data Dictionary 2.0 names, and a buyer's stated wishes."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+from pydantic import ConfigDict, Field
+from pydantic.alias_generators import to_pascal
+
+from ghl_real_estate_ai.models.identifiers import Frozen, ListingKey, UtcTime
+
+
+class StandardStatus(StrEnum):
+    """RESO StandardStatus, the values that matter to a buyer."""
+
+    ACTIVE = "Active"
+    ACTIVE_UNDER_CONTRACT = "ActiveUnderContract"
+    COMING_SOON = "ComingSoon"
+    PENDING = "Pending"
+    CLOSED = "Closed"
+    WITHDRAWN = "Withdrawn"
+    CANCELED = "Canceled"
+    EXPIRED = "Expired"
+    HOLD = "Hold"
+
+
+class Feature(StrEnum):
+    """Amenities that a buyer may ask for; each stands for one RESO field."""
+
+    GARAGE = "garage"  # GarageSpaces >= 1
+    POOL = "pool"  # PoolPrivateYN
+    FIREPLACE = "fireplace"  # FireplaceYN
+    WATERFRONT = "waterfront"  # WaterfrontYN
+    NEW_CONSTRUCTION = "new_construction"  # NewConstructionYN
+
+
+class Listing(Frozen):
+    """A home on the market. JSON uses RESO's names (``ListPrice``); a field that the source left out is None: unknown."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_pascal, populate_by_name=True)
+
+    listing_key: ListingKey = Field(min_length=1, max_length=255)
+    standard_status: StandardStatus = StandardStatus.ACTIVE
+    list_price: Decimal = Field(gt=0, description="US dollars")
+    property_type: str = "Residential"
+    property_sub_type: str | None = Field(
+        default=None, description="e.g. SingleFamilyResidence, Condominium, Townhouse"
+    )
+    bedrooms_total: int | None = Field(default=None, ge=0)
+    bathrooms_total_integer: int | None = Field(default=None, ge=0)
+    living_area: float | None = Field(default=None, gt=0, description="square feet")
+    lot_size_acres: float | None = Field(default=None, ge=0)
+    year_built: int | None = Field(default=None, ge=1600, le=2200)
+    garage_spaces: float | None = Field(default=None, ge=0)
+    pool_private_yn: bool | None = Field(default=None, alias="PoolPrivateYN")
+    fireplace_yn: bool | None = Field(default=None, alias="FireplaceYN")
+    waterfront_yn: bool | None = Field(default=None, alias="WaterfrontYN")
+    new_construction_yn: bool | None = Field(default=None, alias="NewConstructionYN")
+    latitude: float | None = Field(default=None, ge=-90, le=90)
+    longitude: float | None = Field(default=None, ge=-180, le=180)
+    unparsed_address: str | None = None
+    city: str = Field(min_length=1, description="the market that a buyer names")
+    state_or_province: str | None = None
+    postal_code: str | None = None
+    originating_system_name: str | None = Field(
+        default=None, description="the MLS, or the simulator that made it up"
+    )
+    modification_timestamp: UtcTime | None = None
+    simulated: bool = Field(
+        default=False, alias="Simulated", description="made by a simulator; screens say so"
+    )
+
+
+class Wishes(Frozen):
+    """What a buyer has said they want. None means not stated. Only stated wishes ever steer a match.
+
+    Field names are the keys that ``ghl_wish_fields`` maps GHL custom fields to.
+    """
+
+    city: str | None = None
+    min_list_price: Decimal | None = Field(default=None, ge=0)
+    max_list_price: Decimal | None = Field(default=None, gt=0)
+    min_bedrooms: int | None = Field(default=None, ge=0, le=20)
+    min_bathrooms: int | None = Field(default=None, ge=0, le=20)
+    min_living_area: float | None = Field(default=None, gt=0, description="square feet")
+    property_sub_type: str | None = None
+    features: frozenset[Feature] = frozenset()
+
+    @property
+    def stated(self) -> bool:
+        """Whether anything was stated at all."""
+        return self != Wishes()

@@ -1,0 +1,143 @@
+"""The six live streams: what an item of each holds, who may listen, what a slow client loses, and the close codes."""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+
+from pydantic import Field
+
+from ghl_real_estate_ai.models.conversations import Channel, Direction
+from ghl_real_estate_ai.models.identifiers import EventId, Frozen, LeadId, Probability, UserId, UtcTime
+from ghl_real_estate_ai.models.intelligence import Cause, ChurnRisk, LeadScore, NextAction, Part
+from ghl_real_estate_ai.models.leads import Role
+from ghl_real_estate_ai.models.matching_models import EnhancedPropertyMatch
+
+
+class Stream(StrEnum):
+    """A topic is one stream of one tenant."""
+
+    LEAD_SCORES = "lead_scores"
+    CHURN_RISK = "churn_risk"
+    PROPERTY_MATCHES = "property_matches"
+    CONVERSATION_FEED = "conversation_feed"
+    NEXT_ACTIONS = "next_actions"
+    SYSTEM_PERFORMANCE = "system_performance"
+
+
+class LagPolicy(StrEnum):
+    """What happens to a client that falls behind: it gets the newest item per key, a gap, or a close with its offset."""
+
+    CONFLATE = "conflate"
+    SKIP = "skip"
+    CLOSE = "close"
+
+
+LAG_POLICY: dict[Stream, LagPolicy] = {
+    Stream.LEAD_SCORES: LagPolicy.CONFLATE,
+    Stream.CHURN_RISK: LagPolicy.CONFLATE,
+    Stream.PROPERTY_MATCHES: LagPolicy.CONFLATE,
+    Stream.CONVERSATION_FEED: LagPolicy.CLOSE,
+    Stream.NEXT_ACTIONS: LagPolicy.CONFLATE,
+    Stream.SYSTEM_PERFORMANCE: LagPolicy.SKIP,
+}
+
+AUDIENCE: dict[Stream, frozenset[Role]] = {
+    stream: frozenset(Role)
+    if stream is not Stream.SYSTEM_PERFORMANCE
+    else frozenset({Role.MANAGER, Role.ADMIN})
+    for stream in Stream
+}
+"""Roles that may listen to a stream of their own tenant."""
+
+
+class CloseCode(IntEnum):
+    """WebSocket close codes. 4000-4499: reconnect; 4500-4999: stop. 1000 and 1001 keep their RFC 6455 meaning."""
+
+    GOING_AWAY = 1001  # the server stops or restarts: reconnect with back-off and resume
+    AUTHENTICATION_NEEDED = (
+        4401  # no valid ticket, header or first message in time: get a new ticket, reconnect
+    )
+    TOKEN_EXPIRED = 4403  # the token's life ended on the open socket: get a new ticket, reconnect and resume
+    TOO_SLOW = 4408  # fell behind on a stream that must not lose: reconnect and resume from the last offset
+    NO_PONG = 4412  # a ping stayed unanswered: reconnect and resume
+    RATE_LIMITED = 4429  # sent more messages than allowed: wait a minute, reconnect
+    MALFORMED = 4500  # a message that is not of this protocol: a bug in the client, do not retry
+    FORBIDDEN_STREAM = 4503  # asked for a stream that the role or tenant does not hold: do not retry
+    TOO_MANY_CONNECTIONS = 4529  # more sockets than one user may hold: close one first
+
+
+class StreamItem(Frozen):
+    """Base of all items. ``key`` identifies what an item replaces in a snapshot."""
+
+    key: str
+    at: UtcTime
+    simulated: bool
+    received_at: UtcTime | None = Field(default=None, description="when the causing delivery came in")
+    stage_ms: dict[str, float] = Field(
+        default_factory=dict, description="ms since received_at at the end of each stage"
+    )
+
+
+class LeadScoreItem(StreamItem):
+    """Stream.LEAD_SCORES, key = lead id."""
+
+    lead_id: LeadId
+    lead_name: str
+    assigned_to: UserId | None
+    stage: str
+    score: Part[LeadScore]
+    cause: Cause
+
+
+class ChurnRiskItem(StreamItem):
+    """Stream.CHURN_RISK, key = lead id."""
+
+    lead_id: LeadId
+    lead_name: str
+    churn: Part[ChurnRisk]
+    cause: Cause
+
+
+class PropertyMatchesItem(StreamItem):
+    """Stream.PROPERTY_MATCHES, key = lead id."""
+
+    lead_id: LeadId
+    lead_name: str
+    matches: Part[tuple[EnhancedPropertyMatch, ...]]
+
+
+class ConversationItem(StreamItem):
+    """Stream.CONVERSATION_FEED, key = event id: nothing replaces it."""
+
+    event_id: EventId
+    lead_id: LeadId
+    direction: Direction
+    channel: Channel
+    text: str | None
+    human: bool
+    call_seconds: float | None = None
+
+
+class NextActionItem(StreamItem):
+    """Stream.NEXT_ACTIONS, key = lead id. ``action`` None: nothing to do for this lead now."""
+
+    lead_id: LeadId
+    lead_name: str
+    assigned_to: UserId | None
+    action: NextAction | None
+    acknowledged_by: UserId | None = None
+    score: Probability | None = None
+
+
+class PerformanceItem(StreamItem):
+    """Stream.SYSTEM_PERFORMANCE, key = 'system'. Milliseconds; None: nothing measured yet."""
+
+    events_per_s: float
+    event_to_publish_p50_ms: float | None
+    event_to_publish_p95_ms: float | None
+    ingest_p95_ms: float | None
+    log_lag_events: int
+    connections: int
+    dead_letters: int
+    loop_delay_ms: float
+    model_versions: dict[str, str]

@@ -1,0 +1,246 @@
+"""Every socket to the outside, as a Protocol that speaks our models. ``bootstrap.py`` plugs the adapters in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from ghl_real_estate_ai.models.events import DeadLetter, Delivery, Event, RecordedEvent
+from ghl_real_estate_ai.models.identifiers import EventId, Frozen, LeadId, ListingKey, LocationId
+from ghl_real_estate_ai.models.intelligence import LeadIntelligence
+from ghl_real_estate_ai.models.leads import Lead, Location, User
+from ghl_real_estate_ai.models.properties import Listing
+
+
+class Clock(Protocol):
+    """Where time comes from. System clock in life, a fake one in tests."""
+
+    def now(self) -> datetime:
+        """Aware UTC."""
+        ...
+
+
+# --- Memory: one transaction, several stores ----------------------------------------------------------------------
+
+
+class EventLog(Protocol):
+    """One append-only log per tenant: inbox, outbox, replay and audit."""
+
+    def append(self, delivery: Delivery) -> RecordedEvent | None:
+        """Record it at the next position of its tenant; None if its delivery id is in the log already."""
+        ...
+
+    def read(self, location_id: LocationId, *, after: int, limit: int) -> list[RecordedEvent]:
+        """Events at positions > after, in order."""
+        ...
+
+    def of_lead(
+        self, location_id: LocationId, lead_id: LeadId, *, before: int | None, limit: int
+    ) -> list[RecordedEvent]:
+        """A lead's newest events at positions < before (None: from the end), newest first."""
+        ...
+
+    def get(self, location_id: LocationId, event_id: EventId) -> RecordedEvent | None:
+        """One event by id."""
+        ...
+
+    def head(self, location_id: LocationId) -> int:
+        """Newest position; 0 for an empty log."""
+        ...
+
+
+class CursorStore(Protocol):
+    """How far each durable subscriber has come, and what it gave up on."""
+
+    def position(self, location_id: LocationId, subscriber: str) -> int:
+        """Newest position that the subscriber has finished; 0 at first."""
+        ...
+
+    def advance(self, location_id: LocationId, subscriber: str, position: int) -> None:
+        """Finished up to here. Never moves back."""
+        ...
+
+    def bury(self, letter: DeadLetter) -> None:
+        """Keep what could not be used (``dead_letter_id`` is given by the store)."""
+        ...
+
+    def dead_letters(self, location_id: LocationId | None = None, *, limit: int = 1_000) -> list[DeadLetter]:
+        """Oldest first."""
+        ...
+
+    def revive(self, dead_letter_id: int) -> None:
+        """Remove it: it was used after all."""
+        ...
+
+
+class LeadStore(Protocol):
+    """Leads as of the newest applied event, each with the intelligence last shown."""
+
+    def get(self, location_id: LocationId, lead_id: LeadId) -> Lead | None: ...
+
+    def put(self, lead: Lead, intelligence: LeadIntelligence | None) -> None:
+        """Insert or replace. ``intelligence`` None keeps the stored one."""
+        ...
+
+    def intelligence(self, location_id: LocationId, lead_id: LeadId) -> LeadIntelligence | None: ...
+
+    def newest(
+        self, location_id: LocationId, *, limit: int, offset: int = 0, query: str | None = None
+    ) -> list[tuple[Lead, LeadIntelligence | None]]:
+        """Leads with the newest activity first; ``query`` filters by name."""
+        ...
+
+    def forget(self, location_id: LocationId, lead_id: LeadId, *, lead_hash: str) -> int:
+        """Erase the lead and its personal data from every table and the log; returns the number of log rows scrubbed."""
+        ...
+
+
+class ListingStore(Protocol):
+    """Homes by RESO ListingKey."""
+
+    def put_many(self, location_id: LocationId, listings: Sequence[Listing]) -> None: ...
+
+    def get(self, location_id: LocationId, listing_key: ListingKey) -> Listing | None: ...
+
+    def all(self, location_id: LocationId) -> list[Listing]: ...
+
+
+class TenantStore(Protocol):
+    """Locations and the users who belong to them."""
+
+    def locations(self) -> list[Location]: ...
+
+    def put_location(self, location: Location) -> None: ...
+
+    def add_user(self, user: User, *, password_hash: str) -> None:
+        """Raises Conflict when the email exists in the location."""
+        ...
+
+    def credentials(self, email: str) -> list[tuple[User, str]]:
+        """Users with this email (one per location), each with the password hash."""
+        ...
+
+    def is_forgotten(self, location_id: LocationId, lead_hash: str) -> bool:
+        """Whether a lead with this hash was erased: its later deliveries are refused."""
+        ...
+
+
+class UnitOfWork(Protocol):
+    """One transaction: everything in it becomes true together, or not at all."""
+
+    @property
+    def events(self) -> EventLog: ...
+    @property
+    def cursors(self) -> CursorStore: ...
+    @property
+    def leads(self) -> LeadStore: ...
+    @property
+    def listings(self) -> ListingStore: ...
+    @property
+    def tenants(self) -> TenantStore: ...
+
+
+class Memory(Protocol):
+    """The database, seen from a service. Functions run in the database's own threads: they touch only the unit of work.
+
+    ``write`` shares one commit with other writes that wait at the same time (group commit) and returns after it.
+    A change may run twice when a neighbour in its group fails: it must have no effect outside its unit of work.
+    """
+
+    async def read[T](self, query: Callable[[UnitOfWork], T]) -> T:
+        """Run a query on a consistent view."""
+        ...
+
+    async def write[T](self, change: Callable[[UnitOfWork], T]) -> T:
+        """Run a change; returns when it is durable. Raises StorageUnavailable when it is not."""
+        ...
+
+
+# --- Windows ------------------------------------------------------------------------------------------------------
+
+
+class UnreadableDelivery(Frozen):
+    """A genuine delivery that could not be translated: kept as a dead letter, with the reason."""
+
+    location_id: LocationId | None
+    delivery_id: str
+    raw: str
+    reason: str
+    simulated: bool
+
+
+class WebhookReader(Protocol):
+    """A CRM's webhook door. Verification looks at raw bytes only; translation never raises on a genuine delivery."""
+
+    def read(
+        self, body: bytes, headers: Mapping[str, str], *, received_at: datetime
+    ) -> Delivery | UnreadableDelivery:
+        """Raises SignatureRejected when no known key signed the bytes."""
+        ...
+
+    def translate(
+        self, raw: str, *, delivery_id: str, received_at: datetime, simulated: bool
+    ) -> Delivery | UnreadableDelivery:
+        """Translate a body that was verified before (dead-letter replay)."""
+        ...
+
+
+class ClientConnection(Protocol):
+    """One open socket, as the hub sees it."""
+
+    async def send(self, text: str) -> None:
+        """Hand one text message to the network; returns when the socket can take more. Raises ConnectionError when closed."""
+        ...
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close with a code of models.streams.CloseCode."""
+        ...
+
+
+class LivePublisher(Protocol):
+    """Where recorded facts go once they are true: subscribers of the live class."""
+
+    def publish_live(self, recorded: RecordedEvent) -> None:
+        """Never blocks; the oldest waiting fact is dropped when a subscriber is too slow."""
+        ...
+
+
+DurableWork = Callable[[UnitOfWork], Sequence[RecordedEvent]]
+"""What a durable handler wants to become true, in the same transaction as its cursor; returns the facts it appended."""
+
+
+class DurableHandler(Protocol):
+    """Handles one event of a tenant, in log order. At least once: must be idempotent by event id."""
+
+    async def __call__(self, recorded: RecordedEvent) -> DurableWork | None:
+        """Compute; return what should become true (None: nothing)."""
+        ...
+
+
+class EventTransport(Protocol):
+    """The bus as publishers see it; embedded in one process today, a broker tomorrow."""
+
+    async def publish(self, deliveries: Sequence[Delivery]) -> list[RecordedEvent | None]:
+        """Append durably, then tell the subscribers. None for a duplicate."""
+        ...
+
+
+__all__ = [
+    "ClientConnection",
+    "Clock",
+    "CursorStore",
+    "DurableHandler",
+    "DurableWork",
+    "Event",
+    "EventLog",
+    "EventTransport",
+    "LeadStore",
+    "ListingStore",
+    "LivePublisher",
+    "Memory",
+    "TenantStore",
+    "UnitOfWork",
+    "UnreadableDelivery",
+    "WebhookReader",
+]

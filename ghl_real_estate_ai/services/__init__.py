@@ -1,0 +1,1 @@
+"""The rules, on three steps: the bus, specialists over it, orchestrators over them."""

@@ -1,0 +1,127 @@
+"""Everything that the environment may decide. Read by ``bootstrap``, ``cli``, ``api/app`` and ``streamlit_components/app`` only."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from ghl_real_estate_ai.errors import ConfigurationError
+
+GHL_PUBLIC_KEY = "MCowBQYDK2VwAyEAi2HR1srL4o18O8BRa7gVJY7G7bupbN3H9AwJrHCDiOg="
+"""HighLevel's Ed25519 webhook key (SPKI, base64), published in its Webhook Integration Guide. One key for all apps."""
+
+
+class Settings(BaseSettings):
+    """One field per environment variable ``ENTERPRISEHUB_<FIELD>``; ``DATABASE_URL`` is read without the prefix too."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ENTERPRISEHUB_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    data_dir: Path = Field(
+        default=Path("data"), description="Folder of the SQLite file, the secret and trained models."
+    )
+    database_url: str = Field(
+        default="",
+        validation_alias="DATABASE_URL",
+        description="SQLAlchemy URL; empty means SQLite in data_dir. PostgreSQL: postgresql://user:password@host/name.",
+    )
+    sqlite_synchronous: Literal["FULL", "NORMAL"] = Field(
+        default="FULL",
+        description="FULL survives power loss (one fsync per group commit); NORMAL survives a process crash only.",
+    )
+    host: str = Field(
+        default="127.0.0.1", description="Address that the gateway and the dashboard listen on."
+    )
+    port: int = Field(
+        default=8000, ge=1, le=65535, description="Port of the gateway (webhooks, REST, WebSocket)."
+    )
+    dashboard_port: int = Field(default=8501, ge=1, le=65535, description="Port of the dashboard.")
+    public_url: str = Field(
+        default="", description="URL under which browsers reach the gateway; empty means http://host:port."
+    )
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Origins that may call the API from a browser, comma separated; the dashboard's own is always in.",
+    )
+    jwt_secret: str = Field(
+        default="",
+        description="Secret that signs access tokens, 32 characters or more; empty means one generated in data_dir.",
+    )
+    access_token_minutes: int = Field(default=480, ge=1, le=1440, description="Life of an access token.")
+    ghl_public_keys: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(GHL_PUBLIC_KEY,),
+        description="Ed25519 keys (SPKI, base64, comma separated) whose webhooks are accepted.",
+    )
+    simulator_public_key: str = Field(
+        default="",
+        description="Ed25519 key of a simulator; what it signs is stored and shown as simulated. Empty: none accepted.",
+    )
+    ghl_wish_fields: dict[str, str] = Field(
+        default_factory=dict,
+        description='JSON map from a GHL custom field id to the wish it states, e.g. {"kx8f...": "max_list_price"}.',
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least severe log line shown."
+    )
+    log_json: bool = Field(default=False, description="Log lines as JSON, for a collector.")
+
+    @field_validator("allowed_origins", "ghl_public_keys", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("jwt_secret")
+    @classmethod
+    def _long_enough(cls, value: str) -> str:
+        if value and len(value) < 32:
+            raise ValueError("must have 32 characters or more; `openssl rand -hex 32` makes one")
+        return value
+
+    @property
+    def gateway_url(self) -> str:
+        """Where browsers and the simulator reach the gateway."""
+        return self.public_url.rstrip("/") or f"http://{self.host}:{self.port}"
+
+    @property
+    def dashboard_url(self) -> str:
+        """Where browsers reach the dashboard."""
+        return f"http://{self.host}:{self.dashboard_port}"
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Origins allowed to call the API: the configured ones, the dashboard's and the gateway's own."""
+        local = {
+            f"http://{name}:{port}"
+            for name in ("127.0.0.1", "localhost")
+            for port in (self.port, self.dashboard_port)
+        }
+        return tuple(sorted({*self.allowed_origins, self.dashboard_url, self.gateway_url, *local}))
+
+    def signing_secret(self) -> str:
+        """The token secret: the configured one, else one made once and kept in ``data_dir/jwt_secret`` (mode 0600)."""
+        if self.jwt_secret:
+            return self.jwt_secret
+        path = self.data_dir / "jwt_secret"
+        if not path.exists():
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            path.write_text(secrets.token_hex(32))
+        return path.read_text().strip()
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings from the environment, with overrides by field name; a bad value is one line that names the variable."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]  # reason: overrides are checked by pydantic itself
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]).upper()
+        prefix = "" if name == "DATABASE_URL" else "ENTERPRISEHUB_"
+        raise ConfigurationError(f"setting {prefix}{name}: {first['msg']}") from error

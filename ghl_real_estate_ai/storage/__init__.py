@@ -1,0 +1,1 @@
+"""The cellar: our own memory, SQLAlchemy Core on SQLite or PostgreSQL."""

@@ -1,0 +1,1 @@
+"""The screens: clients of the API and of nothing else."""
