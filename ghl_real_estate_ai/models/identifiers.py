@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from datetime import UTC, datetime
 from typing import Annotated, NewType
@@ -51,3 +52,8 @@ _NAMESPACE = uuid.UUID("6f0c5a56-3a3f-4b8e-9d44-5d6a3c1b2f10")
 def derived_id(*parts: str) -> str:
     """The same id for the same parts, always: what makes a repeated handler append nothing twice."""
     return str(uuid.uuid5(_NAMESPACE, "\x1f".join(parts)))
+
+
+def lead_hash(location_id: LocationId, lead_id: LeadId) -> str:
+    """What remains of a forgotten lead: enough to recognise its id again, nothing to read (SHA-256, hex)."""
+    return hashlib.sha256(f"{location_id}\x1f{lead_id}".encode()).hexdigest()
