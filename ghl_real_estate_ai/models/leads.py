@@ -14,6 +14,7 @@ from pydantic import Field
 
 from ghl_real_estate_ai.models.conversations import Channel
 from ghl_real_estate_ai.models.identifiers import (
+    ActionId,
     EventId,
     Frozen,
     LeadId,
@@ -138,6 +139,16 @@ DECAY_HALF_LIVES_DAYS = (1.0, 7.0, 30.0)
 """Half-lives of the decayed counts: today, this week, this month."""
 
 
+RECENT_DAYS_KEPT = 64
+"""Active days that the running summary remembers."""
+
+RECENT_LISTINGS_KEPT = 20
+"""Homes that the running summary remembers."""
+
+ACKNOWLEDGED_KEPT = 32
+"""Acknowledged actions that a lead remembers, newest kept."""
+
+
 class DecayedCounts(Frozen):
     """Per half-life, the sum over events of ``0.5 ** (age / half_life)``, as seen at ``at``."""
 
@@ -184,6 +195,9 @@ class Lead(Frozen):
     last_inbound: LastMessage | None = None
     last_outbound: LastMessage | None = Field(default=None, description="newest human outgoing message")
     activity: LeadActivity = LeadActivity()
+    acknowledged: dict[ActionId, UtcTime] = Field(
+        default_factory=dict, description="next actions that an agent took on, newest kept"
+    )
 
     @property
     def stage(self) -> Literal["new", "working", "appointment", "won", "lost"]:
