@@ -1,0 +1,199 @@
+"""Starting and stopping the processes: gateway, dashboard, and the demo that joins them with a simulated brokerage.
+
+Called by ``cli.py``. The dashboard is a process of its own: a Streamlit rerun must never hold the gateway's loop.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from ghl_real_estate_ai import telemetry
+from ghl_real_estate_ai.errors import ConfigurationError
+from ghl_real_estate_ai.settings import Settings
+
+READY_TIMEOUT_S = 60.0
+"""Longest wait for a child process to answer; a cold machine reads its libraries from disk."""
+
+STOP_TIMEOUT_S = 10.0
+"""Wait for a clean stop before a child is killed."""
+
+_SWITCH_INTERVAL_S = 0.0005
+"""Threads beside the loop may hold the interpreter this long; the default of 5 ms would be seen on the screens."""
+
+
+def run_gateway(settings: Settings) -> None:
+    """Serve the API in this process until SIGINT or SIGTERM."""
+    import uvicorn  # here, so that `enterprisehub user add` does not pay for a web server
+
+    from ghl_real_estate_ai.api.app import create_app
+
+    _refuse_taken_port(settings.host, settings.port, "ENTERPRISEHUB_PORT")
+    telemetry.configure_logging(level=settings.log_level, as_json=settings.log_json)
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        backlog=4096,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=5,
+    )
+
+
+def dashboard_command(settings: Settings) -> list[str]:
+    """The command that serves the screens."""
+    script = Path(__file__).parent / "streamlit_components" / "app.py"
+    flags = {
+        "server.address": settings.host,
+        "server.port": settings.dashboard_port,
+        "server.headless": "true",
+        "server.fileWatcherType": "none",
+        "server.runOnSave": "false",
+        "browser.gatherUsageStats": "false",
+        "client.toolbarMode": "minimal",
+        "logger.level": "warning",
+    }
+    arguments = [f"--{name}={value}" for name, value in flags.items()]
+    return [sys.executable, "-m", "streamlit", "run", str(script), *arguments]
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The environment in which a child process reads the same settings."""
+    names = Settings.model_fields
+    values: dict[str, str] = {}
+    for name in names:
+        value = getattr(settings, name)
+        key = "DATABASE_URL" if name == "database_url" else f"ENTERPRISEHUB_{name.upper()}"
+        if isinstance(value, tuple):
+            values[key] = ",".join(value)
+        elif isinstance(value, dict):
+            values[key] = json.dumps(value)
+        else:
+            values[key] = str(value)
+    return {**os.environ, **values}
+
+
+@contextmanager
+def child(
+    command: list[str], *, env: Mapping[str, str], log: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A child process in a session of its own (Ctrl-C reaches us first); stopped and reaped on leaving."""
+    with _output(log) as output:
+        process = subprocess.Popen(  # noqa: S603  # reason: our own commands, no shell
+            command,
+            env=dict(env),
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+        try:
+            yield process
+        finally:
+            stop(process)
+
+
+@contextmanager
+def _output(log: Path | None) -> Iterator[int | None]:
+    if log is None:
+        yield None
+        return
+    with log.open("ab") as stream:
+        yield stream.fileno()
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM, then SIGKILL after STOP_TIMEOUT_S."""
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def wait_until_ready(url: str, *, process: subprocess.Popen[bytes], log: Path | None = None) -> float:
+    """Seconds until ``url`` answers 200. Raises ConfigurationError with the child's last words if it ends or stays silent."""
+    started = time.monotonic()
+    while time.monotonic() - started < READY_TIMEOUT_S:
+        if process.poll() is not None:
+            raise ConfigurationError(
+                f"the process behind {url} ended with code {process.returncode}: {_last_words(log)}"
+            )
+        try:
+            with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310  # reason: our own http:// URL
+                if answer.status == 200:
+                    return time.monotonic() - started
+        except (urllib.error.URLError, OSError):
+            pass
+        time.sleep(0.02)
+    raise ConfigurationError(f"{url} did not answer within {READY_TIMEOUT_S:.0f} s: {_last_words(log)}")
+
+
+def _last_words(log: Path | None) -> str:
+    if log is None or not log.exists():
+        return "see its output above"
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1] if lines else "it printed nothing"
+
+
+def free_port(preferred: int, host: str = "127.0.0.1") -> int:
+    """``preferred`` if nobody listens there, else one that the system gives."""
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise ConfigurationError(f"no free port on {host}")
+
+
+def _refuse_taken_port(host: str, port: int, setting: str) -> None:
+    if free_port(port, host) != port:
+        raise ConfigurationError(
+            f"port {port} is taken; stop the other program or set {setting} to a free port"
+        )
+
+
+def serve(settings: Settings, *, with_dashboard: bool) -> None:
+    """Gateway in this process, dashboard beside it, until Ctrl-C or SIGTERM; both stop together."""
+    if not with_dashboard:
+        run_gateway(settings)
+        return
+    _refuse_taken_port(settings.host, settings.dashboard_port, "ENTERPRISEHUB_DASHBOARD_PORT")
+    with child(dashboard_command(settings), env=environment(settings)):
+        run_gateway(settings)
+
+
+@contextmanager
+def sigterm_as_interrupt() -> Iterator[None]:
+    """SIGTERM leaves by the same clean way as Ctrl-C."""
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

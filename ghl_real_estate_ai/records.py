@@ -1,0 +1,264 @@
+"""What an operator does with the stored records: places and users, export and erasure of a lead, replay, training input.
+
+Called by ``cli.py`` and ``launch.py``; one function per command, each returning plain data that can be printed or
+written as JSON.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from ghl_real_estate_ai.api.auth import hash_password
+from ghl_real_estate_ai.bootstrap import SystemClock
+from ghl_real_estate_ai.errors import InputError, NotFound, TranslationError
+from ghl_real_estate_ai.ml.lead_state import apply
+from ghl_real_estate_ai.models.events import (
+    LEAD_FACTS,
+    DeadLetter,
+    Delivery,
+    LeadForgotten,
+    RecordedEvent,
+    Source,
+    VendorEventKept,
+)
+from ghl_real_estate_ai.models.identifiers import (
+    CorrelationId,
+    EventId,
+    LeadId,
+    LocationId,
+    UserId,
+    derived_id,
+    lead_hash,
+    new_event_id,
+)
+from ghl_real_estate_ai.models.leads import Lead, Location, Role, User
+from ghl_real_estate_ai.ports import Memory, UnitOfWork, WebhookReader
+from ghl_real_estate_ai.services.event_inbox import INBOX, append_unless_forgotten
+
+PAGE = 1_000
+"""Log rows read at a time."""
+
+APPLIED = LEAD_FACTS | {"ActionAcknowledged"}
+"""Types that change the state of a lead."""
+
+MIN_PASSWORD = 10
+"""Characters of the shortest password taken."""
+
+
+async def the_location(memory: Memory, given: str | None) -> LocationId:
+    """The location that was named, or the only one there is."""
+    places = await memory.read(lambda uow: uow.tenants.locations())
+    if given is None and len(places) == 1:
+        return places[0].location_id
+    if given is None:
+        known = (
+            ", ".join(place.location_id for place in places)
+            or "none yet: `enterprisehub location add ID --name NAME`"
+        )
+        raise InputError(f"--location is needed, one of: {known}")
+    if given not in {place.location_id for place in places}:
+        raise NotFound(
+            f"location {given!r} is not known; `enterprisehub location add {given} --name NAME` adds it"
+        )
+    return LocationId(given)
+
+
+async def add_location(memory: Memory, location: Location) -> Location:
+    """Serve this GHL location from now on; a second call changes its name."""
+    if not location.location_id.strip():
+        raise InputError("location id is empty; it is GHL's locationId, e.g. ve9EPM428h8vShlRW1KT")
+    await memory.write(lambda uow: uow.tenants.put_location(location))
+    return location
+
+
+async def add_user(
+    memory: Memory, *, location_id: LocationId, email: str, name: str, role: Role, password: str
+) -> User:
+    """Add somebody who may sign in. Raises InputError or Conflict naming the field."""
+    address = email.strip().lower()
+    if "@" not in address or address.startswith("@") or address.endswith("@"):
+        raise InputError(f"email {email!r} is not an address; use e.g. ana@example.com")
+    if len(password) < MIN_PASSWORD:
+        raise InputError(f"password is too short; use {MIN_PASSWORD} characters or more")
+    user = User(
+        location_id=location_id,
+        user_id=UserId(derived_id("user", location_id, address)),
+        email=address,
+        name=name or address.split("@")[0],
+        role=role,
+    )
+    digest = await hash_password(password)
+    await memory.write(lambda uow: uow.tenants.add_user(user, password_hash=digest))
+    return user
+
+
+async def export_lead(memory: Memory, location_id: LocationId, lead_id: LeadId) -> dict[str, object]:
+    """Everything that is held about a lead: its state, its intelligence, every log row. For the lead, on request."""
+
+    def query(uow: UnitOfWork) -> dict[str, object] | None:
+        lead = uow.leads.get(location_id, lead_id)
+        events = uow.events.of_lead(location_id, lead_id, before=None, limit=1_000_000)
+        if lead is None and not events:
+            return None
+        shown = uow.leads.intelligence(location_id, lead_id)
+        return {
+            "location_id": location_id,
+            "lead_id": lead_id,
+            "lead": lead.model_dump(mode="json") if lead else None,
+            "intelligence": shown.model_dump(mode="json") if shown else None,
+            "events": [recorded.model_dump(mode="json") for recorded in reversed(events)],
+        }
+
+    found = await memory.read(query)
+    if found is None:
+        raise NotFound(f"lead {lead_id!r} is not known in location {location_id}")
+    return found
+
+
+async def forget_lead(memory: Memory, location_id: LocationId, lead_id: LeadId) -> dict[str, object]:
+    """Erase a lead's personal data from log and tables, and refuse its later deliveries."""
+    await export_lead(memory, location_id, lead_id)  # raises NotFound before anything is touched
+    digest = lead_hash(location_id, lead_id)
+    now = SystemClock().now()
+
+    def change(uow: UnitOfWork) -> int:
+        scrubbed = uow.leads.forget(location_id, lead_id, lead_hash=digest)
+        event_id = new_event_id()
+        event = LeadForgotten(
+            event_id=event_id,
+            location_id=location_id,
+            occurred_at=now,
+            correlation_id=CorrelationId(event_id),
+            source=Source.API,
+            lead_hash=digest,
+        )
+        uow.events.append(Delivery(delivery_id=f"forget:{event_id}", event=event, received_at=now))
+        return scrubbed
+
+    rows = await memory.write(change)
+    return {"location_id": location_id, "lead_id": lead_id, "log_rows_scrubbed": rows}
+
+
+# --- replay -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """Lead states computed from the log alone, against the stored ones."""
+
+    events: int
+    leads: int
+    different: tuple[LeadId, ...]
+    written: bool
+
+    def as_dict(self) -> dict[str, object]:
+        """For --json."""
+        return {
+            "events": self.events,
+            "leads": self.leads,
+            "different": list(self.different),
+            "written": self.written,
+        }
+
+
+async def log_events(
+    memory: Memory, location_id: LocationId, *, after: int = 0
+) -> AsyncIterator[RecordedEvent]:
+    """The tenant's log from a position on, in order, read page by page."""
+    position = after
+    while page := await memory.read(
+        lambda uow: uow.events.read(location_id, after=position, limit=PAGE)  # noqa: B023  # reason: awaited before the next turn
+    ):
+        for recorded in page:
+            yield recorded
+        position = page[-1].position
+
+
+async def rebuild(
+    memory: Memory, location_id: LocationId, *, write: bool, progress: Callable[[], None] = lambda: None
+) -> Rebuilt:
+    """Replay the log into fresh lead states; compare with the stored ones, and with ``write`` replace them."""
+    fresh: dict[LeadId, Lead] = {}
+    count = 0
+    async for recorded in log_events(memory, location_id):
+        count += 1
+        lead_id = recorded.event.lead_id
+        if lead_id is not None and recorded.event.type in APPLIED:
+            with contextlib.suppress(TranslationError):  # live handling buried it; no state holds it either
+                fresh[lead_id] = apply(fresh.get(lead_id), recorded)
+        progress()
+
+    def stored(uow: UnitOfWork) -> dict[LeadId, Lead | None]:
+        return {lead_id: uow.leads.get(location_id, lead_id) for lead_id in fresh}
+
+    held = await memory.read(stored)
+    different = tuple(lead_id for lead_id, lead in fresh.items() if held[lead_id] != lead)
+
+    def replace(uow: UnitOfWork) -> None:
+        for lead_id in different:
+            uow.leads.put(fresh[lead_id], None)
+
+    if write and different:
+        await memory.write(replace)
+    return Rebuilt(events=count, leads=len(fresh), different=different, written=write and bool(different))
+
+
+async def retry_dead_letters(memory: Memory, reader: WebhookReader) -> dict[str, object]:
+    """Try every dead letter again: what can be read now is appended to the log, where handlers hear it as new."""
+    letters = await memory.read(lambda uow: uow.cursors.dead_letters())
+    revived, kept = 0, []
+    for letter in letters:
+        delivery, reason = await _second_try(memory, reader, letter)
+        if delivery is None:
+            kept.append(
+                {"dead_letter_id": letter.dead_letter_id, "subscriber": letter.subscriber, "reason": reason}
+            )
+            continue
+
+        def change(uow: UnitOfWork, letter: DeadLetter = letter, delivery: Delivery = delivery) -> None:
+            append_unless_forgotten(uow, delivery)
+            uow.cursors.revive(letter.dead_letter_id)
+
+        await memory.write(change)
+        revived += 1
+    return {"dead_letters": len(letters), "revived": revived, "kept": kept}
+
+
+async def _second_try(
+    memory: Memory, reader: WebhookReader, letter: DeadLetter
+) -> tuple[Delivery | None, str]:
+    now = SystemClock().now()
+    if letter.subscriber == INBOX:
+        read = reader.translate(
+            letter.raw or "", delivery_id=letter.delivery_id, received_at=now, simulated=letter.simulated
+        )
+        return (read, "") if isinstance(read, Delivery) else (None, read.reason)
+    position = letter.position or 0
+    found = await memory.read(lambda uow: uow.events.read(letter.location_id, after=position - 1, limit=1))
+    if not found or found[0].position != position:
+        return None, "its log row was erased"
+    again = EventId(derived_id("revived", str(letter.dead_letter_id), found[0].event.event_id))
+    event = found[0].event.model_copy(update={"event_id": again})
+    return Delivery(delivery_id=f"revived:{again}", event=event, received_at=now), ""
+
+
+async def retranslate(memory: Memory, reader: WebhookReader, location_id: LocationId) -> dict[str, object]:
+    """Read kept vendor events again: those that the house understands by now are appended as what they are."""
+    kept = understood = 0
+    async for recorded in log_events(memory, location_id):
+        if not isinstance(recorded.event, VendorEventKept):
+            continue
+        kept += 1
+        read = reader.translate(
+            json.dumps(recorded.event.body),
+            delivery_id=f"retranslated:{recorded.event.event_id}",
+            received_at=recorded.received_at,
+            simulated=recorded.event.simulated,
+        )
+        if isinstance(read, Delivery) and not isinstance(read.event, VendorEventKept):
+            await memory.write(lambda uow, delivery=read: append_unless_forgotten(uow, delivery))  # type: ignore[misc]  # reason: binds the loop variable
+            understood += 1
+    return {"kept": kept, "understood_now": understood}

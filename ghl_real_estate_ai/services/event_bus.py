@@ -1,0 +1,280 @@
+"""The bus: typed publish and subscribe in two delivery classes. Everything that happens in the house passes here.
+
+*Durable*: the log is the queue. Each subscriber has a cursor per tenant, gets events in log order at least once, and
+what it wants to become true is committed in one transaction with its cursor: so a kill -9 at any point applies each
+event exactly once. A handler that fails is retried with back-off, then the event goes to the dead letters.
+*Live*: a bounded queue per subscriber, the newest wins. For screens.
+
+Called by ``event_inbox``, the API routes and ``bootstrap``. Embedded in one process; a broker takes the same ports.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from ghl_real_estate_ai import telemetry
+from ghl_real_estate_ai.budgets import DURABLE_BATCH, DURABLE_POLL_S, DURABLE_RETRY_DELAYS_S, LIVE_QUEUE
+from ghl_real_estate_ai.errors import StorageUnavailable
+from ghl_real_estate_ai.models.events import DeadLetter, Delivery, RecordedEvent
+from ghl_real_estate_ai.models.identifiers import LocationId
+from ghl_real_estate_ai.ports import Clock, DurableHandler, DurableWork, Memory, UnitOfWork
+
+_log = telemetry.get_logger("event_bus")
+
+_PERSIST_SKIPPED_AFTER = 4 * DURABLE_BATCH
+"""A cursor that only passed events of other types is written this seldom: reading them again is harmless."""
+
+
+@dataclass(eq=False)
+class _Durable:
+    name: str
+    handler: DurableHandler
+    types: frozenset[str]
+    on_rollback: Callable[[], None]
+    started: bool = False
+    dirty: set[LocationId] = field(default_factory=set)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    positions: dict[LocationId, int] = field(default_factory=dict)
+    persisted: dict[LocationId, int] = field(default_factory=dict)
+
+    def look_at(self, location_id: LocationId) -> None:
+        self.dirty.add(location_id)
+        self.wake.set()
+
+
+@dataclass(eq=False)
+class _Live:
+    name: str
+    hear: Callable[[RecordedEvent], None]
+    types: frozenset[str]
+    queue: deque[RecordedEvent] = field(default_factory=lambda: deque(maxlen=LIVE_QUEUE))
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def offer(self, recorded: RecordedEvent) -> None:
+        if len(self.queue) == self.queue.maxlen:
+            telemetry.live_dropped.labels(self.name).inc()
+        self.queue.append(recorded)
+        self.wake.set()
+
+
+class EventBus:
+    """Implements ``ports.EventTransport`` and ``ports.LivePublisher``. Subscribe first, then ``run``."""
+
+    def __init__(
+        self,
+        *,
+        memory: Memory,
+        clock: Clock,
+        retry_delays_s: Sequence[float] = DURABLE_RETRY_DELAYS_S,
+        poll_s: float = DURABLE_POLL_S,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._memory = memory
+        self._clock = clock
+        self._retry_delays_s = tuple(retry_delays_s)
+        self._poll_s = poll_s
+        self._sleep = sleep
+        self._durable: list[_Durable] = []
+        self._live: list[_Live] = []
+        self.running = False
+
+    # --- subscribing ---------------------------------------------------------------------------------------------
+
+    def subscribe_durable(
+        self,
+        name: str,
+        handler: DurableHandler,
+        *,
+        types: frozenset[str],
+        on_rollback: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Hear every event of these types in log order. ``on_rollback`` is called when a commit of its work failed."""
+        if any(other.name == name for other in self._durable):
+            raise ValueError(f"durable subscriber {name!r} exists already: its cursor would be shared")
+        self._durable.append(_Durable(name, handler, types, on_rollback))
+
+    def subscribe_live(
+        self, name: str, hear: Callable[[RecordedEvent], None], *, types: frozenset[str]
+    ) -> None:
+        """Hear events of these types soon after they became true; under pressure the oldest are dropped."""
+        self._live.append(_Live(name, hear, types))
+
+    # --- publishing ----------------------------------------------------------------------------------------------
+
+    async def publish(self, deliveries: Sequence[Delivery]) -> list[RecordedEvent | None]:
+        """Append durably in one transaction, then tell the subscribers. None for a duplicate."""
+
+        def append(uow: UnitOfWork) -> list[RecordedEvent | None]:
+            return [uow.events.append(delivery) for delivery in deliveries]
+
+        recorded = await self._memory.write(append)
+        self.announce(fact for fact in recorded if fact is not None)
+        return recorded
+
+    def announce(self, facts: Iterable[RecordedEvent]) -> None:
+        """Tell live and durable subscribers of facts that are committed."""
+        for fact in facts:
+            self.publish_live(fact)
+            for subscriber in self._durable:
+                if fact.event.type in subscriber.types:
+                    subscriber.look_at(fact.event.location_id)
+
+    def publish_live(self, recorded: RecordedEvent) -> None:
+        """Tell the live subscribers only. Never blocks."""
+        for subscriber in self._live:
+            if recorded.event.type in subscriber.types:
+                subscriber.offer(recorded)
+
+    async def lag(self, location_id: LocationId) -> int:
+        """Events in the tenant's log that the slowest durable subscriber has not finished."""
+        head = await self._memory.read(lambda uow: uow.events.head(location_id))
+        return max(
+            (head - subscriber.positions.get(location_id, 0) for subscriber in self._durable), default=0
+        )
+
+    # --- dispatching ---------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Dispatch until cancelled. Starts at the stored cursors: what a crash left unhandled is handled first."""
+        self.running = True
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for durable in self._durable:
+                    tasks.create_task(self._dispatch(durable), name=f"durable:{durable.name}")
+                for live in self._live:
+                    tasks.create_task(_deliver(live), name=f"live:{live.name}")
+        finally:
+            self.running = False
+
+    async def _dispatch(self, subscriber: _Durable) -> None:
+        while True:
+            if not subscriber.dirty:
+                await self._wait(subscriber)
+            for location_id in tuple(subscriber.dirty):
+                subscriber.dirty.discard(location_id)
+                try:
+                    if await self._drain_batch(subscriber, location_id):
+                        subscriber.dirty.add(location_id)
+                except StorageUnavailable as error:
+                    subscriber.on_rollback()
+                    _log.warning("batch.delayed", subscriber=subscriber.name, reason=str(error))
+                    subscriber.dirty.add(location_id)
+                    await self._sleep(self._poll_s)
+
+    async def _wait(self, subscriber: _Durable) -> None:
+        """Until somebody announces an event; every ``poll_s`` look anyway: another process may have appended."""
+        try:
+            async with asyncio.timeout(self._poll_s if subscriber.started else 0):
+                await subscriber.wake.wait()
+        except TimeoutError:
+            subscriber.started = True
+            places = await self._memory.read(lambda uow: uow.tenants.locations())
+            subscriber.dirty.update(place.location_id for place in places)
+        subscriber.wake.clear()
+
+    async def _drain_batch(self, subscriber: _Durable, location_id: LocationId) -> bool:
+        """Handle the next events of one tenant; False when there were none."""
+        if location_id not in subscriber.positions:
+            start = await self._memory.read(lambda uow: uow.cursors.position(location_id, subscriber.name))
+            subscriber.positions[location_id] = subscriber.persisted[location_id] = start
+        after = subscriber.positions[location_id]
+        batch = await self._memory.read(
+            lambda uow: uow.events.read(location_id, after=after, limit=DURABLE_BATCH)
+        )
+        if not batch:
+            return False
+        wanted = [recorded for recorded in batch if recorded.event.type in subscriber.types]
+        try:
+            await self._apply(subscriber, location_id, wanted, upto=batch[-1].position)
+        except StorageUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001  # reason: bus handler; one guilty event must not take its neighbours along
+            subscriber.on_rollback()
+            _log.warning(
+                "batch.split", subscriber=subscriber.name, events=len(wanted), error=type(error).__name__
+            )
+            for recorded in wanted:
+                await self._apply_or_bury(subscriber, location_id, recorded)
+            await self._apply(subscriber, location_id, [], upto=batch[-1].position)
+        return True
+
+    async def _apply(
+        self, subscriber: _Durable, location_id: LocationId, events: Sequence[RecordedEvent], *, upto: int
+    ) -> None:
+        """Handle events and commit what they want, with the cursor, in one transaction."""
+        works: list[DurableWork] = []
+        for recorded in events:
+            work = await subscriber.handler(recorded)
+            if work is not None:
+                works.append(work)
+
+        def commit(uow: UnitOfWork) -> list[RecordedEvent]:
+            facts = [fact for work in works for fact in work(uow)]
+            uow.cursors.advance(location_id, subscriber.name, upto)
+            return facts
+
+        if events or upto - subscriber.persisted[location_id] >= _PERSIST_SKIPPED_AFTER:
+            facts = await self._memory.write(commit)
+            subscriber.persisted[location_id] = upto
+            telemetry.events_handled.labels(subscriber.name).inc(len(events))
+            self.announce(facts)
+        subscriber.positions[location_id] = upto
+
+    async def _apply_or_bury(
+        self, subscriber: _Durable, location_id: LocationId, recorded: RecordedEvent
+    ) -> None:
+        """One event alone, with retries; then to the dead letters."""
+        reason = ""
+        for delay in (0.0, *self._retry_delays_s):
+            if delay:
+                await self._sleep(delay)
+            try:
+                await self._apply(subscriber, location_id, [recorded], upto=recorded.position)
+            except StorageUnavailable:
+                raise
+            except Exception as error:  # noqa: BLE001  # reason: bus handler; whatever a handler raises is retried, then buried
+                subscriber.on_rollback()
+                telemetry.events_retried.labels(subscriber.name).inc()
+                reason = f"{type(error).__name__}: {error}"
+            else:
+                return
+        await self._bury(subscriber, recorded, reason)
+
+    async def _bury(self, subscriber: _Durable, recorded: RecordedEvent, reason: str) -> None:
+        event = recorded.event
+        letter = DeadLetter(
+            dead_letter_id=0,
+            location_id=event.location_id,
+            subscriber=subscriber.name,
+            position=recorded.position,
+            delivery_id=recorded.delivery_id,
+            reason=reason,
+            simulated=event.simulated,
+            failed_at=self._clock.now(),
+        )
+
+        def bury(uow: UnitOfWork) -> None:
+            uow.cursors.bury(letter)
+            uow.cursors.advance(event.location_id, subscriber.name, recorded.position)
+
+        await self._memory.write(bury)
+        subscriber.positions[event.location_id] = recorded.position
+        subscriber.persisted[event.location_id] = recorded.position
+        telemetry.events_dead.labels(subscriber.name).inc()
+        _log.error("event.buried", subscriber=subscriber.name, position=recorded.position, type=event.type)
+
+
+async def _deliver(subscriber: _Live) -> None:
+    while True:
+        await subscriber.wake.wait()
+        subscriber.wake.clear()
+        while subscriber.queue:
+            recorded = subscriber.queue.popleft()
+            try:
+                subscriber.hear(recorded)
+            except Exception:  # noqa: BLE001  # reason: bus handler; a screen's trouble must not stop the others
+                _log.exception("live.failed", subscriber=subscriber.name, type=recorded.event.type)
+        await asyncio.sleep(0)
