@@ -156,6 +156,10 @@ class Memory(Protocol):
         """Run a change; returns when it is durable. Raises StorageUnavailable when it is not."""
         ...
 
+    async def compact(self) -> None:
+        """Overwrite the bytes of erased rows in the files too: the last step of forgetting a lead."""
+        ...
+
 
 # --- Windows ------------------------------------------------------------------------------------------------------
 

@@ -139,6 +139,7 @@ async def forget_lead(memory: Memory, location_id: LocationId, lead_id: LeadId) 
         return scrubbed
 
     rows = await memory.write(change)
+    await memory.compact()
     return {"location_id": location_id, "lead_id": lead_id, "log_rows_scrubbed": rows}
 
 

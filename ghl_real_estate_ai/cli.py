@@ -1,0 +1,422 @@
+"""The command ``enterprisehub``. Each command parses, calls one function below it, prints. Errors are one line with the fix.
+
+Heavy libraries are imported inside the commands that need them: ``user add`` must not wait for a web server's imports.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from ghl_real_estate_ai import __version__, bootstrap, records, telemetry
+from ghl_real_estate_ai.errors import EnterpriseHubError, InputError
+from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
+from ghl_real_estate_ai.models.leads import Location, Role
+from ghl_real_estate_ai.ports import Memory
+from ghl_real_estate_ai.settings import load_settings
+
+app = typer.Typer(
+    help="Real-time lead intelligence beside GoHighLevel.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+user_app = typer.Typer(help="Who may sign in.", no_args_is_help=True)
+location_app = typer.Typer(help="Which GHL locations are served.", no_args_is_help=True)
+lead_app = typer.Typer(help="A lead's right to its data: export and erasure.", no_args_is_help=True)
+app.add_typer(user_app, name="user")
+app.add_typer(location_app, name="location")
+app.add_typer(lead_app, name="lead")
+
+out = Console()
+err = Console(stderr=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a script.")]
+InLocation = Annotated[
+    str | None, typer.Option("--location", help="GHL locationId; not needed while there is only one.")
+]
+
+
+def _progress(description: str) -> Progress:
+    columns = (TextColumn(description), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
+
+
+def _with_memory[T](work: Callable[[Memory], Coroutine[object, object, T]]) -> T:
+    """Run one coroutine on the configured database."""
+    settings = load_settings()
+    telemetry.configure_logging(level="WARNING", as_json=settings.log_json)
+
+    async def go() -> T:
+        async with bootstrap.opened(settings) as memory:
+            return await work(memory)
+
+    return asyncio.run(go())
+
+
+def _show(data: dict[str, object], *, as_json: bool, line: str) -> None:
+    """Print data as JSON, or a line for a person."""
+    if as_json:
+        sys.stdout.write(json.dumps(data, indent=2, default=str) + "\n")
+    else:
+        out.print(line, highlight=False)
+
+
+@app.callback(invoke_without_command=True)
+def version(*, show: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Real-time lead intelligence beside GoHighLevel."""
+    if show:
+        out.print(__version__)
+        raise typer.Exit
+
+
+# --- running ------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def serve(
+    *, dashboard: Annotated[bool, typer.Option(help="Serve the screens too, as a second process.")] = True
+) -> None:
+    """Serve the gateway and the dashboard until Ctrl-C."""
+    from ghl_real_estate_ai import launch
+
+    settings = load_settings()
+    err.print(f"gateway    {settings.gateway_url}", highlight=False)
+    if dashboard:
+        err.print(f"dashboard  {settings.dashboard_url}", highlight=False)
+    launch.serve(settings, with_dashboard=dashboard)
+
+
+@app.command()
+def dashboard() -> None:
+    """Serve the dashboard alone, for a gateway that runs elsewhere."""
+    from ghl_real_estate_ai import launch
+
+    settings = load_settings()
+    command = launch.dashboard_command(settings)
+    os.execve(command[0], command, launch.environment(settings))  # noqa: S606  # reason: becomes the dashboard
+
+
+@app.command()
+def demo(
+    *,
+    speed: Annotated[float, typer.Option(min=1, help="Simulated seconds per second.")] = 600.0,
+    leads: Annotated[int, typer.Option(min=5, help="Leads of the simulated brokerage at the start.")] = 60,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same city.")] = 7,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Keep the demo's data here; else it is deleted at the end.")
+    ] = None,
+    seconds: Annotated[float | None, typer.Option(min=1, help="Stop by itself after this long.")] = None,
+    dashboard: Annotated[bool, typer.Option(help="Serve the screens too.")] = True,
+) -> None:
+    """Show a live simulated brokerage: real webhooks, real scores, real screens. No key, no account."""
+    from ghl_real_estate_ai import showcase
+
+    showcase.demo(
+        showcase.DemoOptions(
+            speed=speed, leads=leads, seed=seed, data_dir=data_dir, seconds=seconds, dashboard=dashboard
+        ),
+        say=lambda line: err.print(line, highlight=False),
+    )
+
+
+@app.command()
+def simulate(
+    *,
+    gateway: Annotated[
+        str | None, typer.Option(help="URL of the gateway; the configured one if left out.")
+    ] = None,
+    location: Annotated[
+        str, typer.Option(help="locationId to report on; must be served by the gateway.")
+    ] = "simulated-city",
+    speed: Annotated[
+        float, typer.Option(min=0, help="Simulated seconds per second; 0 = as fast as the gateway takes it.")
+    ] = 600.0,
+    leads: Annotated[int, typer.Option(min=1)] = 60,
+    seed: Annotated[int, typer.Option()] = 7,
+    days: Annotated[float, typer.Option(min=0.1, help="Simulated days to run.")] = 60.0,
+    history_days: Annotated[float, typer.Option(min=0, help="Days of history sent first, unpaced.")] = 21.0,
+    truth: Annotated[
+        Path | None, typer.Option(help="Write the hidden truth of each lead here, as JSON lines.")
+    ] = None,
+    replay: Annotated[
+        Path | None, typer.Option(help="Send this event log (CSV or Parquet) instead of a city.")
+    ] = None,
+    map_file: Annotated[
+        Path | None, typer.Option("--map", help="TOML map from the log's columns to GHL events.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="With --replay: only the first rows.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Be GoHighLevel: send signed webhooks of a simulated city, or of a real event log, to a gateway.
+
+    The gateway must trust the simulator's key: this command prints it, ENTERPRISEHUB_SIMULATOR_PUBLIC_KEY takes it.
+    """
+    from ghl_real_estate_ai import showcase
+
+    settings = load_settings()
+    if (replay is None) != (map_file is None):
+        raise InputError("--replay and --map go together: the log, and the TOML map that reads it")
+    with _progress("sending") as progress:
+        task = progress.add_task("sending", total=None)
+
+        def advance(done: int, total: int | None) -> None:
+            progress.update(task, completed=done, total=total)
+
+        source = showcase.Source(
+            gateway=gateway or settings.gateway_url,
+            location_id=location,
+            speed=speed,
+            data_dir=settings.data_dir,
+        )
+        if replay is not None and map_file is not None:
+            tally = asyncio.run(showcase.replay_log(source, replay, map_file, limit=limit, progress=advance))
+        else:
+            city = showcase.CityOptions(seed=seed, leads=leads, days=days, history_days=history_days)
+            tally = asyncio.run(showcase.run_city(source, city, truth=truth, progress=advance))
+    _show(tally, as_json=as_json, line="  ".join(f"{name}={value}" for name, value in tally.items()))
+
+
+# --- models and replay --------------------------------------------------------------------------------------------
+
+
+@app.command()
+def train(
+    *,
+    location: InLocation = None,
+    seed: Annotated[int, typer.Option(help="Of the simulated city, when no --location is given.")] = 7,
+    leads: Annotated[int, typer.Option(min=100)] = 3_000,
+    days: Annotated[float, typer.Option(min=40)] = 150.0,
+    out_dir: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the models; data_dir/models if left out.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fit the lead score and the churn risk, on a simulated city or on a location's own history, beside baselines."""
+    from ghl_real_estate_ai import learning
+
+    settings = load_settings()
+    folder = out_dir or settings.data_dir / "models"
+    with _progress("reading") as progress:
+        task = progress.add_task("reading", total=None)
+
+        def advance() -> None:
+            progress.advance(task)
+
+        if location is None:
+            report = learning.train_on_city(
+                seed=seed, leads=leads, days=days, out_dir=folder, progress=advance
+            )
+        else:
+            report = _with_memory(
+                lambda memory: learning.train_on_location(
+                    memory, LocationId(location), out_dir=folder, progress=advance
+                )
+            )
+    _show(report.as_dict(), as_json=as_json, line=report.table() + f"\nwritten to {folder}")
+
+
+@app.command()
+def replay(
+    *,
+    location: InLocation = None,
+    rebuild: Annotated[
+        bool,
+        typer.Option(
+            "--rebuild",
+            help="Write the states that differ. Stop the gateway first: it keeps leads in memory.",
+        ),
+    ] = False,
+    dead_letters: Annotated[
+        bool, typer.Option("--dead-letters", help="Try every dead letter again.")
+    ] = False,
+    retranslate: Annotated[
+        bool,
+        typer.Option(
+            "--retranslate", help="Read kept vendor events again, after an upgrade that understands more."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Replay the log into fresh lead states and compare them with the stored ones; or retry what was set aside."""
+    settings = load_settings()
+    reader = bootstrap.webhook_reader(settings)
+    if dead_letters:
+        result = _with_memory(lambda memory: records.retry_dead_letters(memory, reader))
+        _show(
+            result,
+            as_json=as_json,
+            line=f"{result['revived']} of {result['dead_letters']} dead letters revived",
+        )
+        return
+    with _progress("replaying") as progress:
+        task = progress.add_task("replaying", total=None)
+
+        async def go(memory: Memory) -> dict[str, object]:
+            place = await records.the_location(memory, location)
+            if retranslate:
+                return await records.retranslate(memory, reader, place)
+            done = await records.rebuild(
+                memory, place, write=rebuild, progress=lambda: progress.advance(task)
+            )
+            return done.as_dict()
+
+        result = _with_memory(go)
+    _show(result, as_json=as_json, line="  ".join(f"{name}={value}" for name, value in result.items()))
+
+
+# --- people, places, leads ----------------------------------------------------------------------------------------
+
+
+@location_app.command("add")
+def location_add(
+    location_id: str,
+    *,
+    name: Annotated[str, typer.Option(help="What screens call it.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Serve a GHL location: deliveries of others are not stored."""
+    place = Location(location_id=LocationId(location_id), name=name or location_id)
+    _with_memory(lambda memory: records.add_location(memory, place))
+    _show(place.model_dump(mode="json"), as_json=as_json, line=f"serving {place.name} ({place.location_id})")
+
+
+@location_app.command("list")
+def location_list(*, as_json: AsJson = False) -> None:
+    """The locations that are served."""
+    places = _with_memory(lambda memory: memory.read(lambda uow: uow.tenants.locations()))
+    table = Table("location", "name")
+    for place in places:
+        table.add_row(place.location_id, place.name)
+    if as_json:
+        _show({"locations": [place.model_dump(mode="json") for place in places]}, as_json=True, line="")
+    elif places:
+        out.print(table)
+    else:
+        out.print("no location yet: `enterprisehub location add ID --name NAME`", highlight=False)
+
+
+@user_app.command("add")
+def user_add(
+    email: str,
+    *,
+    role: Annotated[Role, typer.Option(help="What the user may do.")] = Role.AGENT,
+    location: InLocation = None,
+    name: Annotated[str, typer.Option()] = "",
+    password_env: Annotated[
+        str, typer.Option(help="Environment variable that holds the password; asked for if unset.")
+    ] = "ENTERPRISEHUB_PASSWORD",  # noqa: S107  # reason: the name of a variable, not a password
+    as_json: AsJson = False,
+) -> None:
+    """Add somebody who may sign in. The password is never an argument: it would stay in the shell's history."""
+    password = os.environ.get(password_env) or getpass.getpass(f"password for {email}: ")
+
+    async def go(memory: Memory) -> dict[str, object]:
+        place = await records.the_location(memory, location)
+        user = await records.add_user(
+            memory, location_id=place, email=email, name=name, role=role, password=password
+        )
+        return user.model_dump(mode="json")
+
+    added = _with_memory(go)
+    _show(
+        added,
+        as_json=as_json,
+        line=f"{added['email']} may sign in as {added['role']} of {added['location_id']}",
+    )
+
+
+@lead_app.command("export")
+def lead_export(
+    lead_id: str,
+    *,
+    location: InLocation = None,
+    file: Annotated[Path | None, typer.Option("--out", help="Write here instead of standard output.")] = None,
+) -> None:
+    """Everything that is held about a lead, as JSON."""
+
+    async def go(memory: Memory) -> dict[str, object]:
+        return await records.export_lead(
+            memory, await records.the_location(memory, location), LeadId(lead_id)
+        )
+
+    text = json.dumps(_with_memory(go), indent=2, default=str) + "\n"
+    if file is None:
+        sys.stdout.write(text)
+        return
+    file.touch(mode=0o600)
+    file.write_text(text)
+    err.print(f"written to {file}", highlight=False)
+
+
+@lead_app.command("forget")
+def lead_forget(
+    lead_id: str,
+    *,
+    location: InLocation = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Erase a lead's personal data from every table and the log. There is no undo; export first if in doubt."""
+    if not yes and not typer.confirm(f"erase everything about lead {lead_id} for good?"):
+        raise typer.Exit(1)
+
+    async def go(memory: Memory) -> dict[str, object]:
+        return await records.forget_lead(
+            memory, await records.the_location(memory, location), LeadId(lead_id)
+        )
+
+    result = _with_memory(go)
+    _show(
+        result,
+        as_json=as_json,
+        line=f"forgotten: {result['log_rows_scrubbed']} log rows scrubbed, lead row deleted",
+    )
+
+
+# --- measuring ----------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def bench(
+    *,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="Name of a number in budgets.py; may be repeated.")
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the rows here, as JSON.")] = None,
+) -> None:
+    """Measure every promise of budgets.py on this machine: measured, target, peer. Exit code 1 if one is missed."""
+    from ghl_real_estate_ai import benchmarks
+
+    rows = benchmarks.run(only or [], say=lambda line: err.print(line, highlight=False))
+    out.print(benchmarks.table(rows))
+    if json_file is not None:
+        json_file.write_text(json.dumps([row.as_dict() for row in rows], indent=2) + "\n")
+    if not all(row.passed for row in rows):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Entry point: every expected error is one line on stderr and exit code 1."""
+    try:
+        app()
+    except EnterpriseHubError as error:
+        err.print(f"enterprisehub: {error}", highlight=False, markup=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
