@@ -44,6 +44,12 @@ class User(Frozen):
     role: Role
 
 
+class Identity(User):
+    """A user as their access token or ticket says, until ``expires_at``. The only thing that names a tenant."""
+
+    expires_at: UtcTime
+
+
 class Location(Frozen):
     """A tenant: one GHL location."""
 
@@ -147,6 +153,9 @@ RECENT_LISTINGS_KEPT = 20
 
 ACKNOWLEDGED_KEPT = 32
 """Acknowledged actions that a lead remembers, newest kept."""
+
+LAST_MESSAGE_CHARS = 500
+"""Of the newest message in a direction, so much is remembered: enough to quote; the log holds it whole."""
 
 
 class DecayedCounts(Frozen):

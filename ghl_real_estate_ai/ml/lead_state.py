@@ -1,0 +1,252 @@
+"""One event into one lead: the merge that gives the same lead in whatever order the deliveries come.
+
+Called by: services/realtime_lead_intelligence (live) and ``enterprisehub train | replay`` (from the log): same code.
+
+Fields, deals, appointments and messages keep the value with the newest stamp (time, then event id); times keep a
+minimum or a maximum; counts add up. Adding up is the one part that a doubled event would spoil: the log's unique
+delivery id keeps doubles out, before this room.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from pydantic import ValidationError
+
+from ghl_real_estate_ai.errors import TranslationError
+from ghl_real_estate_ai.ml.features import observe, seen
+from ghl_real_estate_ai.models.conversations import Channel
+from ghl_real_estate_ai.models.events import (
+    LEAD_FACTS,
+    ActionAcknowledged,
+    AppointmentChanged,
+    Event,
+    LeadDeleted,
+    LeadUpserted,
+    MessageReceived,
+    MessageSent,
+    NoteAdded,
+    OpportunityChanged,
+    PropertyActivityRecorded,
+    PropertyInteraction,
+    RecordedEvent,
+    TaskChanged,
+)
+from ghl_real_estate_ai.models.identifiers import ActionId, Frozen
+from ghl_real_estate_ai.models.leads import (
+    ACKNOWLEDGED_KEPT,
+    LAST_MESSAGE_CHARS,
+    ActivityKind,
+    Appointment,
+    Contact,
+    LastMessage,
+    Lead,
+    LeadActivity,
+    Opportunity,
+    Stamp,
+)
+from ghl_real_estate_ai.models.properties import Wishes
+
+_CALLS: Final = frozenset({Channel.CALL, Channel.VOICEMAIL})
+_INTERACTIONS: Final = {
+    PropertyInteraction.VIEWED: ActivityKind.PROPERTY_VIEW,
+    PropertyInteraction.SAVED: ActivityKind.PROPERTY_SAVE,
+    PropertyInteraction.SEARCHED: ActivityKind.PROPERTY_SEARCH,
+}
+
+
+def activity_kind(event: Event) -> ActivityKind | None:
+    """What the running summary counts the event as; None when it is no activity of lead or team."""
+    match event:
+        case MessageReceived():
+            return ActivityKind.CALL_IN if event.channel in _CALLS else ActivityKind.MESSAGE_IN
+        case MessageSent():
+            return ActivityKind.AGENT_TOUCH if event.human else ActivityKind.AUTOMATED_TOUCH
+        case AppointmentChanged(created=True, deleted=False):
+            return ActivityKind.APPOINTMENT
+        case PropertyActivityRecorded():
+            return _INTERACTIONS[event.interaction]
+        case _:
+            return None
+
+
+def apply(lead: Lead | None, recorded: RecordedEvent) -> Lead:
+    """The lead after the event (None: a lead not seen before). Pure; any order of events gives the same lead.
+
+    Raises TranslationError when the event names no lead, or states a contact or wish field that cannot be read.
+    """
+    event = recorded.event
+    if event.lead_id is None:
+        raise TranslationError(f"{event.type} at position {recorded.position} names no lead")
+    if lead is None:
+        lead = Lead(location_id=event.location_id, lead_id=event.lead_id)
+    changes = _changes(lead, event, Stamp.model_construct(at=event.occurred_at, event_id=event.event_id))
+    if event.type in LEAD_FACTS:
+        changes["activity"] = _activity(lead.activity, event)
+    changes["position"] = max(lead.position, recorded.position)
+    changes["simulated"] = lead.simulated or event.simulated
+    # model_copy skips validation: every value was checked in its event, or just now by Contact and Wishes
+    return lead.model_copy(update=changes)
+
+
+def summary(event: Event) -> str:
+    """The event in words, without personal data."""
+    match event:
+        case LeadUpserted():
+            return "new lead" if event.created else "contact changed"
+        case LeadDeleted():
+            return "contact deleted"
+        case MessageReceived():
+            return f"lead's {_words(event.channel)}"
+        case MessageSent():
+            return f"{'our' if event.human else 'automated'} {_words(event.channel)}"
+        case OpportunityChanged():
+            return f"deal {'deleted' if event.deleted else event.status or 'changed'}"
+        case AppointmentChanged():
+            return f"appointment {_appointment_words(event)}"
+        case PropertyActivityRecorded(interaction=PropertyInteraction.SEARCHED):
+            return "searched homes"
+        case PropertyActivityRecorded():
+            return f"{event.interaction} a home"
+        case NoteAdded():
+            return "note added"
+        case TaskChanged():
+            return f"task {'deleted' if event.deleted else 'completed' if event.completed else 'changed'}"
+        case ActionAcknowledged():
+            return "action taken on"
+        case _:
+            return event.type
+
+
+def _words(channel: Channel) -> str:
+    if channel in _CALLS:
+        return str(channel)
+    return "message" if channel is Channel.OTHER else f"{channel.replace('_', ' ')} message"
+
+
+def _appointment_words(event: AppointmentChanged) -> str:
+    if event.deleted:
+        return "deleted"
+    return "booked" if event.created else event.status or "changed"
+
+
+def _activity(activity: LeadActivity, event: Event) -> LeadActivity:
+    kind = activity_kind(event)
+    if kind is None:
+        return seen(activity, event.occurred_at)
+    listing_key = event.listing_key if isinstance(event, PropertyActivityRecorded) else None
+    return observe(activity, kind, event.occurred_at, listing_key=listing_key)
+
+
+def _changes(lead: Lead, event: Event, stamp: Stamp) -> dict[str, object]:
+    match event:
+        case LeadUpserted():
+            return _upserted(lead, event, stamp)
+        case LeadDeleted():
+            return _existence(lead, stamp, deleted=True)
+        case PropertyActivityRecorded():
+            return _searched(lead, event, stamp)
+        case MessageReceived():
+            return {"last_inbound": _newest(lead.last_inbound, _last_message(event, stamp))}
+        case MessageSent(human=True):
+            return {"last_outbound": _newest(lead.last_outbound, _last_message(event, stamp))}
+        case OpportunityChanged():
+            deal = _opportunity(event, stamp)
+            kept = _newest(lead.opportunities.get(event.opportunity_id), deal)
+            return {"opportunities": {**lead.opportunities, event.opportunity_id: kept}}
+        case AppointmentChanged():
+            meeting = _appointment(event, stamp)
+            booked = _newest(lead.appointments.get(event.appointment_id), meeting)
+            return {"appointments": {**lead.appointments, event.appointment_id: booked}}
+        case ActionAcknowledged():
+            return {"acknowledged": _acknowledged(lead, event)}
+        case _:
+            return {}
+
+
+def _newest[T: (LastMessage, Opportunity, Appointment)](known: T | None, new: T) -> T:
+    return new if known is None or known.stamp < new.stamp else known
+
+
+def _last_message(event: MessageReceived | MessageSent, stamp: Stamp) -> LastMessage:
+    text = event.text[:LAST_MESSAGE_CHARS] if event.text else None
+    return LastMessage.model_construct(stamp=stamp, channel=event.channel, text=text)
+
+
+def _opportunity(event: OpportunityChanged, stamp: Stamp) -> Opportunity:
+    return Opportunity.model_construct(
+        stamp=stamp,
+        status=event.status,
+        pipeline_id=event.pipeline_id,
+        pipeline_stage_id=event.pipeline_stage_id,
+        monetary_value=event.monetary_value,
+        deleted=event.deleted,
+    )
+
+
+def _appointment(event: AppointmentChanged, stamp: Stamp) -> Appointment:
+    return Appointment.model_construct(
+        stamp=stamp, status=event.status, start_time=event.start_time, deleted=event.deleted
+    )
+
+
+def _acknowledged(lead: Lead, event: ActionAcknowledged) -> dict[ActionId, datetime]:
+    """The newest acknowledgements; ties fall by id, so that arrival order never shows."""
+    known = lead.acknowledged.get(event.action_id)
+    at = event.occurred_at if known is None else max(known, event.occurred_at)
+    kept = {**lead.acknowledged, event.action_id: at}
+    if len(kept) > ACKNOWLEDGED_KEPT:
+        del kept[min(kept, key=lambda action_id: (kept[action_id], action_id))]
+    return kept
+
+
+def _upserted(lead: Lead, event: LeadUpserted, stamp: Stamp) -> dict[str, object]:
+    contact = _checked(Contact, event.contact, event)
+    wishes = _checked(Wishes, event.wishes, event)
+    stamps = dict(lead.stamps)
+    changes = _existence(lead, stamp, deleted=False)
+    if "deleted" in changes:
+        stamps["deleted"] = stamp
+    changes["contact"] = _merged(lead.contact, contact, stamps, stamp)
+    changes["wishes"] = _merged(lead.wishes, wishes, stamps, stamp)
+    changes["stamps"] = stamps
+    return changes
+
+
+def _searched(lead: Lead, event: PropertyActivityRecorded, stamp: Stamp) -> dict[str, object]:
+    """A search states wishes; what it left open is not unsaid by it."""
+    asked = {name: value for name, value in event.wishes.items() if value not in (None, "", [], ())}
+    if not asked:
+        return {}
+    stamps = dict(lead.stamps)
+    wishes = _merged(lead.wishes, _checked(Wishes, asked, event), stamps, stamp)
+    return {"wishes": wishes, "stamps": stamps}
+
+
+def _existence(lead: Lead, stamp: Stamp, *, deleted: bool) -> dict[str, object]:
+    """A contact that is written about after its deletion exists again (GHL restores contacts)."""
+    known = lead.stamps.get("deleted")
+    if known is not None and not known < stamp:
+        return {}
+    return {"deleted": deleted, "stamps": {**lead.stamps, "deleted": stamp}}
+
+
+def _merged[T: (Contact, Wishes)](known: T, stated: T, stamps: dict[str, Stamp], stamp: Stamp) -> T:
+    """``known`` with the stated fields that are newer; their stamps are noted in ``stamps``."""
+    changes: dict[str, object] = {}
+    for name in stated.model_fields_set:
+        if name not in stamps or stamps[name] < stamp:
+            changes[name] = getattr(stated, name)
+            stamps[name] = stamp
+    return known.model_copy(update=changes) if changes else known
+
+
+def _checked[T: Frozen](kind: type[T], fields: dict[str, object], event: Event) -> T:
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        # the offending value stays out: it may be personal, and dead letters are shown to operators
+        raise TranslationError(f"{event.type}: {kind.__name__} field {field!r}: {first['msg']}") from None

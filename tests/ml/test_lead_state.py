@@ -1,0 +1,203 @@
+"""What the merge promises: any order of deliveries gives the same lead, and replay equals live."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from functools import reduce
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ghl_real_estate_ai.errors import TranslationError
+from ghl_real_estate_ai.ml.features import vector
+from ghl_real_estate_ai.ml.lead_state import activity_kind, apply, summary
+from ghl_real_estate_ai.models.events import EVENT_TYPES, RecordedEvent
+from ghl_real_estate_ai.models.leads import ACKNOWLEDGED_KEPT, LAST_MESSAGE_CHARS, ActivityKind, Lead
+from tests.support.lead_events import LEAD, LOCATION, START, EventMaker, logs, recorded
+
+
+def replay(events: list[RecordedEvent]) -> Lead | None:
+    return reduce(apply, events, None)
+
+
+def must(lead: Lead | None) -> Lead:
+    assert lead is not None
+    return lead
+
+
+def assert_same(left: Lead | None, right: Lead | None) -> None:
+    if left is None or right is None:
+        assert left is right
+        return
+    decayed = {"activity": {"decayed"}}
+    assert left.model_dump(exclude=decayed) == right.model_dump(exclude=decayed)
+    assert left.activity.decayed.keys() == right.activity.decayed.keys()
+    for kind, known in left.activity.decayed.items():
+        assert known.at == right.activity.decayed[kind].at
+        assert known.values == pytest.approx(right.activity.decayed[kind].values, abs=1e-9)
+
+
+@given(logs(), st.integers())
+@settings(max_examples=80, deadline=None)
+def test_any_order_of_deliveries_gives_the_same_lead(events: list[RecordedEvent], seed: int) -> None:
+    shuffled = list(events)
+    random.Random(seed).shuffle(shuffled)
+    assert_same(replay(events), replay(shuffled))
+
+
+@given(logs())
+@settings(max_examples=40, deadline=None)
+def test_replay_from_the_log_gives_the_live_lead_and_features(events: list[RecordedEvent]) -> None:
+    """Live, the lead is stored and read back between events; replay folds the log in one go."""
+    live: Lead | None = None
+    for event in events:
+        live = apply(live, event)
+        live = Lead.model_validate_json(live.model_dump_json())
+    replayed = replay([RecordedEvent.model_validate_json(event.model_dump_json()) for event in events])
+    assert_same(live, replayed)
+    if live is not None and replayed is not None:
+        now = START + timedelta(days=30)
+        assert vector(live, now) == pytest.approx(vector(replayed, now), abs=1e-9, nan_ok=True)
+
+
+def test_each_field_keeps_its_newest_statement() -> None:
+    make = EventMaker().make
+    newer = make(
+        "LeadUpserted", at=START + timedelta(hours=2), created=False, contact={"name": "New"}, wishes={}
+    )
+    older = make(
+        "LeadUpserted",
+        at=START,
+        created=True,
+        contact={"name": "Old", "phone": "+1"},
+        wishes={"city": "Austin"},
+    )
+    lead = must(replay([newer, older]))
+    assert (lead.contact.name, lead.contact.phone, lead.wishes.city) == ("New", "+1", "Austin")
+    assert lead.position == 2
+    assert lead.activity.first_at == START
+
+
+def test_a_stated_none_clears_a_field_but_an_open_search_field_does_not() -> None:
+    make = EventMaker().make
+    events = [
+        make("LeadUpserted", created=True, contact={"phone": "+1"}, wishes={"city": "Austin"}),
+        make(
+            "PropertyActivityRecorded",
+            at=START + timedelta(hours=1),
+            interaction="searched",
+            wishes={"city": "", "min_bedrooms": "3"},
+        ),
+        make("LeadUpserted", at=START + timedelta(hours=2), created=False, contact={"phone": None}),
+    ]
+    lead = must(replay(events))
+    assert (lead.wishes.city, lead.wishes.min_bedrooms, lead.contact.phone) == ("Austin", 3, None)
+
+
+def test_a_newer_write_brings_a_deleted_contact_back_and_an_older_one_does_not() -> None:
+    make = EventMaker().make
+    gone = make("LeadDeleted", at=START + timedelta(hours=1))
+    late = make("LeadUpserted", at=START, created=True, contact={"name": "A"})
+    back = make("LeadUpserted", at=START + timedelta(hours=2), created=False, contact={})
+    assert must(replay([gone, late])).deleted
+    assert must(replay([late, gone])).deleted
+    assert not must(replay([back, gone, late])).deleted
+
+
+def test_only_humans_count_as_a_response() -> None:
+    make = EventMaker().make
+    robot = make("MessageSent", channel="sms", text="Thanks!", human=False)
+    lead = must(replay([robot]))
+    assert lead.last_outbound is None
+    assert lead.activity.first_agent_at is None
+    assert lead.stage == "new"
+    lead = must(replay([robot, make("MessageSent", channel="sms", text="Hi", human=True)]))
+    assert lead.last_outbound is not None
+    assert lead.stage == "working"
+
+
+def test_the_newest_message_is_kept_short() -> None:
+    maker = EventMaker()
+    long = maker.make("MessageReceived", channel="email", text="y" * 9_000)
+    lead = must(replay([long]))
+    assert lead.last_inbound is not None
+    assert len(lead.last_inbound.text or "") == LAST_MESSAGE_CHARS
+
+
+def test_acknowledged_actions_are_remembered_up_to_a_bound() -> None:
+    maker = EventMaker()
+    events = [
+        maker.make(
+            "ActionAcknowledged", at=START + timedelta(minutes=number), action_id=f"a{number}", user_id="u"
+        )
+        for number in range(ACKNOWLEDGED_KEPT + 5)
+    ]
+    lead = must(replay(events))
+    assert len(lead.acknowledged) == ACKNOWLEDGED_KEPT
+    assert "a4" not in lead.acknowledged
+    assert lead.activity.first_at is None
+
+
+@pytest.mark.parametrize(
+    ("part", "fields"),
+    [
+        ("contact", {"shoe_size": 44}),
+        ("contact", {"dnd": "perhaps"}),
+        ("wishes", {"max_list_price": "cheap, my number is 555"}),
+        ("wishes", {"features": ["moat"]}),
+    ],
+)
+def test_an_unreadable_field_is_refused_by_name_without_its_value(
+    part: str, fields: dict[str, object]
+) -> None:
+    body: dict[str, object] = {"created": True, "contact": {}, part: fields}
+    with pytest.raises(TranslationError, match=next(iter(fields))) as caught:
+        replay([EventMaker().make("LeadUpserted", **body)])
+    assert "555" not in str(caught.value)
+
+
+def test_an_event_without_a_lead_is_refused() -> None:
+    with pytest.raises(TranslationError, match="names no lead"):
+        replay([recorded("NoteAdded", 1, START, location_id=LOCATION)])
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "counted", "words"),
+    [
+        ("MessageReceived", {"channel": "sms"}, ActivityKind.MESSAGE_IN, "lead's sms message"),
+        ("MessageReceived", {"channel": "voicemail"}, ActivityKind.CALL_IN, "lead's voicemail"),
+        ("MessageReceived", {"channel": "other"}, ActivityKind.MESSAGE_IN, "lead's message"),
+        ("MessageSent", {"channel": "call", "human": True}, ActivityKind.AGENT_TOUCH, "our call"),
+        ("MessageSent", {"channel": "email"}, ActivityKind.AUTOMATED_TOUCH, "automated email message"),
+        ("AppointmentChanged", {"appointment_id": "a", "created": True}, ActivityKind.APPOINTMENT, "appointment booked"),
+        ("AppointmentChanged", {"appointment_id": "a", "status": "showed"}, None, "appointment showed"),
+        ("AppointmentChanged", {"appointment_id": "a", "deleted": True}, None, "appointment deleted"),
+        ("PropertyActivityRecorded", {"interaction": "viewed"}, ActivityKind.PROPERTY_VIEW, "viewed a home"),
+        ("PropertyActivityRecorded", {"interaction": "saved"}, ActivityKind.PROPERTY_SAVE, "saved a home"),
+        ("PropertyActivityRecorded", {"interaction": "searched"}, ActivityKind.PROPERTY_SEARCH, "searched homes"),
+        ("LeadUpserted", {"created": True, "contact": {"name": "Ann"}}, None, "new lead"),
+        ("LeadUpserted", {"created": False, "contact": {}}, None, "contact changed"),
+        ("LeadDeleted", {}, None, "contact deleted"),
+        ("OpportunityChanged", {"opportunity_id": "o", "status": "won"}, None, "deal won"),
+        ("OpportunityChanged", {"opportunity_id": "o", "deleted": True}, None, "deal deleted"),
+        ("NoteAdded", {"text": "secret"}, None, "note added"),
+        ("TaskChanged", {"task_id": "t", "title": "secret"}, None, "task changed"),
+        ("TaskChanged", {"task_id": "t", "completed": True}, None, "task completed"),
+        ("ActionAcknowledged", {"action_id": "a", "user_id": "u"}, None, "action taken on"),
+        ("VendorEventKept", {"vendor_type": "X", "body": {}}, None, "VendorEventKept"),
+    ],
+)  # fmt: skip
+def test_what_an_event_counts_as_and_how_it_reads(
+    kind: str, fields: dict[str, object], counted: ActivityKind | None, words: str
+) -> None:
+    event = EventMaker().make(kind, **fields).event
+    assert activity_kind(event) is counted
+    assert summary(event) == words
+
+
+def test_facts_of_other_kinds_only_move_the_position() -> None:
+    kept = EventMaker().make("VendorEventKept", vendor_type="X", body={})
+    assert must(replay([kept])) == Lead(location_id=LOCATION, lead_id=LEAD, position=1)
+    assert {event_type.__name__ for event_type in EVENT_TYPES} >= {"VendorEventKept"}
