@@ -40,6 +40,12 @@ INTELLIGENCE_DEADLINE_S: Final = 0.050
 WEBHOOK_BODY_BYTES: Final = 1_048_576
 """Largest accepted webhook body; GHL's own are a few KiB."""
 
+REQUEST_BODY_BYTES: Final = 65_536
+"""Largest body of any other request; a sign-in has some hundred bytes."""
+
+LISTING_BODY_BYTES: Final = 8_388_608
+"""Largest listing import: LISTING_BATCH_ROWS rows of up to 4 KiB."""
+
 LISTING_BATCH_ROWS: Final = 2_000
 """Most listings in one import request."""
 
@@ -60,6 +66,12 @@ WRITE_QUEUE: Final = 10_000
 
 GROUP_COMMIT_MAX: Final = 256
 """Most writes that share one transaction."""
+
+DATABASE_LOCK_WAIT_S: Final = 5.0
+"""Longest wait for a lock that another process holds; then the write is answered 429."""
+
+DATABASE_READERS: Final = 4
+"""Threads, and connections, that read at the same time."""
 
 TOPIC_RING_FRAMES: Final = 2_048
 """Frames that a topic keeps for resume."""
@@ -93,6 +105,27 @@ CLIENT_FRAME_BYTES: Final = 65_536
 
 CONNECTIONS_PER_USER: Final = 10
 """Open sockets per user."""
+
+CLOSE_WAIT_S: Final = 2.0
+"""How long a closing socket may take to hand over its close code; then it is dropped without."""
+
+WRITE_CHUNK_FRAMES: Final = 32
+"""Frames that one stream may send to a client before the client's next stream has its turn."""
+
+TICKETS_HELD: Final = 10_000
+"""Unused tickets in memory; the oldest go first."""
+
+TOKENS_CACHED: Final = 10_000
+"""Verified access tokens remembered until they expire."""
+
+RATE_KEYS_HELD: Final = 10_000
+"""Accounts whose sign-in attempts are counted at once; the least recently seen go first."""
+
+PAGE_ROWS: Final = 200
+"""Most rows of one page of a list."""
+
+TIMELINE_EVENTS: Final = 200
+"""Newest events of a lead that its timeline and conversation are read from."""
 
 SIGN_IN_ATTEMPTS_PER_MIN: Final = 10
 """Sign-in attempts per account and minute."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from enum import IntEnum, StrEnum
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ghl_real_estate_ai.models.conversations import Channel, Direction
 from ghl_real_estate_ai.models.identifiers import EventId, Frozen, LeadId, Probability, UserId, UtcTime
@@ -78,10 +79,15 @@ class StreamItem(Frozen):
     )
 
 
-class LeadScoreItem(StreamItem):
-    """Stream.LEAD_SCORES, key = lead id."""
+class LeadItem(StreamItem):
+    """Base of the items about one lead: they go when the lead is forgotten."""
 
     lead_id: LeadId
+
+
+class LeadScoreItem(LeadItem):
+    """Stream.LEAD_SCORES, key = lead id."""
+
     lead_name: str
     assigned_to: UserId | None
     stage: str
@@ -89,28 +95,25 @@ class LeadScoreItem(StreamItem):
     cause: Cause
 
 
-class ChurnRiskItem(StreamItem):
+class ChurnRiskItem(LeadItem):
     """Stream.CHURN_RISK, key = lead id."""
 
-    lead_id: LeadId
     lead_name: str
     churn: Part[ChurnRisk]
     cause: Cause
 
 
-class PropertyMatchesItem(StreamItem):
+class PropertyMatchesItem(LeadItem):
     """Stream.PROPERTY_MATCHES, key = lead id."""
 
-    lead_id: LeadId
     lead_name: str
     matches: Part[tuple[EnhancedPropertyMatch, ...]]
 
 
-class ConversationItem(StreamItem):
+class ConversationItem(LeadItem):
     """Stream.CONVERSATION_FEED, key = event id: nothing replaces it."""
 
     event_id: EventId
-    lead_id: LeadId
     direction: Direction
     channel: Channel
     text: str | None
@@ -118,11 +121,13 @@ class ConversationItem(StreamItem):
     call_seconds: float | None = None
 
 
-class NextActionItem(StreamItem):
-    """Stream.NEXT_ACTIONS, key = lead id. ``action`` None: nothing to do for this lead now."""
+class NextActionItem(LeadItem):
+    """Stream.NEXT_ACTIONS, key = lead id. ``action`` None: nothing to do for this lead now.
 
-    lead_id: LeadId
-    lead_name: str
+    After an acknowledgement ``lead_name`` is None: the fact does not hold it, and the row leaves the queue anyway.
+    """
+
+    lead_name: str | None
     assigned_to: UserId | None
     action: NextAction | None
     acknowledged_by: UserId | None = None
@@ -141,3 +146,28 @@ class PerformanceItem(StreamItem):
     dead_letters: int
     loop_delay_ms: float
     model_versions: dict[str, str]
+
+
+# --- What a client may say ----------------------------------------------------------------------------------------
+
+
+class Subscription(Frozen):
+    """One stream to follow; with epoch and offset: from there on, if the ring still holds it."""
+
+    stream: Stream
+    epoch: str | None = None
+    offset: int | None = Field(default=None, ge=0)
+
+
+class ClientMessage(Frozen):
+    """One message of a signed-in client: exactly one of the three."""
+
+    subscribe: tuple[Subscription, ...] | None = Field(default=None, max_length=len(Stream))
+    unsubscribe: tuple[Stream, ...] | None = Field(default=None, max_length=len(Stream))
+    pong: float | None = Field(default=None, description="server time of the ping it answers, ms")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if len(self.model_fields_set) != 1:
+            raise ValueError("a message is one of subscribe, unsubscribe, pong")
+        return self
