@@ -1,0 +1,93 @@
+"""How far each durable subscriber has come in each tenant's log, and the letters that nobody could use.
+
+The bus moves the cursors, inbox and bus bury letters, ``enterprisehub replay --dead-letters`` revives them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+
+from ghl_real_estate_ai.models.events import DeadLetter
+from ghl_real_estate_ai.models.identifiers import LocationId
+from ghl_real_estate_ai.storage.schema import cursors, dead_letters, events, on_both
+
+_POSITION: Final = sa.select(cursors.c.position).where(
+    cursors.c.location_id == sa.bindparam("tenant"), cursors.c.subscriber == sa.bindparam("name")
+)
+_ADVANCE: Final = on_both(
+    lambda insert: (row := insert(cursors)).on_conflict_do_update(
+        index_elements=["location_id", "subscriber"],
+        set_={"position": row.excluded.position},
+        where=cursors.c.position < row.excluded.position,
+    )
+)
+_BURY: Final = on_both(
+    lambda insert: (row := insert(dead_letters)).on_conflict_do_update(
+        index_elements=["location_id", "subscriber", "delivery_id"],
+        set_={"reason": row.excluded.reason, "raw": row.excluded.raw, "failed_at": row.excluded.failed_at},
+    )
+)
+_LEAD_AT: Final = sa.select(events.c.lead_id).where(
+    events.c.location_id == sa.bindparam("tenant"), events.c.position == sa.bindparam("at")
+)
+
+
+class SqlCursorStore:
+    """``ports.CursorStore``."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def position(self, location_id: LocationId, subscriber: str) -> int:
+        """Newest position that the subscriber has finished; 0 at first."""
+        found = self._connection.execute(_POSITION, {"tenant": location_id, "name": subscriber}).scalar()
+        return found or 0
+
+    def advance(self, location_id: LocationId, subscriber: str, position: int) -> None:
+        """Finished up to here. A smaller position than the stored one changes nothing."""
+        self._connection.execute(
+            _ADVANCE[self._connection.dialect.name],
+            {"location_id": location_id, "subscriber": subscriber, "position": position},
+        )
+
+    def bury(self, letter: DeadLetter) -> None:
+        """Keep what could not be used. The same delivery buried again updates its letter: deliveries come twice."""
+        lead_id = None
+        if letter.position is not None:
+            at = {"tenant": letter.location_id, "at": letter.position}
+            lead_id = self._connection.execute(_LEAD_AT, at).scalar()
+        self._connection.execute(
+            _BURY[self._connection.dialect.name],
+            {
+                "location_id": letter.location_id,
+                "subscriber": letter.subscriber,
+                "delivery_id": _storable(letter.delivery_id),
+                "position": letter.position,
+                "lead_id": lead_id,
+                "reason": _storable(letter.reason),
+                "raw": None if letter.raw is None else _storable(letter.raw),
+                "simulated": letter.simulated,
+                "failed_at": letter.failed_at,
+            },
+        )
+
+    def dead_letters(self, location_id: LocationId | None = None, *, limit: int = 1_000) -> list[DeadLetter]:
+        """Oldest first; None: of every tenant, and those of no known tenant."""
+        columns = (dead_letters.c[name] for name in DeadLetter.model_fields)
+        query = sa.select(*columns).order_by(dead_letters.c.dead_letter_id).limit(limit)
+        if location_id is not None:
+            query = query.where(dead_letters.c.location_id == location_id)
+        return [DeadLetter.model_validate(dict(row)) for row in self._connection.execute(query).mappings()]
+
+    def revive(self, dead_letter_id: int) -> None:
+        """Remove it: it was used after all."""
+        self._connection.execute(
+            sa.delete(dead_letters).where(dead_letters.c.dead_letter_id == dead_letter_id)
+        )
+
+
+def _storable(text: str) -> str:
+    """Without NUL, which PostgreSQL's text cannot hold: a poison body must at least be buried."""
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")

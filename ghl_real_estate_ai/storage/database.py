@@ -1,0 +1,103 @@
+"""Our memory: SQLite or PostgreSQL behind ``ports.Memory``.
+
+Opened and closed by ``bootstrap``; every service reads and writes through it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, Self
+
+from ghl_real_estate_ai import budgets
+from ghl_real_estate_ai.errors import StorageUnavailable
+from ghl_real_estate_ai.ports import UnitOfWork
+from ghl_real_estate_ai.storage.compaction import compact
+from ghl_real_estate_ai.storage.engines import DATABASE_ERRORS, make_engine, our_error
+from ghl_real_estate_ai.storage.group_commit import GroupCommit
+from ghl_real_estate_ai.storage.migrations import migrate
+from ghl_real_estate_ai.storage.unit_of_work import SqlUnitOfWork
+
+
+class Database:
+    """``ports.Memory``. Reads run in a few threads, each on a consistent view; writes go through the group commit."""
+
+    def __init__(self, url: str, *, sqlite_synchronous: str = "FULL") -> None:
+        """Nothing is opened yet. Raises ConfigurationError for a URL that we cannot use."""
+        # Two writing connections: the group commit's own, and one for compaction.
+        self._writer_engine: Final = make_engine(
+            url, access="write", connections=2, sqlite_synchronous=sqlite_synchronous
+        )
+        self._reader_engine: Final = make_engine(
+            url, access="read", connections=budgets.DATABASE_READERS, sqlite_synchronous=sqlite_synchronous
+        )
+        self._readers: ThreadPoolExecutor | None = None
+        self._writer: GroupCommit | None = None
+
+    async def start(self) -> None:
+        """Bring the tables up to date and open the doors. Raises StorageUnavailable or ConfigurationError."""
+        loop = asyncio.get_running_loop()
+        self._readers = ThreadPoolExecutor(budgets.DATABASE_READERS, thread_name_prefix="storage-reader")
+        try:
+            await self._in_reader(lambda: migrate(self._writer_engine))
+        except BaseException:
+            self._readers.shutdown(wait=False)
+            self._readers = None
+            raise
+        self._writer = GroupCommit(self._writer_engine, loop)
+
+    async def aclose(self) -> None:
+        """Commit what waits, let running reads end, close every connection. Later calls raise StorageUnavailable."""
+        readers, writer = self._readers, self._writer
+        self._readers = self._writer = None
+        if writer is not None:
+            await asyncio.to_thread(writer.close)
+        if readers is not None:
+            await asyncio.to_thread(readers.shutdown)
+        self._writer_engine.dispose()
+        self._reader_engine.dispose()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def read[T](self, query: Callable[[UnitOfWork], T]) -> T:
+        """Run a query on a consistent view. Raises StorageUnavailable."""
+        return await self._in_reader(lambda: self._query(query))
+
+    async def write[T](self, change: Callable[[UnitOfWork], T]) -> T:
+        """Run a change; returns when it is durable, and raises StorageUnavailable when it is not.
+
+        What the change itself raises is raised here, and then nothing of it is stored. A caller that is cancelled
+        while it waits does not know: the change may still become durable.
+        """
+        if self._writer is None:
+            raise StorageUnavailable("the database is closed")
+        return await self._writer.write(change)
+
+    async def compact(self) -> None:
+        """Make erased bytes leave the files; call it after ``forget``. Raises StorageUnavailable; safe to repeat.
+
+        SQLite rewrites its file and empties its WAL; writers of this and other processes wait meanwhile. PostgreSQL
+        vacuums the tables beside running writes; its own WAL segments and every backup age out by their retention.
+        """
+        await self._in_reader(lambda: compact(self._writer_engine))
+
+    async def _in_reader[T](self, work: Callable[[], T]) -> T:
+        if self._readers is None:
+            raise StorageUnavailable("the database is closed")
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._readers, work)
+        except DATABASE_ERRORS as error:
+            translated = our_error(error)
+            if translated is None:
+                raise
+            raise translated from error
+
+    def _query[T](self, query: Callable[[UnitOfWork], T]) -> T:
+        with self._reader_engine.begin() as connection:
+            return query(SqlUnitOfWork(connection))

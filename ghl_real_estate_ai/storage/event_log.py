@@ -1,0 +1,144 @@
+"""The append-only log, one per tenant: inbox, outbox, replay and audit at once.
+
+Used by every unit of work: the inbox appends, the bus reads, screens look up a lead's timeline.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+import sqlalchemy as sa
+
+from ghl_real_estate_ai.models.events import Delivery, RecordedEvent, event_from_json
+from ghl_real_estate_ai.models.identifiers import EventId, LeadId, LocationId
+from ghl_real_estate_ai.storage.schema import event_heads, events, on_both
+
+# Creates the tenant's head or moves it, and locks its row until the commit: the next appender of this tenant, in
+# whatever process, waits here. So positions are dense and become visible in order.
+_NEXT_POSITION: Final = on_both(
+    lambda insert: (
+        insert(event_heads)
+        .values(location_id=sa.bindparam("location_id"), position=1)
+        .on_conflict_do_update(index_elements=["location_id"], set_={"position": event_heads.c.position + 1})
+        .returning(event_heads.c.position)
+    )
+)
+_GIVE_POSITION_BACK: Final = (
+    sa.update(event_heads)
+    .where(event_heads.c.location_id == sa.bindparam("tenant"))
+    .values(position=event_heads.c.position - 1)
+)
+_APPEND: Final = on_both(lambda insert: insert(events).on_conflict_do_nothing())
+_COLUMNS: Final = (
+    events.c.position,
+    events.c.delivery_id,
+    events.c.received_at,
+    events.c.recorded_at,
+    events.c.payload,
+)
+_READ: Final = (
+    sa.select(*_COLUMNS)
+    .where(
+        events.c.location_id == sa.bindparam("tenant"),
+        events.c.position > sa.bindparam("after"),
+        events.c.payload.is_not(None),
+    )
+    .order_by(events.c.position)
+    .limit(sa.bindparam("rows"))
+)
+_OF_LEAD: Final = (
+    sa.select(*_COLUMNS)
+    .where(
+        events.c.location_id == sa.bindparam("tenant"),
+        events.c.lead_id == sa.bindparam("lead"),
+        events.c.position < sa.bindparam("before"),
+        events.c.payload.is_not(None),
+    )
+    .order_by(events.c.position.desc())
+    .limit(sa.bindparam("rows"))
+)
+_GET: Final = sa.select(*_COLUMNS).where(
+    events.c.location_id == sa.bindparam("tenant"),
+    events.c.event_id == sa.bindparam("event"),
+    events.c.payload.is_not(None),
+)
+_HEAD: Final = sa.select(event_heads.c.position).where(event_heads.c.location_id == sa.bindparam("tenant"))
+_END_OF_LOG: Final = 2**63 - 1
+
+
+class SqlEventLog:
+    """``ports.EventLog``. Rows of a forgotten lead keep their positions and are passed over by every read."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+        self._next_position = _NEXT_POSITION[connection.dialect.name]
+        self._append = _APPEND[connection.dialect.name]
+
+    def append(self, delivery: Delivery) -> RecordedEvent | None:
+        """Record it at the tenant's next position; None if its delivery id or its event id is in the log already."""
+        event = delivery.event
+        execute = self._connection.execute
+        position: int = execute(self._next_position, {"location_id": event.location_id}).scalar_one()
+        recorded_at = datetime.now(UTC)
+        row = {
+            "location_id": event.location_id,
+            "position": position,
+            "event_id": event.event_id,
+            "delivery_id": delivery.delivery_id,
+            "type": event.type,
+            "lead_id": event.lead_id,
+            "occurred_at": event.occurred_at,
+            "received_at": delivery.received_at,
+            "recorded_at": recorded_at,
+            "source": event.source.value,
+            "simulated": event.simulated,
+            "payload": event.model_dump_json(),
+            "raw": delivery.raw,
+        }
+        if execute(self._append, row).rowcount == 0:
+            execute(_GIVE_POSITION_BACK, {"tenant": event.location_id})
+            return None
+        return RecordedEvent(
+            position=position,
+            delivery_id=delivery.delivery_id,
+            received_at=delivery.received_at,
+            recorded_at=recorded_at,
+            event=event,
+        )
+
+    def read(self, location_id: LocationId, *, after: int, limit: int) -> list[RecordedEvent]:
+        """Events at positions > after, in order. A position may be missing: its lead was forgotten."""
+        return self._recorded(_READ, {"tenant": location_id, "after": after, "rows": limit})
+
+    def of_lead(
+        self, location_id: LocationId, lead_id: LeadId, *, before: int | None, limit: int
+    ) -> list[RecordedEvent]:
+        """A lead's newest events at positions < before (None: from the end), newest first."""
+        end = _END_OF_LOG if before is None else before
+        return self._recorded(
+            _OF_LEAD, {"tenant": location_id, "lead": lead_id, "before": end, "rows": limit}
+        )
+
+    def get(self, location_id: LocationId, event_id: EventId) -> RecordedEvent | None:
+        """One event by id; None if there is none, or if its lead was forgotten."""
+        found = self._recorded(_GET, {"tenant": location_id, "event": event_id})
+        return found[0] if found else None
+
+    def head(self, location_id: LocationId) -> int:
+        """Newest position; 0 for an empty log."""
+        return self._connection.execute(_HEAD, {"tenant": location_id}).scalar() or 0
+
+    def _recorded(
+        self, query: sa.Select[tuple[int, str, datetime, datetime, str]], parameters: dict[str, object]
+    ) -> list[RecordedEvent]:
+        return [
+            RecordedEvent(
+                position=row.position,
+                delivery_id=row.delivery_id,
+                received_at=row.received_at,
+                recorded_at=row.recorded_at,
+                event=event_from_json(row.payload),
+            )
+            for row in self._connection.execute(query, parameters)
+        ]

@@ -1,0 +1,142 @@
+"""The writer: one thread, one connection, one commit for all the changes that wait at the same time.
+
+Owned by ``Database``. With 64 callers one fsync serves them all; a lone caller waits for nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from queue import Empty, SimpleQueue
+from typing import Protocol
+
+import sqlalchemy as sa
+
+from ghl_real_estate_ai import budgets
+from ghl_real_estate_ai.errors import StorageUnavailable
+from ghl_real_estate_ai.ports import UnitOfWork
+from ghl_real_estate_ai.storage.engines import DATABASE_ERRORS, LostRace, our_error
+from ghl_real_estate_ai.storage.unit_of_work import SqlUnitOfWork
+
+
+class _Waiting(Protocol):
+    """A change of any result type, on its way through the writer."""
+
+    failure: BaseException | None
+
+    def apply(self, uow: UnitOfWork) -> None: ...
+    def tell(self) -> None: ...
+
+
+class _Change[T]:
+    """One caller's change, its result or failure, and the future that the caller awaits."""
+
+    def __init__(self, change: Callable[[UnitOfWork], T], future: asyncio.Future[T]) -> None:
+        self.failure: BaseException | None = None
+        self._change = change
+        self._future = future
+        self._results: list[T] = []
+
+    def apply(self, uow: UnitOfWork) -> None:
+        """Run the change in the open transaction (again, when its group was rolled back)."""
+        self._results = [self._change(uow)]
+
+    def tell(self) -> None:
+        """In the event loop: hand over what became of it. The caller may be gone (cancelled); the change stands."""
+        if self._future.done():
+            return
+        if self.failure is not None:
+            self._future.set_exception(self.failure)
+        else:
+            self._future.set_result(self._results[0])
+
+
+class GroupCommit:
+    """Takes changes from the event loop, commits them in groups in its own thread, and then tells the callers."""
+
+    def __init__(self, engine: sa.Engine, loop: asyncio.AbstractEventLoop) -> None:
+        self._engine = engine
+        self._loop = loop
+        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="storage-writer", daemon=True)
+        self._thread.start()
+
+    async def write[T](self, change: Callable[[UnitOfWork], T]) -> T:
+        """Returns after the commit. Raises StorageUnavailable when nothing was stored, else what the change raised."""
+        if self._queue.qsize() >= budgets.WRITE_QUEUE:
+            raise StorageUnavailable("too many writes are waiting; send again in a moment")
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._queue.put(_Change(change, future))
+        return await future
+
+    def close(self) -> None:
+        """Commit what waits, then stop. Blocks; the event loop must run meanwhile, for it tells the callers."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        closing = False
+        while not closing:
+            first = self._queue.get()
+            group = [] if first is None else [first]
+            closing = first is None
+            while not closing and len(group) < budgets.GROUP_COMMIT_MAX:
+                try:
+                    item = self._queue.get_nowait()
+                except Empty:
+                    break
+                if item is None:
+                    closing = True
+                else:
+                    group.append(item)
+            if group:
+                self._settle(group)
+                self._loop.call_soon_threadsafe(_tell, group)
+
+    def _settle(self, group: Sequence[_Waiting]) -> None:
+        """Commit them together; when one spoils it, commit each alone, so that only the guilty one fails."""
+        failure = self._commit(group)
+        if failure is None:
+            return
+        if len(group) == 1 or _all_fail_alike(failure):
+            _fail(group, failure)
+            return
+        for number, change in enumerate(group):
+            failure = self._commit([change])
+            if failure is not None and _all_fail_alike(failure):
+                _fail(group[number:], failure)
+                return
+            change.failure = failure
+
+    def _commit(self, group: Sequence[_Waiting]) -> BaseException | None:
+        """One transaction. Returns why it was rolled back, None when it is durable."""
+        try:
+            with self._engine.begin() as connection:
+                uow = SqlUnitOfWork(connection)
+                for change in group:
+                    change.apply(uow)
+        except DATABASE_ERRORS as error:
+            translated = our_error(error)
+            if translated is None:
+                return error
+            translated.__cause__ = error
+            return translated
+        except BaseException as error:  # noqa: BLE001  # like any executor: what a change raises belongs to its caller
+            return error
+        return None
+
+
+def _all_fail_alike(failure: BaseException) -> bool:
+    """The database itself is away: trying each change alone would only wait for it again and again."""
+    return isinstance(failure, StorageUnavailable) and not isinstance(failure, LostRace)
+
+
+def _fail(group: Iterable[_Waiting], failure: BaseException) -> None:
+    for change in group:
+        change.failure = failure
+
+
+def _tell(group: Iterable[_Waiting]) -> None:
+    for change in group:
+        change.tell()

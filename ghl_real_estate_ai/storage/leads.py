@@ -1,0 +1,96 @@
+"""Leads as of the newest applied event, each with the intelligence last shown, and the erasure of one.
+
+The intelligence orchestrator puts them, the API reads them, ``enterprisehub lead forget`` erases them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+
+from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
+from ghl_real_estate_ai.models.intelligence import LeadIntelligence
+from ghl_real_estate_ai.models.leads import Lead
+from ghl_real_estate_ai.storage.forgetting import erase_lead
+from ghl_real_estate_ai.storage.schema import EPOCH, leads, on_both
+
+_REPLACED: Final = ("position", "search_name", "last_activity_at", "simulated", "assigned_to", "state")
+_PUT: Final = on_both(
+    lambda insert: (row := insert(leads)).on_conflict_do_update(
+        index_elements=["location_id", "lead_id"],
+        set_={name: row.excluded[name] for name in _REPLACED}
+        | {"intelligence": sa.func.coalesce(row.excluded.intelligence, leads.c.intelligence)},
+    )
+)
+_BOTH: Final = sa.select(leads.c.state, leads.c.intelligence)
+_GET: Final = _BOTH.where(
+    leads.c.location_id == sa.bindparam("tenant"), leads.c.lead_id == sa.bindparam("lead")
+)
+
+
+class SqlLeadStore:
+    """``ports.LeadStore``."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def get(self, location_id: LocationId, lead_id: LeadId) -> Lead | None:
+        """The lead, or None."""
+        row = self._connection.execute(_GET, {"tenant": location_id, "lead": lead_id}).first()
+        return Lead.model_validate_json(row.state) if row else None
+
+    def put(self, lead: Lead, intelligence: LeadIntelligence | None) -> None:
+        """Insert or replace. ``intelligence`` None keeps the stored one."""
+        self._connection.execute(
+            _PUT[self._connection.dialect.name],
+            {
+                "location_id": lead.location_id,
+                "lead_id": lead.lead_id,
+                "position": lead.position,
+                "search_name": lead.contact.display_name.casefold().replace("\x00", ""),
+                "last_activity_at": _last_activity(lead),
+                "simulated": lead.simulated,
+                "assigned_to": lead.contact.assigned_to,
+                "state": lead.model_dump_json(),
+                "intelligence": None if intelligence is None else intelligence.model_dump_json(),
+            },
+        )
+
+    def intelligence(self, location_id: LocationId, lead_id: LeadId) -> LeadIntelligence | None:
+        """What was last concluded about the lead, or None."""
+        row = self._connection.execute(_GET, {"tenant": location_id, "lead": lead_id}).first()
+        return _intelligence(row.intelligence) if row else None
+
+    def newest(
+        self, location_id: LocationId, *, limit: int, offset: int = 0, query: str | None = None
+    ) -> list[tuple[Lead, LeadIntelligence | None]]:
+        """Leads with the newest activity first, those deleted in the CRM too; ``query``: a part of the name, any case."""
+        rows = (
+            _BOTH.where(leads.c.location_id == location_id)
+            .order_by(leads.c.last_activity_at.desc(), leads.c.lead_id.desc())
+            .limit(limit)
+            .offset(offset)
+        )
+        if query:
+            part = query.casefold().replace("\x00", "")
+            rows = rows.where(leads.c.search_name.contains(part, autoescape=True))
+        return [
+            (Lead.model_validate_json(row.state), _intelligence(row.intelligence))
+            for row in self._connection.execute(rows)
+        ]
+
+    def forget(self, location_id: LocationId, lead_id: LeadId, *, lead_hash: str) -> int:
+        """Erase the lead and its personal data from every table and the log; returns the number of log rows changed."""
+        return erase_lead(self._connection, location_id, lead_id, lead_hash=lead_hash)
+
+
+def _intelligence(stored: str | None) -> LeadIntelligence | None:
+    return None if stored is None else LeadIntelligence.model_validate_json(stored)
+
+
+def _last_activity(lead: Lead) -> datetime:
+    """The newest time that the lead's summary knows; 1970 for a lead that nothing happened to."""
+    activity = lead.activity
+    return max(time or EPOCH for time in (activity.first_at, activity.last_lead_at, activity.last_agent_at))

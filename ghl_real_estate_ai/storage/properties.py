@@ -1,0 +1,57 @@
+"""Homes by RESO ListingKey.
+
+The listings route puts them, matching loads them all at start, screens look one up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import sqlalchemy as sa
+
+from ghl_real_estate_ai.models.identifiers import ListingKey, LocationId
+from ghl_real_estate_ai.models.properties import Listing
+from ghl_real_estate_ai.storage.schema import listings as homes
+from ghl_real_estate_ai.storage.schema import on_both
+
+_PUT: Final = on_both(
+    lambda insert: (row := insert(homes)).on_conflict_do_update(
+        index_elements=["location_id", "listing_key"], set_={"state": row.excluded.state}
+    )
+)
+
+
+class SqlListingStore:
+    """``ports.ListingStore``. Kept as RESO JSON, by RESO's names."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def put_many(self, location_id: LocationId, listings: Sequence[Listing]) -> None:
+        """Insert or replace; of a key given twice the later one stays."""
+        rows = [
+            {
+                "location_id": location_id,
+                "listing_key": listing.listing_key,
+                "state": listing.model_dump_json(by_alias=True),
+            }
+            for listing in listings
+        ]
+        if rows:
+            self._connection.execute(_PUT[self._connection.dialect.name], rows)
+
+    def get(self, location_id: LocationId, listing_key: ListingKey) -> Listing | None:
+        """The home, or None."""
+        query = sa.select(homes.c.state).where(
+            homes.c.location_id == location_id, homes.c.listing_key == listing_key
+        )
+        state = self._connection.execute(query).scalar()
+        return None if state is None else Listing.model_validate_json(state)
+
+    def all(self, location_id: LocationId) -> list[Listing]:
+        """Every home of the tenant, by key."""
+        query = (
+            sa.select(homes.c.state).where(homes.c.location_id == location_id).order_by(homes.c.listing_key)
+        )
+        return [Listing.model_validate_json(state) for state in self._connection.scalars(query)]

@@ -1,0 +1,168 @@
+"""Every table of our memory, and the two types that make SQLite and PostgreSQL hold the same values.
+
+Read by the stores of this room; ``migrations/`` builds it, and a test asserts that both agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+UNKNOWN_LOCATION: Final = ""
+"""Tenant of a dead letter whose tenant could not be read."""
+
+
+class Microseconds(sa.types.TypeDecorator[datetime]):
+    """An aware UTC time as microseconds since 1970: exact, sortable and the same number on both databases."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:
+        """Aware time in any zone -> integer."""
+        return None if value is None else (value - EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> datetime | None:
+        """Integer -> aware time in UTC."""
+        return None if value is None else EPOCH + timedelta(microseconds=value)
+
+
+class Insert(Protocol):
+    """``insert(table)`` of a dialect that knows ON CONFLICT; both dialects spell it the same."""
+
+    def __call__(self, table: sa.Table, /) -> sqlite.Insert: ...
+
+
+def on_both(build: Callable[[Insert], sa.Executable]) -> dict[str, sa.Executable]:
+    """One statement per dialect name, built once at import: an append must not pay for building its SQL."""
+    return {"sqlite": build(sqlite.insert), "postgresql": build(postgresql.insert)}  # type: ignore[arg-type]  # reason: the two Insert classes share no base
+
+
+metadata: Final = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+event_heads: Final = sa.Table(
+    "event_heads",
+    metadata,
+    sa.Column("location_id", sa.Text, primary_key=True),
+    sa.Column("position", sa.BigInteger, nullable=False),
+)
+"""The newest position per tenant. Its row lock is what keeps positions dense across processes."""
+
+events: Final = sa.Table(
+    "events",
+    metadata,
+    sa.Column("location_id", sa.Text, primary_key=True),
+    sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("event_id", sa.Text, nullable=False),
+    sa.Column("delivery_id", sa.Text, nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("lead_id", sa.Text),
+    sa.Column("occurred_at", Microseconds, nullable=False),
+    sa.Column("received_at", Microseconds, nullable=False),
+    sa.Column("recorded_at", Microseconds, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("simulated", sa.Boolean, nullable=False),
+    sa.Column("payload", sa.Text),
+    sa.Column("raw", sa.Text),
+    sa.UniqueConstraint("location_id", "delivery_id"),
+    sa.UniqueConstraint("location_id", "event_id"),
+    sa.Index(None, "location_id", "lead_id", "position"),
+)
+"""The log. A row of a forgotten lead keeps its place and type; its payload, raw text and lead id are NULL."""
+
+cursors: Final = sa.Table(
+    "cursors",
+    metadata,
+    sa.Column("location_id", sa.Text, primary_key=True),
+    sa.Column("subscriber", sa.Text, primary_key=True),
+    sa.Column("position", sa.BigInteger, nullable=False),
+)
+
+dead_letters: Final = sa.Table(
+    "dead_letters",
+    metadata,
+    sa.Column(
+        "dead_letter_id",
+        sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    ),
+    sa.Column("location_id", sa.Text, nullable=False),
+    sa.Column("subscriber", sa.Text, nullable=False),
+    sa.Column("delivery_id", sa.Text, nullable=False),
+    sa.Column("position", sa.BigInteger),
+    sa.Column("lead_id", sa.Text),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("raw", sa.Text),
+    sa.Column("simulated", sa.Boolean, nullable=False),
+    sa.Column("failed_at", Microseconds, nullable=False),
+    sa.UniqueConstraint("location_id", "subscriber", "delivery_id"),
+    sqlite_autoincrement=True,  # an id that was revived never comes back
+)
+"""The one table with a key of its own: a letter may belong to no known tenant and is named by its number alone."""
+
+leads: Final = sa.Table(
+    "leads",
+    metadata,
+    sa.Column("location_id", sa.Text, primary_key=True),
+    sa.Column("lead_id", sa.Text, primary_key=True),
+    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.Column("search_name", sa.Text, nullable=False),
+    sa.Column("last_activity_at", Microseconds, nullable=False),
+    sa.Column("simulated", sa.Boolean, nullable=False),
+    sa.Column("assigned_to", sa.Text),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("intelligence", sa.Text),
+    sa.Index(None, "location_id", "last_activity_at", "lead_id"),
+)
+"""``search_name`` is case-folded by Python: SQLite's own ``lower`` knows ASCII only."""
+
+forgotten_leads: Final = sa.Table(
+    "forgotten_leads",
+    metadata,
+    sa.Column("location_id", sa.Text, primary_key=True),
+    sa.Column("lead_hash", sa.Text, primary_key=True),
+    sa.Column("forgotten_at", Microseconds, nullable=False),
+)
+
+listings: Final = sa.Table(
+    "listings",
+    metadata,
+    sa.Column("location_id", sa.Text, primary_key=True),
+    sa.Column("listing_key", sa.Text, primary_key=True),
+    sa.Column("state", sa.Text, nullable=False),
+)
+
+locations: Final = sa.Table(
+    "locations",
+    metadata,
+    sa.Column("location_id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+)
+
+users: Final = sa.Table(
+    "users",
+    metadata,
+    sa.Column("location_id", sa.Text, primary_key=True),
+    sa.Column("user_id", sa.Text, primary_key=True),
+    sa.Column("email", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("password_hash", sa.Text, nullable=False),
+    sa.UniqueConstraint("location_id", "email"),
+    sa.Index(None, "email"),
+)
+"""``email`` is lower case."""
