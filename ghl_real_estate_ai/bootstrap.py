@@ -96,7 +96,14 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
         await database.aclose()
 
 
-def _compose(settings: Settings, memory: Memory) -> Services:
+def compose(settings: Settings, memory: Memory) -> Services:
+    """Plug everything together over a memory; nothing runs yet."""
+    services = _parts(settings, memory)
+    _subscribe(services)
+    return services
+
+
+def _parts(settings: Settings, memory: Memory) -> Services:
     clock = SystemClock()
     bus = EventBus(memory=memory, clock=clock)
     engine = MlLeadIntelligenceEngine(model=model(settings, "lead_score"))
@@ -181,8 +188,7 @@ async def _seed_screens(services: Services, location_id: LocationId) -> None:
 async def running(settings: Settings) -> AsyncIterator[Services]:
     """Everything, running: dispatch begins where the last process stopped, screens start with what is known."""
     async with opened(settings) as memory:
-        services = _compose(settings, memory)
-        _subscribe(services)
+        services = compose(settings, memory)
         places = await memory.read(lambda uow: uow.tenants.locations())
         for place in places:
             await _seed_screens(services, place.location_id)

@@ -1,0 +1,227 @@
+"""Every promise of ``budgets.py``, measured on this machine: measured, target, peer. Called by ``enterprisehub bench``.
+
+A benchmark is a function named in BENCHMARKS by the constant that it measures. Times on a shared machine are noisy: each
+row says how many samples it has, and stands beside a peer that was measured in the same run.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from rich.table import Table
+
+from ghl_real_estate_ai import budgets, measuring
+from ghl_real_estate_ai.errors import InputError
+from ghl_real_estate_ai.learning import CITY_START, city_events
+from ghl_real_estate_ai.measuring import Say
+from ghl_real_estate_ai.settings import load_settings
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured promise. Smaller is better for all of them. ``peer`` is the same job done the plain way."""
+
+    name: str
+    what: str
+    measured: float
+    unit: str
+    budget: float
+    samples: int
+    peer: str = ""
+    peer_measured: float | None = None
+    stages: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Within the budget."""
+        return self.measured <= self.budget
+
+    @property
+    def ratio(self) -> float | None:
+        """Peer / measured: above 1, we are better."""
+        return (
+            self.peer_measured / self.measured if self.peer_measured is not None and self.measured else None
+        )
+
+    def as_dict(self) -> dict[str, object]:
+        """For --json."""
+        return {
+            "name": self.name,
+            "what": self.what,
+            "measured": self.measured,
+            "unit": self.unit,
+            "budget": self.budget,
+            "passed": self.passed,
+            "samples": self.samples,
+            "peer": self.peer or None,
+            "peer_measured": self.peer_measured,
+            "ratio": self.ratio,
+            "stages": self.stages,
+        }
+
+
+def event_cpu(say: Say) -> Row:
+    """CPU of one event through features, score and churn; beside recomputing the features from the lead's whole history."""
+    from ghl_real_estate_ai import bootstrap
+    from ghl_real_estate_ai.ml.features import vector
+    from ghl_real_estate_ai.ml.lead_state import apply
+    from ghl_real_estate_ai.models.identifiers import LeadId
+    from ghl_real_estate_ai.models.leads import Lead
+    from ghl_real_estate_ai.simulation.city import City
+
+    settings = load_settings()
+    score, churn = bootstrap.model(settings, "lead_score"), bootstrap.model(settings, "churn_risk")
+    city = City(seed=11, leads=120, listings=100, start=CITY_START, days=45)
+    events = [r for r in city_events(city, bootstrap.webhook_reader(settings)) if r.event.lead_id is not None]
+    say(f"EVENT_CPU_MS: {len(events)} events, 3 rounds")
+    rounds: list[float] = []
+    for _ in range(3):
+        leads: dict[LeadId, Lead] = {}
+        started = time.process_time()
+        for recorded in events:
+            lead_id = recorded.event.lead_id
+            if lead_id is None:
+                continue
+            lead = leads[lead_id] = apply(leads.get(lead_id), recorded)
+            x = vector(lead, recorded.event.occurred_at)
+            score.predict(x)
+            churn.predict(x)
+        rounds.append((time.process_time() - started) * 1_000 / len(events))
+    return Row(
+        name="EVENT_CPU_MS",
+        what="CPU of one event: features, lead score, churn risk",
+        measured=statistics.median(rounds),
+        unit="ms",
+        budget=budgets.EVENT_CPU_MS,
+        samples=3 * len(events),
+        peer="features recomputed from the lead's whole history at each event",
+        peer_measured=_recompute_ms(events),
+    )
+
+
+def _recompute_ms(events: Sequence[measuring.RecordedEvent]) -> float:
+    """Mean CPU ms per event when nothing is remembered between events, over the busiest lead of the newest 400 events."""
+    from ghl_real_estate_ai.ml.features import vector
+    from ghl_real_estate_ai.ml.lead_state import apply
+
+    sample = events[-400:]
+    by_lead: dict[object, list[measuring.RecordedEvent]] = {}
+    for recorded in events:
+        by_lead.setdefault(recorded.event.lead_id, []).append(recorded)
+    started = time.process_time()
+    for recorded in sample:
+        lead = None
+        for earlier in by_lead[recorded.event.lead_id]:
+            if earlier.position > recorded.position:
+                break
+            lead = apply(lead, earlier)
+        if lead is not None:
+            vector(lead, recorded.event.occurred_at)
+    return (time.process_time() - started) * 1_000 / len(sample)
+
+
+def cold_start(say: Say) -> Row:
+    """Seconds from the command to the first 200 of /health/ready; beside a bare FastAPI application."""
+    say("COLD_START_S: 5 starts each, interleaved")
+    ours, bare = measuring.start_both(rounds=5)
+    return Row(
+        name="COLD_START_S",
+        what="`enterprisehub serve` to ready",
+        measured=statistics.median(start.seconds for start in ours),
+        unit="s",
+        budget=budgets.COLD_START_S,
+        samples=5,
+        peer="bare FastAPI + uvicorn",
+        peer_measured=statistics.median(start.seconds for start in bare),
+    )
+
+
+def idle_memory(say: Say) -> Row:
+    """Resident memory of the idle gateway; beside a bare FastAPI application."""
+    say("IDLE_RSS_MB: 3 starts each, interleaved")
+    ours, bare = measuring.start_both(rounds=3)
+    return Row(
+        name="IDLE_RSS_MB",
+        what="resident memory of the gateway, idle",
+        measured=statistics.median(start.rss_mb for start in ours),
+        unit="MB",
+        budget=budgets.IDLE_RSS_MB,
+        samples=3,
+        peer="bare FastAPI + uvicorn",
+        peer_measured=statistics.median(start.rss_mb for start in bare),
+    )
+
+
+def webhook_ack(say: Say) -> Row:
+    """p99 of signed webhook -> 200 after its commit at 100 events/s; beside a bare route that stores nothing."""
+    say("WEBHOOK_ACK_P99_MS: 20 s at 100 events/s each")
+    ours, bare = measuring.acknowledge_both(per_second=100, seconds=20)
+    return Row(
+        name="WEBHOOK_ACK_P99_MS",
+        what="signed webhook to 200 after its commit, p99 at 100 events/s",
+        measured=measuring.quantile(ours, 0.99),
+        unit="ms",
+        budget=budgets.WEBHOOK_ACK_P99_MS,
+        samples=len(ours),
+        peer="bare FastAPI route that stores nothing",
+        peer_measured=measuring.quantile(bare, 0.99),
+        stages={"p50": measuring.quantile(ours, 0.5), "p95": measuring.quantile(ours, 0.95)},
+    )
+
+
+def event_to_paint(say: Say) -> Row:
+    """p95 of signed webhook sent -> DOM painted, 100 viewers; beside a screen that polls twice a second."""
+    from ghl_real_estate_ai import painting
+
+    say("EVENT_TO_PAINT_P95_MS: 100 viewers, one of them headless Chromium")
+    result = painting.measure(viewers=100, per_second=10, seconds=30, say=say)
+    return Row(
+        name="EVENT_TO_PAINT_P95_MS",
+        what="signed webhook sent to DOM painted, p95, 100 viewers",
+        measured=measuring.quantile(result.pushed_ms, 0.95),
+        unit="ms",
+        budget=budgets.EVENT_TO_PAINT_P95_MS,
+        samples=len(result.pushed_ms),
+        peer="the same page polling REST every 500 ms",
+        peer_measured=measuring.quantile(result.polled_ms, 0.95) if result.polled_ms else None,
+        stages=result.stages,
+    )
+
+
+BENCHMARKS: dict[str, Callable[[Say], Row]] = {
+    "EVENT_TO_PAINT_P95_MS": event_to_paint,
+    "EVENT_CPU_MS": event_cpu,
+    "COLD_START_S": cold_start,
+    "IDLE_RSS_MB": idle_memory,
+    "WEBHOOK_ACK_P99_MS": webhook_ack,
+}
+
+
+def run(only: Sequence[str], *, say: Say) -> list[Row]:
+    """The rows of the named promises, or of all. Raises InputError for an unknown name."""
+    for name in only:
+        if name not in BENCHMARKS:
+            raise InputError(f"--only {name}: no such number; one of {', '.join(BENCHMARKS)}")
+    return [measure(say) for name, measure in BENCHMARKS.items() if not only or name in only]
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """For a person: one line per promise, the stages below it."""
+    view = Table("number", "measured", "target", "", "peer", "ratio", "n", title=measuring.machine())
+    for row in rows:
+        peer = f"{row.peer_measured:.3g} {row.unit} {row.peer}" if row.peer_measured is not None else ""
+        view.add_row(
+            row.name,
+            f"{row.measured:.3g} {row.unit}",
+            f"<= {row.budget:g} {row.unit}",
+            "pass" if row.passed else "MISSED",
+            peer,
+            f"{row.ratio:.1f}x" if row.ratio is not None else "",
+            str(row.samples),
+        )
+        for stage, value in row.stages.items():
+            view.add_row(f"  {stage}", f"{value:.3g} {row.unit}")
+    return view

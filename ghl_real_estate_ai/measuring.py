@@ -1,0 +1,191 @@
+"""The bench's instruments: throw-away installations, a bare peer, a paced sender, quantiles. Called by ``benchmarks``.
+
+Everything measured is a real process on loopback, started as an operator starts it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+
+from ghl_real_estate_ai import bootstrap, launch, records
+from ghl_real_estate_ai.models.events import RecordedEvent
+from ghl_real_estate_ai.models.identifiers import LocationId
+from ghl_real_estate_ai.models.leads import Location
+from ghl_real_estate_ai.settings import Settings, load_settings
+from ghl_real_estate_ai.simulation.vendor_servers import FakeGoHighLevel
+
+Say = Callable[[str], None]
+
+LOCATION = LocationId("bench-location")
+
+_BARE_PEER = """
+import sys, uvicorn
+from fastapi import FastAPI, Request
+app = FastAPI()
+@app.get("/health/ready")
+async def ready() -> dict: return {}
+@app.post("/webhooks/ghl")
+async def webhook(request: Request) -> dict:
+    await request.body()
+    return {}
+uvicorn.run(app, port=int(sys.argv[1]), log_level="warning", access_log=False)
+"""
+
+
+@dataclass(frozen=True)
+class Start:
+    """One start of a server."""
+
+    seconds: float
+    rss_mb: float
+
+
+def quantile(values: Sequence[float], q: float) -> float:
+    """The q-quantile by nearest rank."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(q * len(ordered)) - 1)]
+
+
+def machine() -> str:
+    """The machine, its load and the day: a figure without them says little."""
+    cores = len(os.sched_getaffinity(0))
+    load = os.getloadavg()[0]
+    return f"{platform.machine()}, {cores} cores, Python {platform.python_version()}, load {load:.1f}, {datetime.now(UTC):%Y-%m-%d}"
+
+
+@contextmanager
+def installation() -> Iterator[tuple[Settings, FakeGoHighLevel]]:
+    """A fresh installation in a temporary folder that serves LOCATION, and the vendor whose key it trusts."""
+    with tempfile.TemporaryDirectory(prefix="enterprisehub-bench-") as folder:
+        port = launch.free_port(0)
+        vendor = FakeGoHighLevel(gateway_url=f"http://127.0.0.1:{port}")
+        settings = load_settings(
+            data_dir=Path(folder),
+            port=port,
+            dashboard_port=launch.free_port(0),
+            simulator_public_key=vendor.public_key,
+            log_level="WARNING",
+        )
+        asyncio.run(_serve_location(settings))
+        yield settings, vendor
+
+
+async def _serve_location(settings: Settings) -> None:
+    async with bootstrap.opened(settings) as memory:
+        await records.add_location(memory, Location(location_id=LOCATION, name="Bench"))
+
+
+@contextmanager
+def gateway(settings: Settings) -> Iterator[Start]:
+    """The gateway as an operator starts it, ready; what the start took."""
+    command = [sys.executable, "-m", "ghl_real_estate_ai.cli", "serve", "--no-dashboard"]
+    with _server(command, settings, url=settings.gateway_url) as start:
+        yield start
+
+
+@contextmanager
+def _bare_peer(settings: Settings) -> Iterator[tuple[str, Start]]:
+    port = launch.free_port(0)
+    url = f"http://127.0.0.1:{port}"
+    with _server([sys.executable, "-c", _BARE_PEER, str(port)], settings, url=url) as start:
+        yield url, start
+
+
+@contextmanager
+def _server(command: list[str], settings: Settings, *, url: str) -> Iterator[Start]:
+    log = settings.data_dir / "server.log"
+    with launch.child(command, env=launch.environment(settings), log=log) as process:
+        seconds = launch.wait_until_ready(f"{url}/health/ready", process=process, log=log)
+        time.sleep(0.5)
+        yield Start(seconds=seconds, rss_mb=_rss_mb(process.pid))
+
+
+def _rss_mb(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/statm").read_text().split()
+    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def start_both(*, rounds: int) -> tuple[list[Start], list[Start]]:
+    """Start the gateway and the bare peer in turn; one warm-up each is not counted."""
+    ours: list[Start] = []
+    bare: list[Start] = []
+    with installation() as (settings, _):
+        for _ in range(rounds + 1):
+            with gateway(settings) as start:
+                ours.append(start)
+            with _bare_peer(settings) as (_, peer):
+                bare.append(peer)
+    return ours[1:], bare[1:]
+
+
+def acknowledge_both(*, per_second: float, seconds: float) -> tuple[list[float], list[float]]:
+    """Milliseconds from sending to 200 of each of ``per_second * seconds`` signed webhooks, ours and the bare peer's."""
+    with installation() as (settings, vendor):
+        with gateway(settings):
+            ours = asyncio.run(_acknowledge(vendor, settings.gateway_url, per_second, seconds))
+        with _bare_peer(settings) as (url, _):
+            bare = asyncio.run(_acknowledge(vendor, url, per_second, seconds))
+    return ours, bare
+
+
+async def _acknowledge(vendor: FakeGoHighLevel, url: str, per_second: float, seconds: float) -> list[float]:
+    taken: list[float] = []
+
+    async def send(client: httpx.AsyncClient, number: int) -> None:
+        body = message_body(number)
+        started = time.perf_counter()
+        answer = await client.post(f"{url}/webhooks/ghl", content=body, headers=vendor.headers(body))
+        answer.raise_for_status()
+        taken.append((time.perf_counter() - started) * 1_000)
+
+    limits = httpx.Limits(max_connections=64)
+    async with httpx.AsyncClient(limits=limits) as client, asyncio.TaskGroup() as tasks:
+        async for number in paced(per_second, round(per_second * seconds)):
+            tasks.create_task(send(client, number))
+    return taken[round(per_second) :]  # the first second opens the connections
+
+
+async def paced(per_second: float, count: int) -> AsyncIterator[int]:
+    """0, 1, 2 ... on a fixed schedule: a late one does not move the others (open loop)."""
+    started = time.perf_counter()
+    for number in range(count):
+        await asyncio.sleep(max(0.0, started + number / per_second - time.perf_counter()))
+        yield number
+
+
+def message_body(number: int, *, lead: str | None = None) -> bytes:
+    """An InboundMessage as GHL words it, from one of 500 leads."""
+    now = datetime.now(UTC).isoformat()
+    return json.dumps(
+        {
+            "type": "InboundMessage",
+            "locationId": LOCATION,
+            "webhookId": f"bench-{time.time_ns()}-{number}",
+            "timestamp": now,
+            "contactId": lead or f"bench-lead-{number % 500}",
+            "conversationId": f"bench-conversation-{number % 500}",
+            "messageId": f"bench-message-{number}",
+            "direction": "inbound",
+            "messageType": "SMS",
+            "body": "Is 12 Harbour Street still available? We could see it tomorrow after five.",
+            "status": "delivered",
+            "dateAdded": now,
+        }
+    ).encode()
+
+
+__all__ = ["RecordedEvent", "Say"]

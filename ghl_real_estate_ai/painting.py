@@ -1,0 +1,265 @@
+"""From a signed webhook to a painted pixel, with 100 viewers: the longest way through the house, stage by stage.
+
+Called by ``benchmarks``. One viewer is a headless Chromium with the real dashboard; the others are sockets that read
+everything. The browser's module notes for each publication when it came and when it was painted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol, TypedDict
+
+import httpx
+from websockets.asyncio.client import ClientConnection, connect
+
+from ghl_real_estate_ai import bootstrap, launch, measuring, records
+from ghl_real_estate_ai.errors import ConfigurationError
+from ghl_real_estate_ai.measuring import LOCATION, Say
+from ghl_real_estate_ai.models.leads import Role, User
+from ghl_real_estate_ai.models.streams import Stream
+from ghl_real_estate_ai.settings import Settings
+from ghl_real_estate_ai.simulation.vendor_servers import FakeGoHighLevel
+
+CHROMIUM_FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PASSWORD = "bench-password-1"  # noqa: S105  # reason: of a throw-away installation
+WARM_UP_EVENTS = 20
+POLL_MS = 500
+
+_POLLING_SCREEN = """
+async ({api, token, poll}) => {
+  window.__polled = {};
+  const box = document.createElement("div");
+  document.body.append(box);
+  const look = async () => {
+    const answer = await fetch(api + "/v1/streams/lead_scores", {headers: {Authorization: "Bearer " + token}});
+    const {items} = await answer.json();
+    box.textContent = items.map((item) => item.lead_id).join(" ");
+    await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)));
+    const now = performance.timeOrigin + performance.now();
+    for (const item of items) window.__polled[item.lead_id] ??= now;
+  };
+  setInterval(look, poll);
+}
+"""
+
+
+class Paint(TypedDict):
+    """One painted publication, as the browser's module noted it. Times in ms since the epoch."""
+
+    stream: str
+    key: str
+    published_ms: float
+    received_ms: float
+    painted_ms: float
+    received_at: str
+    stage_ms: dict[str, float]
+
+
+class _Evaluating(Protocol):
+    """The part of a Playwright page that is needed here."""
+
+    async def evaluate(self, expression: str) -> Any: ...
+
+
+@dataclass
+class Painted:
+    """What was measured. ``stages`` are medians in ms and sum, roughly, to the median of ``pushed_ms``."""
+
+    pushed_ms: list[float] = field(default_factory=list)
+    polled_ms: list[float] = field(default_factory=list)
+    stages: dict[str, float] = field(default_factory=dict)
+
+
+def measure(*, viewers: int, per_second: float, seconds: float, say: Say) -> Painted:
+    """Run the real thing. Raises ConfigurationError with the fix when Chromium or Playwright is missing."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        raise ConfigurationError("chromium is missing: apt-get install chromium")
+    with measuring.installation() as (settings, vendor):
+        users = asyncio.run(_add_users(settings, count=-(-viewers // 8)))
+        log = settings.data_dir / "dashboard.log"
+        with (
+            measuring.gateway(settings),
+            launch.child(
+                launch.dashboard_command(settings), env=launch.environment(settings), log=log
+            ) as screen,
+        ):
+            launch.wait_until_ready(f"{settings.dashboard_url}/_stcore/health", process=screen, log=log)
+            run = _Run(settings, vendor, chromium, users)
+            return asyncio.run(run.go(viewers=viewers, per_second=per_second, seconds=seconds, say=say))
+
+
+async def _add_users(settings: Settings, *, count: int) -> list[User]:
+    async with bootstrap.opened(settings) as memory:
+        return [
+            await records.add_user(
+                memory,
+                location_id=LOCATION,
+                email=f"viewer{number}@example.com",
+                name=f"Viewer {number}",
+                role=Role.MANAGER,
+                password=PASSWORD,
+            )
+            for number in range(count)
+        ]
+
+
+@dataclass
+class _Run:
+    settings: Settings
+    vendor: FakeGoHighLevel
+    chromium: str
+    users: Sequence[User]
+
+    async def go(self, *, viewers: int, per_second: float, seconds: float, say: Say) -> Painted:
+        """Open the viewers and the browser, send, and read what the browser noted."""
+        async with AsyncExitStack() as stack:
+            tokens = [await self._sign_in(user) for user in self.users]
+            for number in range(viewers - 1):
+                await stack.enter_async_context(self._viewer(tokens[number % len(tokens)]))
+            page = await stack.enter_async_context(self._browser(tokens[0]))
+            say(f"  {viewers - 1} sockets and one browser are connected")
+            await self._send(per_second, WARM_UP_EVENTS, prefix="warm")
+            sent = await self._send(per_second, round(per_second * seconds), prefix="paint")
+            await asyncio.sleep(2 + POLL_MS / 1_000)
+            paints: list[Paint] = await page.paints()
+            polled = await page.polled()
+        return _evaluate(sent, paints, polled)
+
+    async def _sign_in(self, user: User) -> str:
+        async with httpx.AsyncClient(base_url=self.settings.gateway_url) as client:
+            answer = await client.post("/v1/sessions", json={"email": user.email, "password": PASSWORD})
+            answer.raise_for_status()
+            return str(answer.json()["access_token"])
+
+    @asynccontextmanager
+    async def _viewer(self, token: str) -> AsyncIterator[None]:
+        url = self.settings.gateway_url.replace("http", "ws", 1) + "/v1/realtime"
+        async with connect(
+            url, additional_headers={"Authorization": f"Bearer {token}"}, compression=None
+        ) as socket:
+            wanted = ", ".join(f'{{"stream": "{stream}"}}' for stream in Stream)
+            await socket.send(f'{{"subscribe": [{wanted}]}}')
+            async with asyncio.TaskGroup() as tasks:
+                reading = tasks.create_task(_read_all(socket))
+                try:
+                    yield
+                finally:
+                    reading.cancel()
+
+    @asynccontextmanager
+    async def _browser(self, token: str) -> AsyncIterator[_Page]:
+        try:
+            from playwright.async_api import async_playwright
+        except ModuleNotFoundError as error:
+            raise ConfigurationError("playwright is missing: `make setup-dev` installs it") from error
+        with tempfile.TemporaryDirectory() as profile:
+            async with async_playwright() as playwright:
+                context = await playwright.chromium.launch_persistent_context(
+                    profile,
+                    executable_path=self.chromium,
+                    args=list(CHROMIUM_FLAGS),
+                    viewport={"width": 1440, "height": 900},
+                )
+                page = await context.new_page()
+                await page.goto(self.settings.dashboard_url)
+                await page.get_by_label("Email").fill(self.users[0].email)
+                await page.get_by_label("Password").fill(PASSWORD)
+                await page.get_by_role("button", name="Sign in").click()
+                await page.wait_for_function("window.__enterprisehub?.state === 'live'", timeout=60_000)
+                polling = await context.new_page()
+                await polling.goto(f"{self.settings.gateway_url}/health/live")
+                arguments = {"api": self.settings.gateway_url, "token": token, "poll": POLL_MS}
+                await polling.evaluate(_POLLING_SCREEN, arguments)
+                await page.bring_to_front()
+                try:
+                    yield _Page(page, polling)
+                finally:
+                    await context.close()
+
+    async def _send(self, per_second: float, count: int, *, prefix: str) -> dict[str, float]:
+        """Send one message each of ``count`` leads; lead id -> epoch ms of sending."""
+        sent: dict[str, float] = {}
+
+        async def one(client: httpx.AsyncClient, number: int) -> None:
+            lead = f"{prefix}-{number}"
+            body = measuring.message_body(number, lead=lead)
+            headers = self.vendor.headers(body)
+            sent[lead] = time.time() * 1_000
+            answer = await client.post(
+                f"{self.settings.gateway_url}/webhooks/ghl", content=body, headers=headers
+            )
+            answer.raise_for_status()
+
+        async with httpx.AsyncClient() as client, asyncio.TaskGroup() as tasks:
+            async for number in measuring.paced(per_second, count):
+                tasks.create_task(one(client, number))
+        return sent
+
+
+@dataclass(frozen=True)
+class _Page:
+    """The two pages of the browser: the dashboard, and the peer that polls."""
+
+    dashboard: _Evaluating
+    polling: _Evaluating
+
+    async def paints(self) -> list[Paint]:
+        """What the dashboard's module noted."""
+        found: list[Paint] = await self.dashboard.evaluate("window.__enterprisehub.paints")
+        return found
+
+    async def polled(self) -> dict[str, float]:
+        """Lead id -> epoch ms at which the polling page had painted it."""
+        found: dict[str, float] = await self.polling.evaluate("window.__polled")
+        return found
+
+
+async def _read_all(socket: ClientConnection) -> None:
+    async for text in socket:
+        if isinstance(text, str) and text.startswith('{"ping"'):
+            await socket.send(text.replace("ping", "pong", 1))
+
+
+def _evaluate(sent: dict[str, float], paints: Sequence[Paint], polled: dict[str, float]) -> Painted:
+    painted = Painted()
+    stages: dict[str, list[float]] = {}
+    seen: set[str] = set()
+    for paint in paints:
+        key = paint["key"]
+        if paint["stream"] != Stream.LEAD_SCORES or key not in sent or key in seen:
+            continue
+        seen.add(key)
+        painted.pushed_ms.append(paint["painted_ms"] - sent[key])
+        received = datetime.fromisoformat(paint["received_at"]).timestamp() * 1_000
+        before = 0.0
+        stages.setdefault("network in", []).append(received - sent[key])
+        for stage, until in paint["stage_ms"].items():
+            stages.setdefault(stage, []).append(until - before)
+            before = until
+        stages.setdefault("hub", []).append(paint["received_ms"] - received - before)
+        stages.setdefault("browser", []).append(paint["painted_ms"] - paint["received_ms"])
+    painted.polled_ms = [polled[key] - at for key, at in sent.items() if key in polled]
+    painted.stages = {stage: measuring.quantile(values, 0.5) for stage, values in stages.items()}
+    missing = len(sent) - len(seen)
+    if missing:
+        raise ConfigurationError(
+            f"{missing} of {len(sent)} events never reached the screen: nothing to measure"
+        )
+    return painted

@@ -1,0 +1,82 @@
+"""kill -9 at named points of ingest and handling: no acknowledged event is lost, none is applied twice."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from ghl_real_estate_ai import bootstrap, records
+from ghl_real_estate_ai.models.events import LeadIntelligenceUpdated, RecordedEvent
+from ghl_real_estate_ai.models.leads import ActivityKind
+from ghl_real_estate_ai.settings import load_settings
+from tests.support.crash_child import LEADS, ROUNDS, deliveries
+from tests.support.facts import LOCATION
+
+POINTS = [
+    (phase, moment, number)
+    for phase in ("ingest", "handling")
+    for moment in ("before", "inside", "after")
+    for number in (1, 3, 8)
+]
+ROOT = Path(__file__).parents[2]
+
+
+def crash(url: str, data_dir: Path, point: tuple[str, str, int]) -> set[str]:
+    """Run the child until it kills itself; the ids of the deliveries that it had acknowledged."""
+    acked = data_dir / "acked"
+    acked.touch()
+    command = [sys.executable, "-m", "tests.support.crash_child", url, str(data_dir), str(acked), *map(str, point)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    return set(acked.read_text().split())
+
+
+async def recover(url: str, data_dir: Path, acked: set[str]) -> None:
+    """Start again on what is left, send everything once more as the vendor would, and check every promise."""
+    settings = load_settings(database_url=url, data_dir=data_dir)
+    async with bootstrap.running(settings) as services:
+        memory = services.memory
+        before = await memory.read(lambda uow: uow.events.read(LOCATION, after=0, limit=1_000))
+        assert acked <= {recorded.delivery_id for recorded in before}, "an acknowledged event was lost"
+        for delivery in deliveries():
+            await services.inbox.receive(delivery)
+
+        async def updates() -> list[RecordedEvent]:
+            log = await memory.read(lambda uow: uow.events.read(LOCATION, after=0, limit=1_000))
+            return [recorded for recorded in log if isinstance(recorded.event, LeadIntelligenceUpdated)]
+
+        async with asyncio.timeout(30):
+            while len(await updates()) < len(deliveries()):
+                await asyncio.sleep(0.02)
+        log = await memory.read(lambda uow: uow.events.read(LOCATION, after=0, limit=1_000))
+        assert [recorded.position for recorded in log] == list(range(1, len(log) + 1))
+        counts = Counter(recorded.delivery_id for recorded in log)
+        assert all(counts[delivery.delivery_id] == 1 for delivery in deliveries())
+        causes = Counter(
+            recorded.event.intelligence.cause.event_id
+            for recorded in log
+            if isinstance(recorded.event, LeadIntelligenceUpdated)
+        )
+        assert sorted(causes) == sorted(delivery.event.event_id for delivery in deliveries())
+        assert set(causes.values()) == {1}, "an event was applied twice"
+        for lead_id in LEADS:
+            lead = await memory.read(lambda uow, wanted=lead_id: uow.leads.get(LOCATION, wanted))
+            assert lead is not None
+            assert lead.activity.counts[ActivityKind.MESSAGE_IN] == ROUNDS - 1
+        rebuilt = await records.rebuild(memory, LOCATION, write=False)
+        assert rebuilt.different == ()
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("point", POINTS, ids=lambda p: f"{p[0]}-{p[1]}-{p[2]}")
+def test_kill_9_loses_nothing_acknowledged_and_applies_nothing_twice(
+    any_database_url: str, tmp_path: Path, point: tuple[str, str, int]
+) -> None:
+    acked = crash(any_database_url, tmp_path, point)
+    asyncio.run(recover(any_database_url, tmp_path, acked))

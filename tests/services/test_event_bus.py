@@ -1,0 +1,291 @@
+"""The bus on a real database: order, at-least-once, one transaction with the cursor, retry, dead letters, live queues."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import pytest
+
+from ghl_real_estate_ai.budgets import LIVE_QUEUE
+from ghl_real_estate_ai.errors import StorageUnavailable
+from ghl_real_estate_ai.models.events import NoteAdded, RecordedEvent, Source
+from ghl_real_estate_ai.models.identifiers import CorrelationId, EventId, LocationId
+from ghl_real_estate_ai.models.leads import Location
+from ghl_real_estate_ai.ports import DurableWork, Memory, UnitOfWork
+from ghl_real_estate_ai.services.event_bus import EventBus
+from ghl_real_estate_ai.storage.database import Database
+from tests.support.facts import LOCATION, NOON, delivery, message
+
+MESSAGES = frozenset({"MessageReceived"})
+OTHER = LocationId("loc-2")
+
+
+class WallClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+async def no_wait(_seconds: float) -> None:
+    await asyncio.sleep(0)
+
+
+def make_bus(memory: Memory, *, poll_s: float = 0.02) -> EventBus:
+    return EventBus(memory=memory, clock=WallClock(), poll_s=poll_s, retry_delays_s=(0.001, 0.001), sleep=no_wait)
+
+
+@asynccontextmanager
+async def dispatching(bus: EventBus) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(bus.run())
+        try:
+            yield
+        finally:
+            running.cancel()
+
+
+async def eventually(check: Callable[[], Awaitable[bool]] | Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            result = check()
+            if result if isinstance(result, bool) else await result:
+                return
+            await asyncio.sleep(0.005)
+
+
+async def serve(memory: Memory, *locations: LocationId) -> None:
+    for location in locations:
+        await memory.write(lambda uow, place=location: uow.tenants.put_location(Location(location_id=place, name="x")))
+
+
+def note(name: str, recorded: RecordedEvent) -> Callable[[UnitOfWork], Sequence[RecordedEvent]]:
+    """Work that appends a derived note."""
+
+    def work(uow: UnitOfWork) -> Sequence[RecordedEvent]:
+        event = NoteAdded(
+            event_id=EventId(f"{name}:{recorded.event.event_id}"),
+            location_id=recorded.event.location_id,
+            occurred_at=NOON,
+            correlation_id=CorrelationId("c"),
+            source=Source.HOUSE,
+            text=name,
+        )
+        fact = uow.events.append(delivery(f"{name}:{recorded.delivery_id}", event))
+        return [fact] if fact else []
+
+    return work
+
+
+class Collector:
+    """A durable handler that remembers what it saw and appends one note per event."""
+
+    def __init__(self, *, fail: Callable[[RecordedEvent], None] = lambda recorded: None) -> None:
+        self.seen: list[str] = []
+        self.rollbacks = 0
+        self._fail = fail
+
+    async def __call__(self, recorded: RecordedEvent) -> DurableWork | None:
+        self._fail(recorded)
+        self.seen.append(recorded.delivery_id)
+        return note("note", recorded)
+
+    def rolled_back(self) -> None:
+        self.rollbacks += 1
+
+
+@pytest.mark.asyncio
+async def test_durable_subscriber_hears_every_event_once_in_log_order(sqlite_memory: Database) -> None:
+    await serve(sqlite_memory, LOCATION, OTHER)
+    bus, collector, heard = make_bus(sqlite_memory), Collector(), list[str]()
+    bus.subscribe_durable("collector", collector, types=MESSAGES)
+    bus.subscribe_live("notes", lambda fact: heard.append(fact.delivery_id), types=frozenset({"NoteAdded"}))
+    async with dispatching(bus):
+        for number in range(150):
+            await bus.publish([message(f"m{number}"), message(f"o{number}", location=OTHER)])
+        await eventually(lambda: len(heard) == 300)
+    assert [name for name in collector.seen if name.startswith("m")] == [f"m{number}" for number in range(150)]
+    assert [name for name in collector.seen if name.startswith("o")] == [f"o{number}" for number in range(150)]
+    assert [name for name in heard if name.startswith("note:m")] == [f"note:m{number}" for number in range(150)]
+    assert await bus.lag(LOCATION) <= 150  # its own notes, passed over once it looks again
+
+
+@pytest.mark.asyncio
+async def test_a_duplicate_is_neither_stored_nor_announced(sqlite_memory: Database) -> None:
+    await serve(sqlite_memory, LOCATION)
+    bus, heard = make_bus(sqlite_memory), list[str]()
+    bus.subscribe_live("screen", lambda fact: heard.append(fact.delivery_id), types=MESSAGES)
+    async with dispatching(bus):
+        first = await bus.publish([message("m")])
+        second = await bus.publish([message("m"), message("n")])
+        await eventually(lambda: heard == ["m", "n"])
+    assert first[0] is not None
+    assert second[0] is None
+
+
+@pytest.mark.asyncio
+async def test_events_left_by_an_earlier_process_are_handled_at_start(sqlite_memory: Database) -> None:
+    await serve(sqlite_memory, LOCATION)
+    await make_bus(sqlite_memory).publish([message("left")])
+    bus, collector = make_bus(sqlite_memory), Collector()
+    bus.subscribe_durable("collector", collector, types=MESSAGES)
+    async with dispatching(bus):
+        await eventually(lambda: collector.seen == ["left"])
+
+    again, later = make_bus(sqlite_memory), Collector()
+    again.subscribe_durable("collector", later, types=MESSAGES)
+    async with dispatching(again):
+        await again.publish([message("new")])
+        await eventually(lambda: bool(later.seen))
+    assert later.seen == ["new"]
+
+
+@pytest.mark.asyncio
+async def test_events_appended_by_another_process_are_found_by_polling(sqlite_memory: Database) -> None:
+    await serve(sqlite_memory, LOCATION)
+    bus, collector = make_bus(sqlite_memory), Collector()
+    bus.subscribe_durable("collector", collector, types=MESSAGES)
+    async with dispatching(bus):
+        await asyncio.sleep(0.05)
+        await sqlite_memory.write(lambda uow: uow.events.append(message("elsewhere")))
+        await eventually(lambda: collector.seen == ["elsewhere"])
+
+
+@pytest.mark.asyncio
+async def test_a_poison_event_is_buried_and_its_neighbours_are_applied_once(sqlite_memory: Database) -> None:
+    await serve(sqlite_memory, LOCATION)
+
+    def fail(recorded: RecordedEvent) -> None:
+        if recorded.delivery_id == "m2":
+            raise ValueError("cannot read this")
+
+    bus, collector = make_bus(sqlite_memory), Collector(fail=fail)
+    bus.subscribe_durable("collector", collector, types=MESSAGES, on_rollback=collector.rolled_back)
+    await bus.publish([message(f"m{number}") for number in range(5)])
+    async with dispatching(bus):
+
+        async def all_noted() -> bool:
+            return await sqlite_memory.read(lambda uow: uow.events.head(LOCATION)) == 9
+
+        await eventually(all_noted)
+        letters = await sqlite_memory.read(lambda uow: uow.cursors.dead_letters())
+    assert [(letter.delivery_id, letter.position) for letter in letters] == [("m2", 3)]
+    assert "cannot read this" in letters[0].reason
+    assert collector.rollbacks >= 1
+    texts = await sqlite_memory.read(lambda uow: [f.delivery_id for f in uow.events.read(LOCATION, after=5, limit=99)])
+    assert texts == ["note:m0", "note:m1", "note:m3", "note:m4"]
+
+
+@pytest.mark.asyncio
+async def test_a_handler_that_recovers_is_retried_not_buried(sqlite_memory: Database) -> None:
+    await serve(sqlite_memory, LOCATION)
+    troubles = iter([ValueError("once"), ValueError("twice")])
+
+    def fail(_recorded: RecordedEvent) -> None:
+        if trouble := next(troubles, None):
+            raise trouble
+
+    bus, collector = make_bus(sqlite_memory), Collector(fail=fail)
+    bus.subscribe_durable("collector", collector, types=MESSAGES)
+    async with dispatching(bus):
+        await bus.publish([message("m")])
+        await eventually(lambda: collector.seen == ["m"])
+    assert await sqlite_memory.read(lambda uow: uow.cursors.dead_letters()) == []
+
+
+@pytest.mark.asyncio
+async def test_a_failing_commit_leaves_neither_work_nor_cursor(sqlite_memory: Database) -> None:
+    await serve(sqlite_memory, LOCATION)
+
+    def broken(uow: UnitOfWork) -> Sequence[RecordedEvent]:
+        uow.events.append(message("half"))
+        raise ValueError("after the append")
+
+    async def handler(_recorded: RecordedEvent) -> DurableWork:
+        return broken
+
+    bus = make_bus(sqlite_memory)
+    bus.subscribe_durable("broken", handler, types=MESSAGES)
+    async with dispatching(bus):
+        await bus.publish([message("m")])
+
+        async def buried() -> bool:
+            return bool(await sqlite_memory.read(lambda uow: uow.cursors.dead_letters()))
+
+        await eventually(buried)
+    assert await sqlite_memory.read(lambda uow: uow.events.head(LOCATION)) == 1
+    assert await sqlite_memory.read(lambda uow: uow.cursors.position(LOCATION, "broken")) == 1
+
+
+@pytest.mark.asyncio
+async def test_storage_trouble_is_waited_for_and_never_buried(sqlite_memory: Database) -> None:
+    await serve(sqlite_memory, LOCATION)
+    troubles = iter([StorageUnavailable("disk full")] * 5)
+
+    def fail(_recorded: RecordedEvent) -> None:
+        if trouble := next(troubles, None):
+            raise trouble
+
+    bus, collector = make_bus(sqlite_memory), Collector(fail=fail)
+    bus.subscribe_durable("collector", collector, types=MESSAGES, on_rollback=collector.rolled_back)
+    async with dispatching(bus):
+        await bus.publish([message("m")])
+        await eventually(lambda: collector.seen == ["m"])
+    assert collector.rollbacks == 5
+    assert await sqlite_memory.read(lambda uow: uow.cursors.dead_letters()) == []
+
+
+@pytest.mark.asyncio
+async def test_the_cursor_moves_past_events_of_other_types(sqlite_memory: Database) -> None:
+    await serve(sqlite_memory, LOCATION)
+    bus, collector = make_bus(sqlite_memory), Collector()
+    bus.subscribe_durable("collector", collector, types=frozenset({"LeadDeleted"}))
+    await bus.publish([message(f"m{number}") for number in range(300)])
+    async with dispatching(bus):
+
+        async def caught_up() -> bool:
+            return await sqlite_memory.read(lambda uow: uow.cursors.position(LOCATION, "collector")) >= 256
+
+        await eventually(caught_up)
+        assert bus.running
+    assert not bus.running
+    assert collector.seen == []
+
+
+@pytest.mark.asyncio
+async def test_live_subscriber_gets_the_newest_when_it_is_too_slow(sqlite_memory: Database) -> None:
+    await serve(sqlite_memory, LOCATION)
+    bus, heard = make_bus(sqlite_memory), list[str]()
+    bus.subscribe_live("screen", lambda fact: heard.append(fact.delivery_id), types=MESSAGES)
+    fact = (await bus.publish([message("first")]))[0]
+    assert fact is not None
+    for number in range(LIVE_QUEUE):
+        bus.publish_live(fact.model_copy(update={"delivery_id": f"d{number}"}))
+    async with dispatching(bus):
+        await eventually(lambda: len(heard) == LIVE_QUEUE)
+    assert heard[0] == "d0"
+    assert heard[-1] == f"d{LIVE_QUEUE - 1}"
+
+
+@pytest.mark.asyncio
+async def test_a_live_subscriber_that_raises_does_not_stop_the_others(sqlite_memory: Database) -> None:
+    await serve(sqlite_memory, LOCATION)
+    bus, heard = make_bus(sqlite_memory), list[str]()
+
+    def broken(_fact: RecordedEvent) -> None:
+        raise RuntimeError("screen on fire")
+
+    bus.subscribe_live("broken", broken, types=MESSAGES)
+    bus.subscribe_live("screen", lambda fact: heard.append(fact.delivery_id), types=MESSAGES)
+    async with dispatching(bus):
+        await bus.publish([message("a"), message("b")])
+        await eventually(lambda: heard == ["a", "b"])
+
+
+@pytest.mark.asyncio
+async def test_two_durable_subscribers_may_not_share_a_cursor(sqlite_memory: Database) -> None:
+    bus = make_bus(sqlite_memory)
+    bus.subscribe_durable("one", Collector(), types=MESSAGES)
+    with pytest.raises(ValueError, match="exists already"):
+        bus.subscribe_durable("one", Collector(), types=MESSAGES)
