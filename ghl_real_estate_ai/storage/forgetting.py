@@ -123,13 +123,15 @@ def _contacts_then(connection: sa.Connection, location_id: LocationId, lead_id: 
 def _contacts_of_others(
     connection: sa.Connection, location_id: LocationId, lead_id: LeadId, values: Sequence[str]
 ) -> list[Contact]:
+    if not values:
+        return []
     holds_one = sa.or_(
         *(sa.func.lower(leads.c.state).contains(value.lower(), autoescape=True) for value in values)
     )
     query = sa.select(leads.c.state).where(
         leads.c.location_id == location_id, leads.c.lead_id != lead_id, holds_one
     )
-    return [Lead.model_validate_json(state).contact for state in connection.scalars(query)] if values else []
+    return [Lead.model_validate_json(state).contact for state in connection.scalars(query)]
 
 
 def _erase_from_log(

@@ -76,7 +76,7 @@ async def recover(url: str, data_dir: Path, acked: set[str]) -> None:
 @pytest.mark.crash
 @pytest.mark.parametrize("point", POINTS, ids=lambda p: f"{p[0]}-{p[1]}-{p[2]}")
 def test_kill_9_loses_nothing_acknowledged_and_applies_nothing_twice(
-    any_database_url: str, tmp_path: Path, point: tuple[str, str, int]
+    memory_url: str, tmp_path: Path, point: tuple[str, str, int]
 ) -> None:
-    acked = crash(any_database_url, tmp_path, point)
-    asyncio.run(recover(any_database_url, tmp_path, acked))
+    acked = crash(memory_url, tmp_path, point)
+    asyncio.run(recover(memory_url, tmp_path, acked))
