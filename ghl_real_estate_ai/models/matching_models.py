@@ -13,6 +13,27 @@ from pydantic import Field
 from ghl_real_estate_ai.models.identifiers import Closeness, Frozen, LeadId, ListingKey, UtcTime
 from ghl_real_estate_ai.models.properties import Listing
 
+WISH_WEIGHTS = {
+    "city": 2,
+    "min_list_price": 4,
+    "max_list_price": 8,
+    "min_bedrooms": 6,
+    "min_bathrooms": 4,
+    "min_living_area": 4,
+    "property_sub_type": 4,
+    "feature": 3,  # each wished feature
+}
+"""How much each stated wish weighs, the same for every lead. A wish not stated, or not known of a home, weighs nothing."""
+
+PRICE_TOLERANCE = 0.10
+"""A price up to this share outside the wished band is a near miss, its closeness falling to 0; beyond is filtered."""
+
+LIVING_AREA_TOLERANCE = 0.20
+"""A living area this share below the wish has closeness 0. It never filters."""
+
+ONE_ROOM_SHORT = 0.5
+"""Closeness of one bedroom or bathroom fewer than wished; two fewer are filtered."""
+
 
 class WishOutcome(StrEnum):
     """What a listing says to one wish. UNKNOWN: the listing leaves the field out; never counted as met."""
