@@ -1,0 +1,219 @@
+"""A memory of dicts that implements ``ports.Memory``: for tests of services. Transactions roll back as a whole."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from ghl_real_estate_ai.errors import Conflict, StorageUnavailable
+from ghl_real_estate_ai.models.events import DeadLetter, Delivery, RecordedEvent
+from ghl_real_estate_ai.models.identifiers import EventId, LeadId, ListingKey, LocationId, lead_hash
+from ghl_real_estate_ai.models.intelligence import LeadIntelligence
+from ghl_real_estate_ai.models.leads import Lead, Location, User
+from ghl_real_estate_ai.models.properties import Listing
+from ghl_real_estate_ai.ports import UnitOfWork
+
+
+@dataclass
+class _State:
+    """Everything that is true. Values are frozen models, so a shallow copy per container is a snapshot."""
+
+    log: dict[LocationId, list[RecordedEvent]] = field(default_factory=dict)
+    cursors: dict[tuple[LocationId, str], int] = field(default_factory=dict)
+    letters: dict[int, DeadLetter] = field(default_factory=dict)
+    leads: dict[tuple[LocationId, LeadId], Lead] = field(default_factory=dict)
+    intelligence: dict[tuple[LocationId, LeadId], LeadIntelligence] = field(default_factory=dict)
+    listings: dict[tuple[LocationId, ListingKey], Listing] = field(default_factory=dict)
+    locations: dict[LocationId, Location] = field(default_factory=dict)
+    users: dict[tuple[LocationId, str], tuple[User, str]] = field(default_factory=dict)
+    forgotten: set[tuple[LocationId, str]] = field(default_factory=set)
+
+    def snapshot(self) -> _State:
+        copied = copy.copy(self)
+        for name, value in vars(self).items():
+            setattr(copied, name, copy.copy(value))
+        copied.log = {location_id: list(events) for location_id, events in self.log.items()}
+        return copied
+
+
+class FakeEventLog:
+    """One list per tenant."""
+
+    def __init__(self, state: _State) -> None:
+        self._state = state
+
+    def append(self, delivery: Delivery) -> RecordedEvent | None:
+        log = self._state.log.setdefault(delivery.event.location_id, [])
+        if any(known.delivery_id == delivery.delivery_id for known in log):
+            return None
+        recorded = RecordedEvent(
+            position=len(log) + 1,
+            delivery_id=delivery.delivery_id,
+            received_at=delivery.received_at,
+            recorded_at=delivery.received_at,
+            event=delivery.event,
+        )
+        log.append(recorded)
+        return recorded
+
+    def read(self, location_id: LocationId, *, after: int, limit: int) -> list[RecordedEvent]:
+        return self._state.log.get(location_id, [])[after : after + limit]
+
+    def of_lead(
+        self, location_id: LocationId, lead_id: LeadId, *, before: int | None, limit: int
+    ) -> list[RecordedEvent]:
+        newest_first = reversed(self._state.log.get(location_id, []))
+        return [
+            recorded
+            for recorded in newest_first
+            if recorded.event.lead_id == lead_id and (before is None or recorded.position < before)
+        ][:limit]
+
+    def get(self, location_id: LocationId, event_id: EventId) -> RecordedEvent | None:
+        log = self._state.log.get(location_id, [])
+        return next((recorded for recorded in log if recorded.event.event_id == event_id), None)
+
+    def head(self, location_id: LocationId) -> int:
+        return len(self._state.log.get(location_id, []))
+
+
+class FakeCursorStore:
+    """Positions and dead letters."""
+
+    def __init__(self, state: _State) -> None:
+        self._state = state
+
+    def position(self, location_id: LocationId, subscriber: str) -> int:
+        return self._state.cursors.get((location_id, subscriber), 0)
+
+    def advance(self, location_id: LocationId, subscriber: str, position: int) -> None:
+        known = self.position(location_id, subscriber)
+        self._state.cursors[location_id, subscriber] = max(known, position)
+
+    def bury(self, letter: DeadLetter) -> None:
+        number = max(self._state.letters, default=0) + 1
+        self._state.letters[number] = letter.model_copy(update={"dead_letter_id": number})
+
+    def dead_letters(self, location_id: LocationId | None = None, *, limit: int = 1_000) -> list[DeadLetter]:
+        letters = self._state.letters.values()
+        return [letter for letter in letters if location_id in {None, letter.location_id}][:limit]
+
+    def revive(self, dead_letter_id: int) -> None:
+        self._state.letters.pop(dead_letter_id, None)
+
+
+class FakeLeadStore:
+    """Leads with the intelligence last shown."""
+
+    def __init__(self, state: _State) -> None:
+        self._state = state
+
+    def get(self, location_id: LocationId, lead_id: LeadId) -> Lead | None:
+        return self._state.leads.get((location_id, lead_id))
+
+    def put(self, lead: Lead, intelligence: LeadIntelligence | None) -> None:
+        key = (lead.location_id, lead.lead_id)
+        self._state.leads[key] = lead
+        if intelligence is not None:
+            self._state.intelligence[key] = intelligence
+
+    def intelligence(self, location_id: LocationId, lead_id: LeadId) -> LeadIntelligence | None:
+        return self._state.intelligence.get((location_id, lead_id))
+
+    def newest(
+        self, location_id: LocationId, *, limit: int, offset: int = 0, query: str | None = None
+    ) -> list[tuple[Lead, LeadIntelligence | None]]:
+        found = [
+            (lead, self._state.intelligence.get(key))
+            for key, lead in self._state.leads.items()
+            if key[0] == location_id and (query or "").casefold() in lead.contact.display_name.casefold()
+        ]
+        found.sort(key=lambda pair: pair[0].position, reverse=True)
+        return found[offset : offset + limit]
+
+    def forget(self, location_id: LocationId, lead_id: LeadId, *, lead_hash: str) -> int:
+        self._state.leads.pop((location_id, lead_id), None)
+        self._state.intelligence.pop((location_id, lead_id), None)
+        self._state.forgotten.add((location_id, lead_hash))
+        return 0
+
+
+class FakeListingStore:
+    """Homes by key."""
+
+    def __init__(self, state: _State) -> None:
+        self._state = state
+
+    def put_many(self, location_id: LocationId, listings: Sequence[Listing]) -> None:
+        self._state.listings.update({(location_id, home.listing_key): home for home in listings})
+
+    def get(self, location_id: LocationId, listing_key: ListingKey) -> Listing | None:
+        return self._state.listings.get((location_id, listing_key))
+
+    def all(self, location_id: LocationId) -> list[Listing]:
+        return [home for key, home in self._state.listings.items() if key[0] == location_id]
+
+
+class FakeTenantStore:
+    """Locations, users, forgotten leads."""
+
+    def __init__(self, state: _State) -> None:
+        self._state = state
+
+    def locations(self) -> list[Location]:
+        return list(self._state.locations.values())
+
+    def put_location(self, location: Location) -> None:
+        self._state.locations[location.location_id] = location
+
+    def add_user(self, user: User, *, password_hash: str) -> None:
+        key = (user.location_id, user.email)
+        if key in self._state.users:
+            raise Conflict(f"{user.email} is a user of {user.location_id} already")
+        self._state.users[key] = (user, password_hash)
+
+    def credentials(self, email: str) -> list[tuple[User, str]]:
+        return [known for (_, known_email), known in self._state.users.items() if known_email == email]
+
+    def is_forgotten(self, location_id: LocationId, lead_hash: str) -> bool:
+        return (location_id, lead_hash) in self._state.forgotten
+
+
+class FakeUnitOfWork:
+    """All stores over one state."""
+
+    def __init__(self, state: _State) -> None:
+        self.events = FakeEventLog(state)
+        self.cursors = FakeCursorStore(state)
+        self.leads = FakeLeadStore(state)
+        self.listings = FakeListingStore(state)
+        self.tenants = FakeTenantStore(state)
+
+
+class FakeMemory:
+    """Implements ``ports.Memory``. ``fail_writes`` many writes fail, as a full disk would. ``reads`` counts reads."""
+
+    def __init__(self) -> None:
+        self._state = _State()
+        self.fail_writes = 0
+        self.reads = 0
+
+    async def read[T](self, query: Callable[[UnitOfWork], T]) -> T:
+        self.reads += 1
+        return query(FakeUnitOfWork(self._state.snapshot()))
+
+    async def write[T](self, change: Callable[[UnitOfWork], T]) -> T:
+        draft = self._state.snapshot()
+        result = change(FakeUnitOfWork(draft))
+        if self.fail_writes:
+            self.fail_writes -= 1
+            raise StorageUnavailable("the disk is full; free some space")
+        self._state = draft
+        return result
+
+    async def forget(self, location_id: LocationId, lead_id: LeadId) -> str:
+        """Erase a lead as ``lead forget`` does; returns its hash."""
+        digest = lead_hash(location_id, lead_id)
+        await self.write(lambda uow: uow.leads.forget(location_id, lead_id, lead_hash=digest))
+        return digest
