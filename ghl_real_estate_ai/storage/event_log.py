@@ -29,7 +29,8 @@ _GIVE_POSITION_BACK: Final = (
     .where(event_heads.c.location_id == sa.bindparam("tenant"))
     .values(position=event_heads.c.position - 1)
 )
-_APPEND: Final = on_both(lambda insert: insert(events).on_conflict_do_nothing())
+# Returns nothing for a duplicate. (psycopg gives no row count for an INSERT.)
+_APPEND: Final = on_both(lambda insert: insert(events).on_conflict_do_nothing().returning(events.c.position))
 _COLUMNS: Final = (
     events.c.position,
     events.c.delivery_id,
@@ -96,7 +97,7 @@ class SqlEventLog:
             "payload": event.model_dump_json(),
             "raw": delivery.raw,
         }
-        if execute(self._append, row).rowcount == 0:
+        if execute(self._append, row).first() is None:
             execute(_GIVE_POSITION_BACK, {"tenant": event.location_id})
             return None
         return RecordedEvent(

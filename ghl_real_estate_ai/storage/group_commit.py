@@ -9,7 +9,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from queue import Empty, SimpleQueue
-from typing import Protocol
+from typing import Final, Protocol
 
 import sqlalchemy as sa
 
@@ -18,6 +18,9 @@ from ghl_real_estate_ai.errors import StorageUnavailable
 from ghl_real_estate_ai.ports import UnitOfWork
 from ghl_real_estate_ai.storage.engines import DATABASE_ERRORS, LostRace, our_error
 from ghl_real_estate_ai.storage.unit_of_work import SqlUnitOfWork
+
+_RACES: Final = 3
+"""How often a change that lost a race against another process is tried again."""
 
 
 class _Waiting(Protocol):
@@ -92,22 +95,37 @@ class GroupCommit:
                     group.append(item)
             if group:
                 self._settle(group)
-                self._loop.call_soon_threadsafe(_tell, group)
+                try:
+                    self._loop.call_soon_threadsafe(_tell, group)
+                except RuntimeError:  # the loop was closed without us, and took every caller with it
+                    return
 
     def _settle(self, group: Sequence[_Waiting]) -> None:
         """Commit them together; when one spoils it, commit each alone, so that only the guilty one fails."""
         failure = self._commit(group)
         if failure is None:
             return
-        if len(group) == 1 or _all_fail_alike(failure):
+        if _database_is_away(failure):
             _fail(group, failure)
             return
+        if len(group) == 1 and not isinstance(failure, LostRace):
+            group[0].failure = failure
+            return
         for number, change in enumerate(group):
-            failure = self._commit([change])
-            if failure is not None and _all_fail_alike(failure):
+            failure = self._commit_alone(change)
+            if failure is not None and _database_is_away(failure):
                 _fail(group[number:], failure)
                 return
             change.failure = failure
+
+    def _commit_alone(self, change: _Waiting) -> BaseException | None:
+        """Again after a lost race: of two that wait for each other the database lets one pass each time."""
+        failure = self._commit([change])
+        for _ in range(_RACES):
+            if not isinstance(failure, LostRace):
+                break
+            failure = self._commit([change])
+        return failure
 
     def _commit(self, group: Sequence[_Waiting]) -> BaseException | None:
         """One transaction. Returns why it was rolled back, None when it is durable."""
@@ -127,14 +145,16 @@ class GroupCommit:
         return None
 
 
-def _all_fail_alike(failure: BaseException) -> bool:
-    """The database itself is away: trying each change alone would only wait for it again and again."""
+def _database_is_away(failure: BaseException) -> bool:
+    """Then trying each change alone would only wait for it again and again."""
     return isinstance(failure, StorageUnavailable) and not isinstance(failure, LostRace)
 
 
 def _fail(group: Iterable[_Waiting], failure: BaseException) -> None:
+    """Each caller gets an error of its own: one that is raised in many places collects all their tracebacks."""
     for change in group:
-        change.failure = failure
+        change.failure = StorageUnavailable(str(failure))
+        change.failure.__cause__ = failure.__cause__
 
 
 def _tell(group: Iterable[_Waiting]) -> None:

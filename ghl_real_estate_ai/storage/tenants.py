@@ -19,7 +19,7 @@ _PUT_LOCATION: Final = on_both(
         index_elements=["location_id"], set_={"name": row.excluded.name}
     )
 )
-_ADD_USER: Final = on_both(lambda insert: insert(users).on_conflict_do_nothing())
+_ADD_USER: Final = on_both(lambda insert: insert(users).on_conflict_do_nothing().returning(users.c.user_id))
 _IS_FORGOTTEN: Final = sa.select(sa.true()).where(
     forgotten_leads.c.location_id == sa.bindparam("tenant"),
     forgotten_leads.c.lead_hash == sa.bindparam("hash"),
@@ -54,7 +54,7 @@ class SqlTenantStore:
             "role": user.role.value,
             "password_hash": password_hash,
         }
-        if self._connection.execute(_ADD_USER[self._connection.dialect.name], row).rowcount == 0:
+        if self._connection.execute(_ADD_USER[self._connection.dialect.name], row).first() is None:
             raise Conflict(
                 f"location {user.location_id} has a user with this email already; choose another email"
             )

@@ -1,0 +1,200 @@
+"""The writer: what shares a commit, whom a failure reaches, and what the callers are told."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ghl_real_estate_ai import budgets
+from ghl_real_estate_ai.errors import Conflict, StorageUnavailable
+from ghl_real_estate_ai.models.leads import Location
+from ghl_real_estate_ai.ports import UnitOfWork
+from ghl_real_estate_ai.storage.database import Database
+from tests.support.facts import LOCATION, message
+from tests.support.memory import sqlite_url
+
+pytestmark = pytest.mark.asyncio
+
+
+class Door:
+    """A change that keeps the writer busy until it is opened."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Event()
+        self.opened = threading.Event()
+
+    def __call__(self, _: UnitOfWork) -> None:
+        self.entered.set()
+        assert self.opened.wait(10)
+
+    async def wait_inside(self) -> None:
+        await asyncio.to_thread(self.entered.wait, 10)
+
+
+async def behind_a_door(memory: Database, *changes: Callable[[UnitOfWork], object]) -> list[object]:
+    """Run changes that all wait at the same time, so that they form one group."""
+    door = Door()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(memory.write(door))
+        await door.wait_inside()
+        waiting = [asyncio.ensure_future(memory.write(change)) for change in changes]
+        await asyncio.sleep(0)
+        door.opened.set()
+        return await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_changes_that_wait_together_share_a_transaction(sqlite_memory: Database) -> None:
+    stores: list[object] = []
+
+    await behind_a_door(sqlite_memory, *[lambda uow: stores.append(uow.events)] * 5)
+
+    assert len(stores) == 5
+    assert len({id(store) for store in stores}) == 1
+
+
+async def test_no_group_is_larger_than_the_limit(sqlite_memory: Database) -> None:
+    stores: list[object] = []
+
+    await behind_a_door(
+        sqlite_memory, *[lambda uow: stores.append(uow.events)] * (budgets.GROUP_COMMIT_MAX + 1)
+    )
+
+    assert [stores.count(store) for store in dict.fromkeys(stores)] == [budgets.GROUP_COMMIT_MAX, 1]
+
+
+async def test_changes_run_in_the_writers_thread(sqlite_memory: Database) -> None:
+    names = {await sqlite_memory.write(lambda _: threading.current_thread().name) for _ in range(3)}
+
+    assert names == {"storage-writer"}
+
+
+async def test_only_the_guilty_change_of_a_group_fails(sqlite_memory: Database) -> None:
+    def guilty(uow: UnitOfWork) -> None:
+        uow.events.append(message("guilty"))
+        raise Conflict("of its own making")
+
+    outcomes = await behind_a_door(
+        sqlite_memory,
+        lambda uow: uow.events.append(message("before")) is not None,
+        guilty,
+        lambda uow: uow.events.append(message("after")) is not None,
+    )
+
+    assert outcomes[0] is outcomes[2] is True
+    assert isinstance(outcomes[1], Conflict)
+    stored = await sqlite_memory.read(lambda uow: uow.events.read(LOCATION, after=0, limit=10))
+    assert [(fact.position, fact.delivery_id) for fact in stored] == [(1, "before"), (2, "after")]
+
+
+async def test_even_an_interrupt_inside_a_change_reaches_its_caller_only(sqlite_memory: Database) -> None:
+    class Stop(BaseException):
+        pass
+
+    def stop(_: UnitOfWork) -> None:
+        raise Stop
+
+    with pytest.raises(Stop):
+        await sqlite_memory.write(stop)
+    assert await sqlite_memory.write(lambda uow: uow.events.head(LOCATION)) == 0
+
+
+async def test_a_cancelled_caller_disturbs_nobody(sqlite_memory: Database) -> None:
+    door = Door()
+    busy = asyncio.ensure_future(sqlite_memory.write(door))
+    await door.wait_inside()
+    gone = asyncio.ensure_future(sqlite_memory.write(lambda uow: uow.events.append(message("gone"))))
+    there = asyncio.ensure_future(sqlite_memory.write(lambda uow: uow.events.head(LOCATION)))
+    await asyncio.sleep(0)
+    gone.cancel()
+    door.opened.set()
+
+    assert await there == 1
+    await busy
+    assert gone.cancelled()
+
+
+async def test_a_full_queue_refuses_at_once(sqlite_memory: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budgets, "WRITE_QUEUE", 2)
+    door = Door()
+    waiting = [asyncio.ensure_future(sqlite_memory.write(door))]
+    await door.wait_inside()
+    waiting += [
+        asyncio.ensure_future(sqlite_memory.write(lambda uow: uow.events.head(LOCATION))) for _ in "ab"
+    ]
+    await asyncio.sleep(0)
+
+    with pytest.raises(StorageUnavailable, match="too many writes"):
+        await sqlite_memory.write(lambda uow: uow.events.head(LOCATION))
+    door.opened.set()
+    assert await asyncio.gather(*waiting) == [None, 0, 0]
+
+
+async def test_closing_commits_what_waits(tmp_path: Path) -> None:
+    memory = Database(sqlite_url(tmp_path))
+    await memory.start()
+    door = Door()
+    busy = asyncio.ensure_future(memory.write(door))
+    await door.wait_inside()
+    late = asyncio.ensure_future(memory.write(lambda uow: uow.events.append(message("late"))))
+    await asyncio.sleep(0)
+    closing = asyncio.ensure_future(memory.aclose())
+    await asyncio.sleep(0)
+    door.opened.set()
+    await closing
+
+    assert await late is not None
+    await busy
+    async with Database(sqlite_url(tmp_path)) as again:
+        assert await again.read(lambda uow: uow.events.head(LOCATION)) == 1
+
+
+async def test_a_closed_memory_says_so(tmp_path: Path) -> None:
+    memory = Database(sqlite_url(tmp_path))
+    with pytest.raises(StorageUnavailable, match="closed"):
+        await memory.write(lambda uow: uow.events.head(LOCATION))
+    await memory.start()
+    await memory.aclose()
+    await memory.aclose()
+
+    with pytest.raises(StorageUnavailable, match="closed"):
+        await memory.write(lambda uow: uow.events.head(LOCATION))
+    with pytest.raises(StorageUnavailable, match="closed"):
+        await memory.read(lambda uow: uow.events.head(LOCATION))
+
+
+async def test_a_locked_file_fails_the_whole_group_and_then_recovers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budgets, "DATABASE_LOCK_WAIT_S", 0.05)
+    async with Database(sqlite_url(tmp_path)) as memory:
+        other = sqlite3.connect(tmp_path / "enterprisehub.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        outcomes = await asyncio.gather(
+            *(memory.write(lambda uow, n=n: uow.events.append(message(f"d-{n}"))) for n in range(3)),
+            return_exceptions=True,
+        )
+        other.execute("ROLLBACK")
+        other.close()
+
+        assert [type(outcome) for outcome in outcomes] == [StorageUnavailable] * 3
+        assert all("locked" in str(outcome) for outcome in outcomes)
+        assert await memory.write(lambda uow: uow.events.append(message("d-0"))) is not None
+
+
+async def test_a_full_disk_is_storage_unavailable(sqlite_memory: Database) -> None:
+    def fill(uow: UnitOfWork) -> None:
+        uow.tenants._connection.exec_driver_sql("PRAGMA max_page_count = 1")  # type: ignore[attr-defined]
+        uow.tenants.put_location(Location(location_id=LOCATION, name="x" * 1_000_000))
+
+    with pytest.raises(StorageUnavailable, match="full"):
+        await sqlite_memory.write(fill)
+
+
+async def test_a_query_cannot_write(sqlite_memory: Database) -> None:
+    with pytest.raises(StorageUnavailable, match="readonly"):
+        await sqlite_memory.read(lambda uow: uow.events.append(message("d-1")))

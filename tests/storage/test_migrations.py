@@ -1,0 +1,103 @@
+"""The migrated tables are those of ``schema.py``, and several processes may start at once."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from ghl_real_estate_ai.errors import ConfigurationError
+from ghl_real_estate_ai.models.identifiers import LocationId
+from ghl_real_estate_ai.storage import migrations
+from ghl_real_estate_ai.storage.database import Database
+from ghl_real_estate_ai.storage.engines import make_engine
+from ghl_real_estate_ai.storage.schema import metadata
+
+START_AND_READ = """
+import asyncio, sys
+from ghl_real_estate_ai.storage.database import Database
+async def main():
+    async with Database(sys.argv[1]) as memory:
+        await memory.read(lambda uow: uow.tenants.locations())
+    print("alembic" in sys.modules)
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def engine(memory_url: str) -> Iterator[sa.Engine]:
+    made = make_engine(memory_url, access="write", connections=1, sqlite_synchronous="NORMAL")
+    yield made
+    made.dispose()
+
+
+def test_the_migrated_tables_are_those_of_the_schema(engine: sa.Engine) -> None:
+    migrations.migrate(engine)
+
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_migrating_twice_changes_nothing(engine: sa.Engine) -> None:
+    migrations.migrate(engine)
+    migrations.migrate(engine)
+
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all()
+    assert found == migrations.revisions()[-1:]
+
+
+def test_a_database_of_a_later_release_is_refused(engine: sa.Engine) -> None:
+    migrations.migrate(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+
+    with pytest.raises(ConfigurationError, match="9999"):
+        migrations.migrate(engine)
+
+
+def test_file_numbers_are_the_revisions() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(next(iter(migrations.__path__))))
+    script = ScriptDirectory.from_config(config)
+
+    assert script.get_heads() == migrations.revisions()[-1:]
+    assert sorted(item.revision for item in script.walk_revisions()) == migrations.revisions()
+
+
+def test_every_table_belongs_to_a_tenant() -> None:
+    for table in metadata.tables.values():
+        assert not table.c.location_id.nullable, table.name
+        assert table.c.location_id.primary_key or table.name == "dead_letters"
+
+
+@pytest.mark.asyncio
+async def test_processes_that_start_together_migrate_once(memory_url: str) -> None:
+    command = [sys.executable, "-W", "error", "-c", START_AND_READ, memory_url]
+    processes = [
+        await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(3)
+    ]
+    ends = await asyncio.gather(*(process.communicate() for process in processes))
+
+    assert [process.returncode for process in processes] == [0, 0, 0], [err.decode() for _, err in ends]
+    async with Database(memory_url) as memory:
+        assert await memory.read(lambda uow: uow.events.head(LocationId("loc-1"))) == 0
+
+
+def test_a_start_at_the_newest_revision_does_not_import_alembic(engine: sa.Engine, memory_url: str) -> None:
+    migrations.migrate(engine)
+
+    run = subprocess.run(
+        [sys.executable, "-c", START_AND_READ, memory_url], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == "False"
