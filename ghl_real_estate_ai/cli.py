@@ -407,6 +407,26 @@ def bench(
         raise typer.Exit(1)
 
 
+@app.command()
+def load(
+    *,
+    viewers: Annotated[int, typer.Option(min=1, help="Connected screens.")] = 100,
+    per_second: Annotated[float, typer.Option(min=0.1, help="Signed webhooks per second.")] = 50.0,
+    seconds: Annotated[float, typer.Option(min=1)] = 20.0,
+    as_json: AsJson = False,
+) -> None:
+    """Put a steady load on a throw-away installation; exit code 1 if any viewer missed anything."""
+    from ghl_real_estate_ai import crowd
+
+    result = crowd.run(
+        crowd.Load(viewers=viewers, per_second=per_second, seconds=seconds),
+        say=lambda line: err.print(line, highlight=False),
+    )
+    _show(result, as_json=as_json, line="\n".join(f"{name:28} {value}" for name, value in result.items()))
+    if result["publications_received"] != result["publications_expected"]:
+        raise typer.Exit(1)
+
+
 def main() -> None:
     """Entry point: every expected error is one line on stderr and exit code 1."""
     try:

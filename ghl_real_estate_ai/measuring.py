@@ -13,7 +13,7 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +26,7 @@ from ghl_real_estate_ai.models.events import RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import Location
 from ghl_real_estate_ai.settings import Settings, load_settings
+from ghl_real_estate_ai.simulation.load import paced
 from ghl_real_estate_ai.simulation.vendor_servers import FakeGoHighLevel
 
 Say = Callable[[str], None]
@@ -157,14 +158,6 @@ async def _acknowledge(vendor: FakeGoHighLevel, url: str, per_second: float, sec
         async for number in paced(per_second, round(per_second * seconds)):
             tasks.create_task(send(client, number))
     return taken[round(per_second) :]  # the first second opens the connections
-
-
-async def paced(per_second: float, count: int) -> AsyncIterator[int]:
-    """0, 1, 2 ... on a fixed schedule: a late one does not move the others (open loop)."""
-    started = time.perf_counter()
-    for number in range(count):
-        await asyncio.sleep(max(0.0, started + number / per_second - time.perf_counter()))
-        yield number
 
 
 def message_body(number: int, *, lead: str | None = None) -> bytes:

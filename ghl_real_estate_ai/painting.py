@@ -17,14 +17,14 @@ from datetime import datetime
 from typing import Any, Protocol, TypedDict
 
 import httpx
-from websockets.asyncio.client import ClientConnection, connect
 
-from ghl_real_estate_ai import bootstrap, launch, measuring, records
+from ghl_real_estate_ai import crowd, launch, measuring
 from ghl_real_estate_ai.errors import ConfigurationError
-from ghl_real_estate_ai.measuring import LOCATION, Say
-from ghl_real_estate_ai.models.leads import Role, User
+from ghl_real_estate_ai.measuring import Say
+from ghl_real_estate_ai.models.leads import User
 from ghl_real_estate_ai.models.streams import Stream
 from ghl_real_estate_ai.settings import Settings
+from ghl_real_estate_ai.simulation import load
 from ghl_real_estate_ai.simulation.vendor_servers import FakeGoHighLevel
 
 CHROMIUM_FLAGS = (
@@ -37,7 +37,6 @@ CHROMIUM_FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-PASSWORD = "bench-password-1"  # noqa: S105  # reason: of a throw-away installation
 WARM_UP_EVENTS = 20
 POLL_MS = 500
 
@@ -92,7 +91,7 @@ def measure(*, viewers: int, per_second: float, seconds: float, say: Say) -> Pai
     if chromium is None:
         raise ConfigurationError("chromium is missing: apt-get install chromium")
     with measuring.installation() as (settings, vendor):
-        users = asyncio.run(_add_users(settings, count=-(-viewers // 8)))
+        users = asyncio.run(crowd.add_users(settings, viewers=viewers))
         log = settings.data_dir / "dashboard.log"
         with (
             measuring.gateway(settings),
@@ -105,21 +104,6 @@ def measure(*, viewers: int, per_second: float, seconds: float, say: Say) -> Pai
             return asyncio.run(run.go(viewers=viewers, per_second=per_second, seconds=seconds, say=say))
 
 
-async def _add_users(settings: Settings, *, count: int) -> list[User]:
-    async with bootstrap.opened(settings) as memory:
-        return [
-            await records.add_user(
-                memory,
-                location_id=LOCATION,
-                email=f"viewer{number}@example.com",
-                name=f"Viewer {number}",
-                role=Role.MANAGER,
-                password=PASSWORD,
-            )
-            for number in range(count)
-        ]
-
-
 @dataclass
 class _Run:
     settings: Settings
@@ -130,9 +114,8 @@ class _Run:
     async def go(self, *, viewers: int, per_second: float, seconds: float, say: Say) -> Painted:
         """Open the viewers and the browser, send, and read what the browser noted."""
         async with AsyncExitStack() as stack:
-            tokens = [await self._sign_in(user) for user in self.users]
-            for number in range(viewers - 1):
-                await stack.enter_async_context(self._viewer(tokens[number % len(tokens)]))
+            tokens = [await crowd.sign_in(self.settings.gateway_url, user) for user in self.users]
+            await stack.enter_async_context(load.viewers(self.settings.gateway_url, tokens, viewers - 1))
             page = await stack.enter_async_context(self._browser(tokens[0]))
             say(f"  {viewers - 1} sockets and one browser are connected")
             await self._send(per_second, WARM_UP_EVENTS, prefix="warm")
@@ -141,27 +124,6 @@ class _Run:
             paints: list[Paint] = await page.paints()
             polled = await page.polled()
         return _evaluate(sent, paints, polled)
-
-    async def _sign_in(self, user: User) -> str:
-        async with httpx.AsyncClient(base_url=self.settings.gateway_url) as client:
-            answer = await client.post("/v1/sessions", json={"email": user.email, "password": PASSWORD})
-            answer.raise_for_status()
-            return str(answer.json()["access_token"])
-
-    @asynccontextmanager
-    async def _viewer(self, token: str) -> AsyncIterator[None]:
-        url = self.settings.gateway_url.replace("http", "ws", 1) + "/v1/realtime"
-        async with connect(
-            url, additional_headers={"Authorization": f"Bearer {token}"}, compression=None
-        ) as socket:
-            wanted = ", ".join(f'{{"stream": "{stream}"}}' for stream in Stream)
-            await socket.send(f'{{"subscribe": [{wanted}]}}')
-            async with asyncio.TaskGroup() as tasks:
-                reading = tasks.create_task(_read_all(socket))
-                try:
-                    yield
-                finally:
-                    reading.cancel()
 
     @asynccontextmanager
     async def _browser(self, token: str) -> AsyncIterator[_Page]:
@@ -180,7 +142,7 @@ class _Run:
                 page = await context.new_page()
                 await page.goto(self.settings.dashboard_url)
                 await page.get_by_label("Email").fill(self.users[0].email)
-                await page.get_by_label("Password").fill(PASSWORD)
+                await page.get_by_label("Password").fill(crowd.PASSWORD)
                 await page.get_by_role("button", name="Sign in").click()
                 await page.wait_for_function("window.__enterprisehub?.state === 'live'", timeout=60_000)
                 polling = await context.new_page()
@@ -208,7 +170,7 @@ class _Run:
             answer.raise_for_status()
 
         async with httpx.AsyncClient() as client, asyncio.TaskGroup() as tasks:
-            async for number in measuring.paced(per_second, count):
+            async for number in load.paced(per_second, count):
                 tasks.create_task(one(client, number))
         return sent
 
@@ -229,12 +191,6 @@ class _Page:
         """Lead id -> epoch ms at which the polling page had painted it."""
         found: dict[str, float] = await self.polling.evaluate("window.__polled")
         return found
-
-
-async def _read_all(socket: ClientConnection) -> None:
-    async for text in socket:
-        if isinstance(text, str) and text.startswith('{"ping"'):
-            await socket.send(text.replace("ping", "pong", 1))
 
 
 def _evaluate(sent: dict[str, float], paints: Sequence[Paint], polled: dict[str, float]) -> Painted:

@@ -1,0 +1,270 @@
+"""The far side at work: a simulated city or a real event log sent as signed webhooks, and the demo around it.
+
+Called by ``cli.py`` (simulate, demo). What it sends goes over HTTP through the same door as a real account's; only the
+vendor is simulated, and the key that signs says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from pathlib import Path
+
+import httpx
+
+from ghl_real_estate_ai import bootstrap, launch, records
+from ghl_real_estate_ai.budgets import LISTING_BATCH_ROWS, OUTBOUND_TIMEOUT_S
+from ghl_real_estate_ai.errors import ConfigurationError, InputError
+from ghl_real_estate_ai.models.identifiers import LocationId
+from ghl_real_estate_ai.models.leads import Location, Role
+from ghl_real_estate_ai.settings import Settings, load_settings
+from ghl_real_estate_ai.simulation.city import City, CityEvent, write_truth
+from ghl_real_estate_ai.simulation.replay import replay
+from ghl_real_estate_ai.simulation.vendor_servers import FakeGoHighLevel
+
+Say = Callable[[str], None]
+Progress = Callable[[int, int | None], None]
+
+CITY_LISTINGS = 400
+DEMO_LOCATION = LocationId("simulated-city")
+DEMO_EMAIL = "manager@example.com"
+DEMO_AGENT = "agent@example.com"
+AS_FAST_AS_TAKEN = 0.0
+
+
+@dataclass(frozen=True)
+class Source:
+    """Who sends, where to, how fast. ``data_dir`` keeps the simulator's key, so that it stays the same."""
+
+    gateway: str
+    location_id: str
+    speed: float
+    data_dir: Path
+
+    def vendor(self) -> FakeGoHighLevel:
+        """The simulated GoHighLevel, with its own key."""
+        return FakeGoHighLevel(gateway_url=self.gateway, key_seed=simulator_key_seed(self.data_dir))
+
+
+@dataclass(frozen=True)
+class CityOptions:
+    """Which city. The first ``history_days`` are sent unpaced, so that its brokerage is alive at once."""
+
+    seed: int
+    leads: int
+    days: float
+    history_days: float
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """What ``enterprisehub demo`` was asked for."""
+
+    speed: float
+    leads: int
+    seed: int
+    data_dir: Path | None
+    seconds: float | None
+    dashboard: bool
+
+
+def simulator_key_seed(data_dir: Path) -> bytes:
+    """32 secret bytes, made once and kept in ``data_dir/simulator_key`` (mode 0600)."""
+    path = data_dir / "simulator_key"
+    if not path.exists():
+        data_dir.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_bytes(secrets.token_bytes(32))
+    return path.read_bytes()
+
+
+async def run_city(
+    source: Source, options: CityOptions, *, truth: Path | None, progress: Progress, token: str | None = None
+) -> dict[str, object]:
+    """Send a city's history at once and its days at ``source.speed``; import its homes first when a token is at hand."""
+    start = datetime.now(UTC) - timedelta(days=options.history_days)
+    city = City(
+        seed=options.seed,
+        leads=options.leads,
+        listings=CITY_LISTINGS,
+        start=start,
+        days=options.history_days + options.days,
+    )
+    if truth is not None:
+        write_truth(city, truth)
+    vendor = source.vendor()
+    bearer = token or os.environ.get("ENTERPRISEHUB_TOKEN")
+    if bearer:
+        await import_listings(source.gateway, bearer, city.listings)
+    history, live = _split(city.events(), at=start + timedelta(days=options.history_days))
+    sent = await vendor.run(
+        history, location_id=source.location_id, speed=AS_FAST_AS_TAKEN, progress=progress
+    )
+    paced = await vendor.run(live, location_id=source.location_id, speed=source.speed, progress=progress)
+    return {"history": sent.as_dict(), "live": paced.as_dict()}
+
+
+def _split(events: Iterator[CityEvent], *, at: datetime) -> tuple[Iterator[CityEvent], Iterator[CityEvent]]:
+    """The events before a time, and the rest; read lazily, the first part first."""
+    held: list[CityEvent] = []
+
+    def before() -> Iterator[CityEvent]:
+        for event in events:
+            if event.at >= at:
+                held.append(event)
+                return
+            yield event
+
+    def after() -> Iterator[CityEvent]:
+        yield from chain(held, events)
+
+    return before(), after()
+
+
+async def import_listings(gateway: str, token: str, listings: list[dict[str, object]]) -> None:
+    """Post RESO listings as a manager does."""
+    async with httpx.AsyncClient(base_url=gateway, timeout=OUTBOUND_TIMEOUT_S) as client:
+        for first in range(0, len(listings), LISTING_BATCH_ROWS):
+            answer = await client.post(
+                "/v1/listings",
+                json={"value": listings[first : first + LISTING_BATCH_ROWS]},
+                headers={"Authorization": f"Bearer {token}"},
+            )
+            if answer.is_error:
+                raise ConfigurationError(f"the gateway refused the city's homes: {answer.text[:200]}")
+
+
+async def replay_log(
+    source: Source, log: Path, map_file: Path, *, limit: int | None, progress: Progress
+) -> dict[str, object]:
+    """Send a real event log through the signed door; every row is accounted for."""
+    for path, option in ((log, "--replay"), (map_file, "--map")):
+        if not path.exists():
+            raise InputError(f"{option} {path}: no such file")
+    tally = await replay(
+        log,
+        map_file,
+        sender=source.vendor(),
+        location_id=source.location_id,
+        speed=source.speed,
+        limit=limit,
+        progress=progress,
+    )
+    return tally.as_dict()
+
+
+# --- the demo -----------------------------------------------------------------------------------------------------
+
+
+def demo(options: DemoOptions, *, say: Say) -> None:
+    """Install into a folder of its own, start everything, send the city, until Ctrl-C (or for ``seconds``)."""
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        launch.sigterm_as_interrupt(),
+        _demo_folder(options) as folder,
+    ):
+        _demo_in(folder, options, say)
+    say("stopped; nothing keeps running" + ("" if options.data_dir else ", the demo's data is deleted"))
+
+
+@contextmanager
+def _demo_folder(options: DemoOptions) -> Iterator[Path]:
+    if options.data_dir is not None:
+        if options.data_dir.exists() and any(options.data_dir.iterdir()):
+            raise InputError(
+                f"--data-dir {options.data_dir} is not empty; name a new folder for the demo's data"
+            )
+        options.data_dir.mkdir(parents=True, exist_ok=True)
+        yield options.data_dir
+        return
+    with tempfile.TemporaryDirectory(prefix="enterprisehub-demo-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def _demo_in(folder: Path, options: DemoOptions, say: Say) -> None:
+    seed = simulator_key_seed(folder)
+    base = load_settings()
+    settings = load_settings(
+        data_dir=folder,
+        database_url="",
+        port=launch.free_port(base.port, base.host),
+        dashboard_port=launch.free_port(base.dashboard_port, base.host),
+        simulator_public_key=FakeGoHighLevel(gateway_url="", key_seed=seed).public_key,
+        log_level="WARNING",
+    )
+    password = secrets.token_urlsafe(9)
+    asyncio.run(_people(settings, password))
+    serve = [
+        sys.executable,
+        "-m",
+        "ghl_real_estate_ai.cli",
+        "serve",
+        *([] if options.dashboard else ["--no-dashboard"]),
+    ]
+    log = folder / "server.log"
+    with launch.child(serve, env=launch.environment(settings), log=log) as process:
+        launch.wait_until_ready(f"{settings.gateway_url}/health/ready", process=process, log=log)
+        if options.dashboard:
+            launch.wait_until_ready(f"{settings.dashboard_url}/_stcore/health", process=process, log=log)
+        _announce(settings, password, options, say)
+        source = Source(settings.gateway_url, DEMO_LOCATION, options.speed, folder)
+        asyncio.run(_live(source, options, password, say))
+
+
+async def _people(settings: Settings, password: str) -> None:
+    async with bootstrap.opened(settings) as memory:
+        await records.add_location(memory, Location(location_id=DEMO_LOCATION, name="Simulated City Realty"))
+        for email, name, role in (
+            (DEMO_EMAIL, "Morgan Manager", Role.ADMIN),
+            (DEMO_AGENT, "Alex Agent", Role.AGENT),
+        ):
+            await records.add_user(
+                memory, location_id=DEMO_LOCATION, email=email, name=name, role=role, password=password
+            )
+
+
+def _announce(settings: Settings, password: str, options: DemoOptions, say: Say) -> None:
+    say("")
+    say(f"  open      {settings.dashboard_url if options.dashboard else settings.gateway_url}")
+    say(f"  sign in   {DEMO_EMAIL}   (or {DEMO_AGENT})")
+    say(f"  password  {password}")
+    say("")
+    say(
+        f"  A simulated brokerage at {options.speed:g}x: GoHighLevel is played by a simulator that signs its webhooks;"
+        " everything behind the webhook is the product."
+    )
+    say("  Ctrl-C stops it.")
+
+
+async def _live(source: Source, options: DemoOptions, password: str, say: Say) -> None:
+    token = await _sign_in(source.gateway, password)
+    city = CityOptions(seed=options.seed, leads=options.leads, days=3_650.0, history_days=14.0)
+    shown = time.monotonic()
+
+    def progress(done: int, _total: int | None) -> None:
+        nonlocal shown
+        if time.monotonic() - shown > 10:
+            shown = time.monotonic()
+            say(f"  {done} webhooks sent and taken")
+
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(options.seconds):
+            await run_city(source, city, truth=None, progress=progress, token=token)
+
+
+async def _sign_in(gateway: str, password: str) -> str:
+    async with httpx.AsyncClient(base_url=gateway, timeout=OUTBOUND_TIMEOUT_S) as client:
+        answer = await client.post("/v1/sessions", json={"email": DEMO_EMAIL, "password": password})
+        if answer.is_error:
+            raise ConfigurationError(f"the demo could not sign in: {answer.text[:200]}")
+        return str(answer.json()["access_token"])
