@@ -1,0 +1,51 @@
+# The commands of the house. Each one prepares what it needs first: `make demo` and `make test` work on a fresh machine.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench load docs fmt lock clean dev system
+BIN := .venv/bin
+
+help:  ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+
+setup:  ## make .venv with the pinned packages
+	@sh scripts/setup.sh
+
+demo: setup  ## a live brokerage on your machine: signed webhooks in, moving screens out
+	@$(BIN)/enterprisehub demo
+
+test: dev system  ## every test, with branch coverage of 90 % or more
+	@sh scripts/test.sh
+
+check: dev  ## format, lint, types, import contracts, house rules: under a minute
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/test_house.py
+
+bench: dev system  ## measure every promised number (ONLY=NAME for one, JSON=FILE to keep them)
+	$(BIN)/enterprisehub bench $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
+
+load: dev  ## the webhook door at 100 events/s
+	$(BIN)/enterprisehub bench --only WEBHOOK_ACK_P99_MS $(if $(JSON),--json $(JSON))
+
+docs: dev  ## write the generated pages again: docs/events.md and the settings table of docs/runbook.md
+	$(BIN)/python scripts/generate_docs.py
+
+fmt: dev  ## format, and mend what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: dev  ## pin the dependencies again (UPGRADE=1 for newest versions)
+	sh scripts/lock.sh $(if $(UPGRADE),--upgrade)
+
+clean:  ## remove what the other targets can make again; data/ stays
+	rm -rf .venv .tools .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache htmlcov *.egg-info
+	rm -f .coverage .coverage.*
+	find ghl_real_estate_ai tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Steps that others need, not commands of their own.
+dev:
+	@sh scripts/setup.sh dev
+
+system:
+	@sh scripts/system_packages.sh test || true
