@@ -96,6 +96,41 @@ class ActionKind(StrEnum):
     ASK_WISHES = "ask_wishes"
 
 
+URGENCY_FLOOR = {
+    ActionKind.FIRST_RESPONSE: 0.60,
+    ActionKind.REPLY: 0.55,
+    ActionKind.CONFIRM_APPOINTMENT: 0.45,
+    ActionKind.RE_ENGAGE: 0.30,
+    ActionKind.SEND_MATCHES: 0.20,
+    ActionKind.ASK_WISHES: 0.10,
+}
+"""Urgency with no pressure and no score. A lead that waits for a human stands before everything else."""
+
+URGENCY_OF_PRESSURE = 0.20
+"""Added in full when the reason presses most: long waiting, a meeting about to begin, a high churn risk."""
+
+URGENCY_OF_SCORE = 0.20
+"""Added in full for a lead score of 1."""
+
+WAITING_HALF_LIFE_HOURS = 1.0
+"""After this wait half of the pressure is reached, after twice as long three quarters."""
+
+NEW_LEAD_DAYS = 7.0
+"""A lead that nobody has contacted asks for a first response this long after its last sign of life."""
+
+CONFIRM_WITHIN_HOURS = 48.0
+"""An unconfirmed appointment asks for confirmation this long before it begins."""
+
+REST_AFTER_TOUCH_DAYS = 2.0
+"""After a human touch, nothing that the lead did not ask for is suggested for this long."""
+
+MATCH_WORTH_SENDING = 0.8
+"""Closeness of the best home from which sending it is suggested."""
+
+QUOTE_CHARS = 140
+"""Most characters of the lead's own words in evidence."""
+
+
 class Evidence(Frozen):
     """A fact behind a claim: the event that holds it, and the lead's own words where there are any."""
 
