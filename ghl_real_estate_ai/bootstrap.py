@@ -18,7 +18,6 @@ from ghl_real_estate_ai.integrations.gohighlevel.webhooks import GoHighLevelWebh
 from ghl_real_estate_ai.ml.artifacts import Model, load_model, shipped_model
 from ghl_real_estate_ai.models.events import LEAD_FACTS, LeadForgotten, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LocationId
-from ghl_real_estate_ai.models.streams import Stream, StreamItem
 from ghl_real_estate_ai.ports import Clock, DurableWork, Memory, WebhookReader
 from ghl_real_estate_ai.services.churn_prediction_service import ChurnPredictionService
 from ghl_real_estate_ai.services.event_bus import EventBus
@@ -139,10 +138,11 @@ def _subscribe(services: Services) -> None:
     bus, hub, clock = services.bus, services.hub, services.clock
 
     def to_screens(recorded: RecordedEvent) -> None:
-        for stream, item in items_of(recorded):
+        now = clock.now()
+        for stream, item in items_of(recorded, now=now):
             hub.publish(recorded.event.location_id, stream, item)
         if recorded.event.type == "LeadIntelligenceUpdated":
-            telemetry.event_to_publish.observe((clock.now() - recorded.received_at).total_seconds() * 1_000)
+            telemetry.event_to_publish.observe((now - recorded.received_at).total_seconds() * 1_000)
 
     async def forget(recorded: RecordedEvent) -> DurableWork | None:
         event = recorded.event
@@ -170,18 +170,14 @@ async def _seed_screens(services: Services, location_id: LocationId) -> None:
     """Fill the streams with what is known, so that the first screen after a restart is not empty."""
     memory, hub = services.memory, services.hub
     leads = await memory.read(lambda uow: uow.leads.newest(location_id, limit=SNAPSHOT_ITEMS))
-    items: list[tuple[Stream, StreamItem]] = []
-    for lead, intelligence in reversed(leads):
-        if intelligence is not None:
-            items.extend(items_of_lead(lead, intelligence))
+    items = [pair for lead, intelligence in leads for pair in items_of_lead(lead, intelligence)]
     head = await memory.read(lambda uow: uow.events.head(location_id))
     recent = await memory.read(
         lambda uow: uow.events.read(location_id, after=max(0, head - SNAPSHOT_ITEMS), limit=SNAPSHOT_ITEMS)
     )
-    for recorded in recent:
-        if recorded.event.type in {"MessageReceived", "MessageSent"}:
-            items.extend(items_of(recorded))
-    hub.seed(location_id, items)
+    messages = [recorded for recorded in recent if recorded.event.type in {"MessageReceived", "MessageSent"}]
+    items.extend(pair for recorded in messages for pair in items_of(recorded))
+    hub.seed(location_id, sorted(items, key=lambda pair: pair[1].at))
 
 
 @asynccontextmanager

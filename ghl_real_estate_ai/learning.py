@@ -12,7 +12,8 @@ from pathlib import Path
 
 from ghl_real_estate_ai import records
 from ghl_real_estate_ai.bootstrap import webhook_reader
-from ghl_real_estate_ai.ml.training import TrainingReport, train
+from ghl_real_estate_ai.ml.model_card import TrainingReport
+from ghl_real_estate_ai.ml.training import train
 from ghl_real_estate_ai.models.events import Delivery, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.ports import Memory, WebhookReader

@@ -13,7 +13,7 @@ import secrets
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,6 +21,7 @@ from itertools import chain
 from pathlib import Path
 
 import httpx
+from pydantic import JsonValue
 
 from ghl_real_estate_ai import bootstrap, launch, records
 from ghl_real_estate_ai.budgets import LISTING_BATCH_ROWS, OUTBOUND_TIMEOUT_S
@@ -131,13 +132,13 @@ def _split(events: Iterator[CityEvent], *, at: datetime) -> tuple[Iterator[CityE
     return before(), after()
 
 
-async def import_listings(gateway: str, token: str, listings: list[dict[str, object]]) -> None:
+async def import_listings(gateway: str, token: str, listings: Sequence[Mapping[str, JsonValue]]) -> None:
     """Post RESO listings as a manager does."""
     async with httpx.AsyncClient(base_url=gateway, timeout=OUTBOUND_TIMEOUT_S) as client:
         for first in range(0, len(listings), LISTING_BATCH_ROWS):
             answer = await client.post(
                 "/v1/listings",
-                json={"value": listings[first : first + LISTING_BATCH_ROWS]},
+                json={"value": list(listings[first : first + LISTING_BATCH_ROWS])},
                 headers={"Authorization": f"Bearer {token}"},
             )
             if answer.is_error:
