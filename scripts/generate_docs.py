@@ -24,7 +24,7 @@ EVENTS_HEAD: Final = """# Events
 Written by `make docs` from `ghl_real_estate_ai/models/events.py`; change the docstrings there.
 
 Every fact that the house knows is one of these, appended once to its tenant's log and never changed
-([ADR 0003](adr/0003-event-log-two-delivery-classes.md)). All of them carry `event_id`, `location_id`, `occurred_at`,
+([decisions](adr/README.md)). All of them carry `event_id`, `location_id`, `occurred_at`,
 `correlation_id` (shared with the delivery that caused them), `source` (the door they came in by), `simulated` (decided by the
 key that signed the delivery) and, where they are about a lead, `lead_id`.
 """
