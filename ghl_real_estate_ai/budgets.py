@@ -37,6 +37,9 @@ PROMISES: Final = (
 INTELLIGENCE_DEADLINE_S: Final = 0.050
 """One deadline over score | churn | matches; a part that misses it is shown stale with its reason."""
 
+LEADS_CACHED: Final = 4_096
+"""Leads held in memory by the intelligence orchestrator; must be more than DURABLE_BATCH."""
+
 WEBHOOK_BODY_BYTES: Final = 1_048_576
 """Largest accepted webhook body; GHL's own are a few KiB."""
 
@@ -111,6 +114,9 @@ CLOSE_WAIT_S: Final = 2.0
 
 WRITE_CHUNK_FRAMES: Final = 32
 """Frames that one stream may send to a client before the client's next stream has its turn."""
+
+STORAGE_RETRY_S: Final = 5.0
+"""What Retry-After says when the database did not take a write."""
 
 TICKETS_HELD: Final = 10_000
 """Unused tickets in memory; the oldest go first."""

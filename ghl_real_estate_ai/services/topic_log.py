@@ -185,7 +185,7 @@ class TopicLog:
 
     def _frame(self, item: StreamItem, *, offset: int, at_ms: float) -> Frame:
         opening = f'{{"c":"{self.stream.value}","o":{offset},"p":{at_ms:.3f},"e":'
-        text = f"{opening}{item.model_dump_json()}}}"
+        text = f"{opening}{item.model_dump_json(by_alias=True)}}}"
         return Frame(
             offset=offset,
             key=item.key,

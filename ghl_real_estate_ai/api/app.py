@@ -1,0 +1,77 @@
+"""The gateway as a FastAPI app: lifespan, guards, errors, routes. Called by ``launch`` (``enterprisehub serve``) and tests.
+
+``/openapi.json`` describes the API. There is no ``/docs`` page: FastAPI's loads its scripts from a CDN, which a
+self-hosted installation must not need and a strict network does not allow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+import ghl_real_estate_ai
+from ghl_real_estate_ai import bootstrap
+from ghl_real_estate_ai.api.auth import TicketOffice, TokenIssuer
+from ghl_real_estate_ai.api.dependencies import Doors
+from ghl_real_estate_ai.api.error_handlers import add_error_handlers
+from ghl_real_estate_ai.api.rate_limit import RateLimiter
+from ghl_real_estate_ai.api.request_guard import RequestGuard
+from ghl_real_estate_ai.api.routes import health, leads, properties, realtime, sessions, webhooks
+from ghl_real_estate_ai.budgets import (
+    LISTING_BODY_BYTES,
+    REQUEST_BODY_BYTES,
+    SIGN_IN_ATTEMPTS_PER_MIN,
+    WEBHOOK_BODY_BYTES,
+)
+from ghl_real_estate_ai.settings import Settings
+
+Running = Callable[[Settings], AbstractAsyncContextManager[bootstrap.Services]]
+
+
+def create_app(settings: Settings, *, running: Running = bootstrap.running) -> FastAPI:
+    """The app; its lifespan opens ``running(settings)``. Raises ConfigurationError for a bad setting."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with running(settings) as services:
+            app.state.services = services
+            app.state.doors = _doors(settings, services)
+            yield
+
+    app = FastAPI(
+        title="EnterpriseHub",
+        version=ghl_real_estate_ai.__version__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    for module in (webhooks, sessions, realtime, leads, properties, health):
+        app.include_router(module.router)
+    add_error_handlers(app)
+    app.add_middleware(
+        RequestGuard,
+        default=REQUEST_BODY_BYTES,
+        limits={webhooks.PATH: WEBHOOK_BODY_BYTES, properties.PATH: LISTING_BODY_BYTES},
+    )
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type"],
+        expose_headers=["Retry-After"],
+    )
+    return app
+
+
+def _doors(settings: Settings, services: bootstrap.Services) -> Doors:
+    return Doors(
+        tokens=TokenIssuer(
+            settings.signing_secret(), minutes=settings.access_token_minutes, clock=services.clock
+        ),
+        tickets=TicketOffice(clock=services.clock),
+        sign_ins=RateLimiter(per_minute=SIGN_IN_ATTEMPTS_PER_MIN, clock=services.clock),
+        origins=frozenset(settings.origins),
+    )

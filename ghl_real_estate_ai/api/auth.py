@@ -1,0 +1,196 @@
+"""Who somebody is: password hashes, access tokens (JWT), single-use WebSocket tickets.
+
+Called by the routes (through ``dependencies``) and by ``records`` (``hash_password``). See docs/adr/0012.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import jwt
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from pydantic import ValidationError
+
+from ghl_real_estate_ai.budgets import TICKET_TTL_S, TICKETS_HELD, TOKENS_CACHED
+from ghl_real_estate_ai.errors import Unauthenticated
+from ghl_real_estate_ai.models.identifiers import Frozen, LocationId, UserId
+from ghl_real_estate_ai.models.leads import Identity, Role, User
+from ghl_real_estate_ai.ports import Clock
+
+# --- Passwords ----------------------------------------------------------------------------------------------------
+
+_HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+"""Argon2id with OWASP's minimum of 19 MiB: each sign-in in flight holds that much."""
+
+_NOBODY: Final = f"$argon2id$v=19$m=19456,t=2,p=1${'A' * 22}${'A' * 43}"
+"""A hash that no password has: an unknown email costs the same time as a wrong password."""
+
+_HASHING: Final = ThreadPoolExecutor(2, thread_name_prefix="passwords")
+"""Two hashes at the same time: bounds their memory, and the event loop stays free (Argon2 lets go of the GIL)."""
+
+
+async def hash_password(password: str) -> str:
+    """The Argon2id hash to store, computed in a thread."""
+    return await asyncio.get_running_loop().run_in_executor(_HASHING, _HASHER.hash, password)
+
+
+async def verify_password(password: str, password_hash: str | None) -> bool:
+    """Whether the password has this hash; with None (no such user) False after the same work."""
+    return await asyncio.get_running_loop().run_in_executor(
+        _HASHING, _matches, password, password_hash or _NOBODY
+    )
+
+
+def _matches(password: str, password_hash: str) -> bool:
+    try:
+        return _HASHER.verify(password_hash, password)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+# --- Access tokens ------------------------------------------------------------------------------------------------
+
+_ALGORITHM: Final = "HS256"
+_ISSUER: Final = "enterprisehub"
+_AUDIENCE: Final = "enterprisehub-api"
+_LEEWAY: Final = timedelta(seconds=5)
+
+
+class _Claims(Frozen):
+    """Everything that a token says; all of it is required, nothing else is accepted."""
+
+    iss: str
+    aud: str
+    sub: UserId
+    loc: LocationId
+    role: Role
+    name: str
+    email: str
+    iat: int
+    exp: int
+
+
+class TokenIssuer:
+    """Signs access tokens and verifies them. Each good token is verified once and remembered by its hash."""
+
+    def __init__(self, secret: str, *, minutes: int, clock: Clock) -> None:
+        self._secret = secret
+        self._life = timedelta(minutes=minutes)
+        self._clock = clock
+        self._verified: dict[bytes, Identity] = {}
+
+    def issue(self, user: User) -> tuple[str, Identity]:
+        """A token for this user, and the identity that it proves."""
+        now = self._clock.now().replace(microsecond=0)
+        identity = Identity(**user.model_dump(), expires_at=now + self._life)
+        claims = _Claims(
+            iss=_ISSUER,
+            aud=_AUDIENCE,
+            sub=user.user_id,
+            loc=user.location_id,
+            role=user.role,
+            name=user.name,
+            email=user.email,
+            iat=int(now.timestamp()),
+            exp=int(identity.expires_at.timestamp()),
+        )
+        return jwt.encode(claims.model_dump(mode="json"), self._secret, algorithm=_ALGORITHM), identity
+
+    def verify(self, token: str) -> Identity:
+        """Whom the token speaks for. Raises Unauthenticated when it is forged, foreign, incomplete or expired."""
+        digest = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
+        identity = self._verified.get(digest) or self._decode(token)
+        if identity.expires_at <= self._clock.now():
+            self._verified.pop(digest, None)
+            raise Unauthenticated("the access token has expired; sign in again")
+        if digest not in self._verified:
+            _bound(self._verified, TOKENS_CACHED)
+            self._verified[digest] = identity
+        return identity
+
+    def _decode(self, token: str) -> Identity:
+        try:
+            decoded = jwt.decode(
+                token,
+                self._secret,
+                algorithms=[_ALGORITHM],  # pinned: "none" and key confusion end here
+                issuer=_ISSUER,
+                audience=_AUDIENCE,
+                # Times are checked here against our own clock.
+                options={
+                    "require": ["iss", "aud", "exp", "iat", "sub"],
+                    "verify_exp": False,
+                    "verify_iat": False,
+                },
+            )
+            claims = _Claims.model_validate(decoded)
+            issued_at = datetime.fromtimestamp(claims.iat, UTC)
+            expires_at = datetime.fromtimestamp(claims.exp, UTC)
+        except (jwt.InvalidTokenError, ValidationError, ValueError, OverflowError, OSError) as error:
+            raise Unauthenticated("the access token is not valid; sign in again") from error
+        if issued_at > self._clock.now() + _LEEWAY:
+            raise Unauthenticated("the access token is from the future; check the server's clock")
+        return Identity(
+            location_id=claims.loc,
+            user_id=claims.sub,
+            email=claims.email,
+            name=claims.name,
+            role=claims.role,
+            expires_at=expires_at,
+        )
+
+
+# --- WebSocket tickets --------------------------------------------------------------------------------------------
+
+
+class TicketOffice:
+    """Tickets for one WebSocket handshake: a browser cannot send a header there, and a URL may end in a log.
+
+    In memory: a ticket is for the process that gave it. Only hashes are kept.
+    """
+
+    def __init__(self, *, clock: Clock, make: Callable[[], str] = lambda: secrets.token_urlsafe(32)) -> None:
+        self._clock = clock
+        self._make = make
+        self._held: dict[bytes, tuple[datetime, Identity]] = {}
+
+    def issue(self, identity: Identity) -> str:
+        """A ticket that works once within TICKET_TTL_S."""
+        now = self._clock.now()
+        for digest, (ends_at, _) in tuple(self._held.items()):  # oldest first
+            if ends_at > now:
+                break
+            del self._held[digest]
+        _bound(self._held, TICKETS_HELD)
+        ticket = self._make()
+        self._held[_digest(ticket)] = (now + timedelta(seconds=TICKET_TTL_S), identity)
+        return ticket
+
+    def redeem(self, ticket: str) -> Identity:
+        """Whose ticket it is; it is used up. Raises Unauthenticated when it is unknown, used or too old."""
+        ends_at, identity = self._held.pop(_digest(ticket), (None, None))
+        if identity is None or ends_at is None or ends_at <= self._clock.now():
+            raise Unauthenticated(
+                "the ticket is used, expired or unknown; get a new one from POST /v1/ws-ticket"
+            )
+        return identity
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
+
+
+def _bound[V](held: dict[bytes, V], most: int) -> None:
+    """Make room for one more: the oldest goes."""
+    while len(held) >= most:
+        del held[next(iter(held))]

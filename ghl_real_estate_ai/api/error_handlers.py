@@ -1,0 +1,78 @@
+"""Errors as answers: ``{"error": {"code", "message"}}`` with the status that the error itself carries.
+
+Called by ``app`` once. A message never repeats what was sent: it may be a password.
+"""
+
+from __future__ import annotations
+
+import math
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from ghl_real_estate_ai import telemetry
+from ghl_real_estate_ai.budgets import STORAGE_RETRY_S
+from ghl_real_estate_ai.errors import (
+    EnterpriseHubError,
+    InputError,
+    NotFound,
+    PayloadTooLarge,
+    StorageUnavailable,
+    TooManyRequests,
+    Unauthenticated,
+)
+
+_log = telemetry.get_logger("api")
+
+_CODES = {404: NotFound.code, 413: PayloadTooLarge.code}
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Every error becomes an answer of the same shape."""
+
+    @app.exception_handler(EnterpriseHubError)
+    async def ours(request: Request, error: EnterpriseHubError) -> JSONResponse:
+        if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            _log.error("request.failed", path=_route(request), code=error.code, reason=str(error))
+        return _answer(error.http_status, error.code, str(error), headers=_headers(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def unusable(_request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "body"
+        return _answer(InputError.http_status, InputError.code, f"{field}: {first['msg']}")
+
+    @app.exception_handler(HTTPException)
+    async def http(_request: Request, error: HTTPException) -> JSONResponse:
+        code = _CODES.get(error.status_code, HTTPStatus(error.status_code).name.lower())
+        return _answer(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
+
+    @app.exception_handler(Exception)
+    async def unforeseen(request: Request, error: Exception) -> JSONResponse:
+        _log.error("request.crashed", path=_route(request), error=type(error).__name__, exc_info=error)
+        message = "something went wrong here; the server's log says what"
+        return _answer(500, EnterpriseHubError.code, message)
+
+
+def _headers(error: EnterpriseHubError) -> dict[str, str]:
+    if isinstance(error, Unauthenticated):
+        return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, TooManyRequests):
+        return {"Retry-After": str(max(1, math.ceil(error.retry_after_s)))}
+    if isinstance(error, StorageUnavailable):
+        return {"Retry-After": str(math.ceil(STORAGE_RETRY_S))}
+    return {}
+
+
+def _route(request: Request) -> str:
+    """The route's pattern: a path itself may name a lead."""
+    return str(getattr(request.scope.get("route"), "path", "unknown"))
+
+
+def _answer(status: int, code: str, message: str, *, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(
+        {"error": {"code": code, "message": message}}, status_code=status, headers=headers or None
+    )

@@ -1,0 +1,257 @@
+"""Leads: the list, one lead whole, and taking on its next action. Called by the screens.
+
+The tenant is the caller's; another tenant's lead is simply not found.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from ghl_real_estate_ai.api.dependencies import IdentityDep, ServicesDep
+from ghl_real_estate_ai.budgets import PAGE_ROWS, TIMELINE_EVENTS
+from ghl_real_estate_ai.errors import NotFound
+from ghl_real_estate_ai.models.conversations import Message
+from ghl_real_estate_ai.models.events import (
+    ActionAcknowledged,
+    Delivery,
+    MessageReceived,
+    MessageSent,
+    RecordedEvent,
+    Source,
+)
+from ghl_real_estate_ai.models.identifiers import (
+    ActionId,
+    CorrelationId,
+    EventId,
+    Frozen,
+    LeadId,
+    UserId,
+    derived_id,
+)
+from ghl_real_estate_ai.models.intelligence import LeadIntelligence
+from ghl_real_estate_ai.models.leads import Contact, Identity, Lead
+from ghl_real_estate_ai.models.properties import Wishes
+from ghl_real_estate_ai.ports import UnitOfWork
+from ghl_real_estate_ai.services.stream_projection import message_of, summary_of
+
+router = APIRouter(prefix="/v1/leads", tags=["leads"])
+
+LeadPath = Annotated[LeadId, Path(min_length=1, max_length=100)]
+ActionPath = Annotated[ActionId, Path(min_length=1, max_length=100)]
+
+
+class LeadRow(Frozen):
+    """A lead in the list."""
+
+    lead_id: LeadId
+    name: str
+    stage: str
+    assigned_to: UserId | None
+    simulated: bool
+    deleted: bool
+    last_activity_at: datetime | None
+    intelligence: LeadIntelligence | None
+
+
+class LeadPage(Frozen):
+    """Leads with the newest activity first. A full page may have a next one."""
+
+    items: list[LeadRow]
+    limit: int
+    offset: int
+
+
+class LeadFacts(Frozen):
+    """What is known of a lead."""
+
+    lead_id: LeadId
+    name: str
+    stage: str
+    assigned_to: UserId | None
+    simulated: bool
+    deleted: bool
+    last_activity_at: datetime | None
+    contact: Contact
+    wishes: Wishes
+
+
+class TimelineEntry(Frozen):
+    """An event of the lead, in one line."""
+
+    position: int
+    event_id: EventId
+    type: str
+    at: datetime
+    summary: str
+    simulated: bool
+
+
+class Reasons(Frozen):
+    """What each feature adds to the number, in log-odds, as of now."""
+
+    score: dict[str, float]
+    churn: dict[str, float]
+
+
+class LeadDetail(Frozen):
+    """One lead, whole: timeline newest first, conversation oldest first, both from its TIMELINE_EVENTS newest events."""
+
+    lead: LeadFacts
+    intelligence: LeadIntelligence | None
+    timeline: list[TimelineEntry]
+    conversation: list[Message]
+    reasons: Reasons
+
+
+class Acknowledgement(Frozen):
+    """The fact that the click became."""
+
+    event_id: EventId
+    position: int
+
+
+@router.get("")
+async def list_leads(
+    identity: IdentityDep,
+    services: ServicesDep,
+    limit: Annotated[int, Query(ge=1, le=PAGE_ROWS)] = 50,
+    offset: Annotated[int, Query(ge=0)] = 0,
+    q: Annotated[str | None, Query(max_length=100, description="part of the name")] = None,
+) -> LeadPage:
+    """The tenant's leads."""
+    rows = await services.memory.read(
+        lambda uow: uow.leads.newest(identity.location_id, limit=limit, offset=offset, query=q)
+    )
+    return LeadPage(items=[_row(lead, known) for lead, known in rows], limit=limit, offset=offset)
+
+
+@router.get("/{lead_id}")
+async def get_lead(lead_id: LeadPath, identity: IdentityDep, services: ServicesDep) -> LeadDetail:
+    """Everything that a screen shows of one lead."""
+
+    def look(uow: UnitOfWork) -> tuple[Lead | None, LeadIntelligence | None, list[RecordedEvent]]:
+        location_id = identity.location_id
+        return (
+            uow.leads.get(location_id, lead_id),
+            uow.leads.intelligence(location_id, lead_id),
+            uow.events.of_lead(location_id, lead_id, before=None, limit=TIMELINE_EVENTS),
+        )
+
+    lead, intelligence, events = await services.memory.read(look)
+    if lead is None:
+        raise NotFound(_NO_LEAD)
+    now = services.clock.now()
+    return LeadDetail(
+        lead=_facts(lead),
+        intelligence=intelligence,
+        timeline=[_entry(recorded) for recorded in events],
+        conversation=_conversation(events),
+        reasons=Reasons(score=services.engine.explain(lead, now), churn=services.churn.explain(lead, now)),
+    )
+
+
+@router.post("/{lead_id}/actions/{action_id}/acknowledge", status_code=202)
+async def acknowledge(
+    lead_id: LeadPath, action_id: ActionPath, identity: IdentityDep, services: ServicesDep
+) -> Acknowledgement:
+    """The caller takes the action on. Repeating it gives the same answer: it is one fact, whoever clicked first."""
+    location_id = identity.location_id
+    event_id = EventId(derived_id("action_acknowledged", location_id, lead_id, action_id))
+
+    def look(uow: UnitOfWork) -> tuple[Lead | None, LeadIntelligence | None, RecordedEvent | None]:
+        return (
+            uow.leads.get(location_id, lead_id),
+            uow.leads.intelligence(location_id, lead_id),
+            uow.events.get(location_id, event_id),
+        )
+
+    lead, known, done = await services.memory.read(look)
+    if lead is None:
+        raise NotFound(_NO_LEAD)
+    if done is None:
+        action = None if known is None else known.next_action
+        if action is None or action.action_id != action_id:
+            raise NotFound("this action is not open for the lead any more; look at its newest one")
+        delivery = _acknowledgement(identity, lead, action_id, event_id, services.clock.now())
+        done = (await services.bus.publish([delivery]))[0]
+    if done is None:  # somebody else's click was stored between our look and our write
+        done = await services.memory.read(lambda uow: uow.events.get(location_id, event_id))
+    if done is None:
+        raise NotFound(_NO_LEAD)
+    return Acknowledgement(event_id=done.event.event_id, position=done.position)
+
+
+_NO_LEAD = "no such lead in this location"
+
+
+def _acknowledgement(
+    identity: Identity, lead: Lead, action_id: ActionId, event_id: EventId, now: datetime
+) -> Delivery:
+    event = ActionAcknowledged(
+        event_id=event_id,
+        location_id=identity.location_id,
+        occurred_at=now,
+        correlation_id=CorrelationId(event_id),
+        source=Source.API,
+        simulated=lead.simulated,
+        lead_id=lead.lead_id,
+        action_id=action_id,
+        user_id=identity.user_id,
+    )
+    return Delivery(delivery_id=f"ack:{lead.lead_id}:{action_id}", event=event, received_at=now)
+
+
+def _row(lead: Lead, known: LeadIntelligence | None) -> LeadRow:
+    return LeadRow(
+        lead_id=lead.lead_id,
+        name=lead.contact.display_name,
+        stage=lead.stage,
+        assigned_to=lead.contact.assigned_to,
+        simulated=lead.simulated,
+        deleted=lead.deleted,
+        last_activity_at=_last_activity_at(lead),
+        intelligence=known,
+    )
+
+
+def _facts(lead: Lead) -> LeadFacts:
+    return LeadFacts(
+        lead_id=lead.lead_id,
+        name=lead.contact.display_name,
+        stage=lead.stage,
+        assigned_to=lead.contact.assigned_to,
+        simulated=lead.simulated,
+        deleted=lead.deleted,
+        last_activity_at=_last_activity_at(lead),
+        contact=lead.contact,
+        wishes=lead.wishes,
+    )
+
+
+def _last_activity_at(lead: Lead) -> datetime | None:
+    known = (lead.activity.first_at, lead.activity.last_lead_at, lead.activity.last_agent_at)
+    return max((at for at in known if at is not None), default=None)
+
+
+def _entry(recorded: RecordedEvent) -> TimelineEntry:
+    event = recorded.event
+    return TimelineEntry(
+        position=recorded.position,
+        event_id=event.event_id,
+        type=event.type,
+        at=event.occurred_at,
+        summary=summary_of(event),
+        simulated=event.simulated,
+    )
+
+
+def _conversation(events: list[RecordedEvent]) -> list[Message]:
+    said = [
+        message_of(recorded.event)
+        for recorded in events
+        if isinstance(recorded.event, MessageReceived | MessageSent)
+    ]
+    return sorted(said, key=lambda message: message.at)

@@ -1,0 +1,95 @@
+"""Listings by their RESO names: import a batch, look one up. Called by an MLS feed's script and by the screens."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Request
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from ghl_real_estate_ai.api.dependencies import IdentityDep, ServicesDep, allowed
+from ghl_real_estate_ai.budgets import LISTING_BATCH_ROWS
+from ghl_real_estate_ai.errors import InputError, NotFound
+from ghl_real_estate_ai.models.events import Delivery, ListingsImported, RecordedEvent, Source
+from ghl_real_estate_ai.models.identifiers import CorrelationId, Frozen, ListingKey, new_event_id
+from ghl_real_estate_ai.models.leads import Identity, Role
+from ghl_real_estate_ai.models.properties import Listing
+from ghl_real_estate_ai.ports import UnitOfWork
+
+PATH = "/v1/listings"
+
+router = APIRouter(prefix=PATH, tags=["listings"])
+
+Importer = Annotated[Identity, Depends(allowed(Role.MANAGER, Role.ADMIN))]
+
+
+class ListingBatch(Frozen):
+    """The shape in which a RESO Web API gives listings; its annotations (``@odata.context``) are passed over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    value: tuple[Listing, ...] = Field(min_length=1, max_length=LISTING_BATCH_ROWS)
+
+
+class Stored(Frozen):
+    """How many listings were added or replaced."""
+
+    stored: int
+
+
+_BATCH = TypeAdapter(ListingBatch)
+
+
+@router.post("")
+async def import_listings(request: Request, identity: Importer, services: ServicesDep) -> Stored:
+    """All of them or none; an error names the row and the field. Body: ``{"value": [RESO listings]}``."""
+    # Read here, not by FastAPI: the caller's role is checked before megabytes are, and a thread does the parsing.
+    batch = await asyncio.to_thread(_parse, await request.body())
+    delivery = _imported(identity, batch, services)
+
+    def store(uow: UnitOfWork) -> RecordedEvent | None:
+        uow.listings.put_many(identity.location_id, batch)
+        return uow.events.append(delivery)
+
+    recorded = await services.memory.write(store)
+    if recorded is not None:
+        services.bus.announce([recorded])
+    return Stored(stored=len(batch))
+
+
+@router.get("/{listing_key}")
+async def get_listing(
+    listing_key: Annotated[ListingKey, Path(min_length=1, max_length=255)],
+    identity: IdentityDep,
+    services: ServicesDep,
+) -> Listing:
+    """One home, by RESO's names."""
+    found = await services.memory.read(lambda uow: uow.listings.get(identity.location_id, listing_key))
+    if found is None:
+        raise NotFound("no such listing in this location")
+    return found
+
+
+def _parse(body: bytes) -> tuple[Listing, ...]:
+    try:
+        return _BATCH.validate_json(body).value
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
+        raise InputError(f"{place.lstrip('.') or 'body'}: {first['msg']}") from error
+
+
+def _imported(identity: Identity, batch: tuple[Listing, ...], services: ServicesDep) -> Delivery:
+    event_id = new_event_id()
+    now = services.clock.now()
+    event = ListingsImported(
+        event_id=event_id,
+        location_id=identity.location_id,
+        occurred_at=now,
+        correlation_id=CorrelationId(event_id),
+        source=Source.API,
+        simulated=all(listing.simulated for listing in batch),
+        listing_keys=tuple(listing.listing_key for listing in batch),
+    )
+    return Delivery(delivery_id=f"listings:{event_id}", event=event, received_at=now)

@@ -1,0 +1,86 @@
+"""Signing in, and who is signed in. Called by the screens and by scripts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from ghl_real_estate_ai.api.auth import verify_password
+from ghl_real_estate_ai.api.dependencies import DoorsDep, IdentityDep, ServicesDep
+from ghl_real_estate_ai.errors import InputError, Unauthenticated
+from ghl_real_estate_ai.models.identifiers import Frozen, LocationId, UserId
+from ghl_real_estate_ai.models.leads import Role, User
+
+router = APIRouter(prefix="/v1", tags=["sessions"])
+
+
+class SignIn(Frozen):
+    """``location_id`` is needed only when the same email and password belong to several locations."""
+
+    email: Annotated[str, Field(min_length=3, max_length=254)]
+    password: Annotated[str, Field(min_length=1, max_length=1_024)]
+    location_id: LocationId | None = None
+
+
+class SignedInUser(Frozen):
+    """A user, as screens show it."""
+
+    user_id: UserId
+    name: str
+    email: str
+    role: Role
+    location_id: LocationId
+
+    @classmethod
+    def of(cls, user: User) -> SignedInUser:
+        """From a user or an identity."""
+        return cls(
+            user_id=user.user_id,
+            name=user.name,
+            email=user.email,
+            role=user.role,
+            location_id=user.location_id,
+        )
+
+
+class Session(Frozen):
+    """What signing in gives."""
+
+    access_token: str
+    expires_at: datetime
+    user: SignedInUser
+
+
+@router.post("/sessions", status_code=201)
+async def sign_in(attempt: SignIn, services: ServicesDep, doors: DoorsDep) -> Session:
+    """401 is the same for an unknown email and a wrong password, and takes the same time."""
+    email = attempt.email.strip().lower()
+    doors.sign_ins.spend(email)
+    known = await services.memory.read(lambda uow: uow.tenants.credentials(email))
+    candidates = [
+        (user, password_hash)
+        for user, password_hash in known
+        if attempt.location_id in {None, user.location_id}
+    ]
+    # The password is checked before anything is said about locations: who asks must know it.
+    proven = [
+        user for user, password_hash in candidates if await verify_password(attempt.password, password_hash)
+    ]
+    if not candidates:
+        await verify_password(attempt.password, None)
+    if not proven:
+        raise Unauthenticated("email or password is wrong")
+    if len(proven) > 1:
+        places = ", ".join(user.location_id for user in proven)
+        raise InputError(f"location_id: this account exists in several locations; send one of {places}")
+    token, identity = doors.tokens.issue(proven[0])
+    return Session(access_token=token, expires_at=identity.expires_at, user=SignedInUser.of(identity))
+
+
+@router.get("/me")
+async def me(identity: IdentityDep) -> SignedInUser:
+    """The caller."""
+    return SignedInUser.of(identity)
