@@ -83,7 +83,7 @@ class Traits:
 class Happening(NamedTuple):
     """One thing that happened, ``hours`` after the city began. ``home`` is an index into its listings.
 
-    ``starts``: the hour of the meeting that was booked.
+    ``starts``: the hour of the meeting it is about, which also tells one meeting from another.
     """
 
     hours: float
@@ -99,7 +99,7 @@ def draw_traits(rng: random.Random) -> Traits:
     return Traits(
         intent=intent,
         patience_hours=min(96.0, rng.lognormvariate(math.log(7.0), 0.8)),
-        sessions_per_day=rng.gammavariate(2.0, 0.11) * (0.4 + 1.2 * intent),
+        sessions_per_day=rng.gammavariate(2.0, 0.125) * (0.4 + 1.2 * intent),
         excitability=rng.gammavariate(3.0, 0.35),
         talkativeness=rng.betavariate(2.0, 3.5),
         call_share=rng.betavariate(1.2, 4.0),

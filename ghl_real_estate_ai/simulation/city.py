@@ -119,6 +119,12 @@ class City:
         births = self._births(leads, history_days * DAY, arrivals_per_day)
         self._people = [self._person(number, born, towns) for number, born in enumerate(births)]
 
+    @classmethod
+    def in_retrospect(cls, *, seed: int, leads: int, listings: int, start: datetime, days: float) -> City:
+        """A city that is all past, for training: ``leads`` arrive evenly between ``start`` and ``start + days``."""
+        until = start + timedelta(days=days)
+        return cls(seed=seed, leads=leads, listings=listings, start=until, days=0, history_days=days)
+
     def events(self) -> Iterator[CityEvent]:
         """Everything that GHL would report, oldest first, made as it is asked for."""
         return heapq.merge(*(self._reported(person) for person in self._people), key=_at)

@@ -96,8 +96,8 @@ class Scribe:
         self._first, self._last = rng.choice(_FIRST), rng.choice(_LAST)
         self._email = f"{self._first}.{self._last}{rng.randrange(10, 99)}@example.com".lower()
         self._phone = f"+1{rng.choice(_AREA_CODES)}55501{rng.randrange(100):02d}"
-        self._conversation_id, self._deal_id, self._meeting_id = (vendor_id(rng) for _ in range(3))
-        self._meeting_start = ""
+        self._conversation_id, self._deal_id = vendor_id(rng), vendor_id(rng)
+        self._meeting_ids: dict[float, str] = {}
         self._source = rng.choice(_SOURCES)
         self._untold = dict(wishes)
         self._told: Body = {}
@@ -267,16 +267,14 @@ class Scribe:
     # --- meetings, deals, notes ------------------------------------------------------------------------------------
 
     def _meeting(self, happening: Happening, at: datetime) -> tuple[str, Body]:
-        kind = happening.kind
+        kind, starts = happening.kind, happening.starts or happening.hours
         if kind is Kind.BOOKED:
-            self._meeting_id = vendor_id(self._rng)
-            ahead = timedelta(hours=(happening.starts or happening.hours) - happening.hours)
-            self._meeting_start = stamp(_half_hour(at + ahead))
+            self._meeting_ids[starts] = vendor_id(self._rng)
         type_ = "AppointmentCreate" if kind is Kind.BOOKED else "AppointmentUpdate"
         return type_, {
             "type": type_,
             "appointment": {
-                "id": self._meeting_id,
+                "id": self._meeting_ids[starts],
                 "title": f"Showing of {self._address(happening.home)}",
                 "calendarId": "simulatedCalendar001",
                 "contactId": self.lead_id,
@@ -284,7 +282,7 @@ class Scribe:
                 "assignedUserId": self._agent.user_id,
                 "users": [self._agent.user_id],
                 "source": "booking_widget",
-                "startTime": self._meeting_start,
+                "startTime": stamp(_half_hour(at + timedelta(hours=starts - happening.hours))),
                 "dateUpdated": stamp(at),
             },
         }

@@ -1,0 +1,58 @@
+"""What a model learns: for whom it speaks, and what must come true within the horizon.
+
+Called by ml/training.py; the two targets are defined in ml/lead_scoring.py and ml/churn_risk.py.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from ghl_real_estate_ai.ml.features import FeatureSpec
+from ghl_real_estate_ai.ml.lead_state import activity_kind
+from ghl_real_estate_ai.models.events import AppointmentChanged, Event
+from ghl_real_estate_ai.models.leads import LEAD_INITIATED, Lead
+
+Direction = Literal[-1, 0, 1]
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """What one lead did, by time: read after the fact, for labels only, never for features."""
+
+    own: list[datetime] = field(default_factory=list)
+    """Every lead-initiated event."""
+    booked: list[datetime] = field(default_factory=list)
+    """The first news of each appointment, unless it was cancelled from the start."""
+    _meetings: set[str] = field(default_factory=set)
+
+    def note(self, event: Event, at: datetime) -> None:
+        """Remember an event at ``at``; times must not fall."""
+        if activity_kind(event) in LEAD_INITIATED:
+            self.own.append(at)
+        if isinstance(event, AppointmentChanged) and event.appointment_id not in self._meetings:
+            self._meetings.add(event.appointment_id)
+            if not event.deleted and event.status not in {"cancelled", "invalid"}:
+                self.booked.append(at)
+
+
+def any_within(times: list[datetime], after: datetime, days: float) -> bool:
+    """Whether one of the rising ``times`` lies in (after, after + days]."""
+    place = bisect_right(times, after)
+    return place < len(times) and times[place] <= after + timedelta(days=days)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One question to learn."""
+
+    name: str
+    question: str
+    horizon_days: int
+    eligible: Callable[[Lead, datetime], bool]
+    """Whether the model is asked about this lead at this time."""
+    label: Callable[[Outcomes, datetime], bool]
+    direction: Callable[[FeatureSpec], Direction]
