@@ -67,7 +67,7 @@ def test_places_and_people_are_added_and_listed(home: Path) -> None:
     assert "Harbour Realty" in run("location", "list").output
     added = json.loads(run("user", "add", "Ana@Example.com", "--role", "manager", "--json").output)
     assert (added["email"], added["role"], added["location_id"]) == ("ana@example.com", "manager", LOCATION)
-    assert "exists" in str(run("user", "add", "ana@example.com").exception)
+    assert "has a user with this email already" in str(run("user", "add", "ana@example.com").exception)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,157 @@
+"""Processes: started, waited for, stopped; and the gateway and the demo as an operator starts them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from ghl_real_estate_ai import launch
+from ghl_real_estate_ai.errors import ConfigurationError
+from ghl_real_estate_ai.settings import Settings, load_settings
+
+
+def test_a_child_reads_the_same_settings(tmp_path: Path) -> None:
+    settings = load_settings(
+        data_dir=tmp_path,
+        port=8123,
+        allowed_origins=("https://a.example", "https://b.example"),
+        ghl_wish_fields={"x": "city"},
+    )
+    with launch.child(
+        [
+            sys.executable,
+            "-c",
+            "from ghl_real_estate_ai.settings import load_settings; print(load_settings().model_dump_json())",
+        ],
+        env=launch.environment(settings),
+        log=tmp_path / "log",
+    ) as process:
+        assert process.wait(30) == 0
+    assert Settings.model_validate_json((tmp_path / "log").read_text()) == settings
+
+
+def test_a_child_is_stopped_on_leaving(tmp_path: Path) -> None:
+    with launch.child([sys.executable, "-c", "import time; time.sleep(60)"], env=os.environ) as process:
+        assert process.poll() is None
+    assert process.returncode == -signal.SIGTERM
+
+
+def test_a_child_that_ends_early_is_reported_with_its_last_words(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    command = [sys.executable, "-c", "print('no such table'); raise SystemExit(3)"]
+    with (
+        launch.child(command, env=os.environ, log=log) as process,
+        pytest.raises(ConfigurationError, match="code 3: no such table"),
+    ):
+        launch.wait_until_ready("http://127.0.0.1:9/x", process=process, log=log)
+
+
+def test_a_taken_port_is_passed_over_or_refused() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert launch.free_port(port) != port
+        settings = load_settings(port=port)
+        with pytest.raises(ConfigurationError, match="ENTERPRISEHUB_PORT"):
+            launch.run_gateway(settings)
+        with pytest.raises(ConfigurationError, match="ENTERPRISEHUB_DASHBOARD_PORT"):
+            launch.serve(load_settings(dashboard_port=port), with_dashboard=True)
+
+
+def test_serve_answers_and_stops_cleanly_with_its_dashboard(tmp_path: Path) -> None:
+    settings = load_settings(data_dir=tmp_path, port=launch.free_port(0), dashboard_port=launch.free_port(0))
+    log = tmp_path / "server.log"
+    with launch.child(
+        [sys.executable, "-m", "ghl_real_estate_ai.cli", "serve"], env=launch.environment(settings), log=log
+    ) as process:
+        launch.wait_until_ready(f"{settings.gateway_url}/health/ready", process=process, log=log)
+        launch.wait_until_ready(f"{settings.dashboard_url}/_stcore/health", process=process, log=log)
+        process.send_signal(signal.SIGINT)
+        process.wait(20)
+    for port in (settings.port, settings.dashboard_port):
+        assert launch.free_port(port) == port, "something still listens"
+    assert "Traceback" not in log.read_text()
+
+
+def test_the_demo_shows_a_live_brokerage_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    environment = {
+        **os.environ,
+        "ENTERPRISEHUB_PORT": str(launch.free_port(0)),
+        "ENTERPRISEHUB_DASHBOARD_PORT": str(launch.free_port(0)),
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "ghl_real_estate_ai.cli",
+        "demo",
+        "--data-dir",
+        str(folder),
+        "--leads",
+        "12",
+    ]
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    said: dict[str, str] = {}
+    for line in process.stdout:
+        words = line.split()
+        if words[:1] == ["open"]:
+            said["url"] = words[1]
+        if words[:2] == ["sign", "in"]:
+            said["email"] = words[2]
+        if words[:1] == ["password"]:
+            said["password"] = words[1]
+        if "Ctrl-C" in line:
+            break
+    gateway = f"http://127.0.0.1:{environment['ENTERPRISEHUB_PORT']}"
+    token = _post(f"{gateway}/v1/sessions", {"email": said["email"], "password": said["password"]})[
+        "access_token"
+    ]
+    leads = _leads_once_scored(gateway, token)
+    assert all(lead["simulated"] for lead in leads)
+    with urllib.request.urlopen(said["url"], timeout=10) as page:
+        assert page.status == 200
+    process.send_signal(signal.SIGINT)
+    rest = process.stdout.read()
+    assert process.wait(30) == 0, rest
+    assert "stopped; nothing keeps running" in rest
+    assert "Traceback" not in rest
+
+
+def _post(url: str, body: dict[str, str]) -> dict[str, str]:
+    request = urllib.request.Request(
+        url, data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        found: dict[str, str] = json.load(answer)
+        return found
+
+
+def _leads_once_scored(gateway: str, token: str) -> list[dict[str, object]]:
+    request = urllib.request.Request(f"{gateway}/v1/leads", headers={"Authorization": f"Bearer {token}"})
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            items: list[dict[str, object]] = json.load(answer)["items"]
+        if len(items) >= 10 and all(item["intelligence"] for item in items):
+            return items
+        time.sleep(0.2)
+    raise AssertionError("the demo's leads were not scored in time")
