@@ -41,9 +41,8 @@ class Database:
         self._readers = ThreadPoolExecutor(budgets.DATABASE_READERS, thread_name_prefix="storage-reader")
         try:
             await self._in_reader(lambda: migrate(self._writer_engine))
-        except BaseException:
-            self._readers.shutdown(wait=False)
-            self._readers = None
+        except BaseException:  # whatever went wrong, cancelled too: leave no thread and no connection behind
+            await self.aclose()
             raise
         self._writer = GroupCommit(self._writer_engine, loop)
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
+import sqlalchemy as sa
 
 from ghl_real_estate_ai import budgets
 from ghl_real_estate_ai.errors import Conflict, StorageUnavailable
 from ghl_real_estate_ai.models.leads import Location
 from ghl_real_estate_ai.ports import UnitOfWork
 from ghl_real_estate_ai.storage.database import Database
+from ghl_real_estate_ai.storage.engines import make_engine
+from ghl_real_estate_ai.storage.group_commit import GroupCommit
 from tests.support.facts import LOCATION, message
 from tests.support.memory import sqlite_url
 
@@ -186,11 +191,86 @@ async def test_a_locked_file_fails_the_whole_group_and_then_recovers(
         assert await memory.write(lambda uow: uow.events.append(message("d-0"))) is not None
 
 
-async def test_a_full_disk_is_storage_unavailable(sqlite_memory: Database) -> None:
-    def fill(uow: UnitOfWork) -> None:
-        uow.tenants._connection.exec_driver_sql("PRAGMA max_page_count = 1")  # type: ignore[attr-defined]
-        uow.tenants.put_location(Location(location_id=LOCATION, name="x" * 1_000_000))
+def fill(uow: UnitOfWork) -> None:
+    """Meet the end of the disk."""
+    uow.tenants._connection.exec_driver_sql("PRAGMA max_page_count = 1")  # type: ignore[attr-defined]
+    uow.tenants.put_location(Location(location_id=LOCATION, name="x" * 1_000_000))
 
+
+async def test_when_the_database_goes_while_each_is_tried_alone_the_rest_fail_too(
+    sqlite_memory: Database,
+) -> None:
+    def guilty(_: UnitOfWork) -> None:
+        raise Conflict("of its own making")
+
+    outcomes = await behind_a_door(sqlite_memory, guilty, fill, lambda uow: uow.events.head(LOCATION))
+
+    assert [type(outcome) for outcome in outcomes] == [Conflict, StorageUnavailable, StorageUnavailable]
+    assert outcomes[1] is not outcomes[2]
+
+
+async def test_a_change_that_loses_a_race_is_tried_again_a_few_times(sqlite_memory: Database) -> None:
+    tries: list[int] = []
+
+    def lose(times: int) -> Callable[[UnitOfWork], int]:
+        def change(_: UnitOfWork) -> int:
+            tries.append(times)
+            if tries.count(times) <= times:
+                raise sa.exc.OperationalError("UPDATE", None, psycopg.errors.DeadlockDetected("deadlock"))
+            return times
+
+        return change
+
+    assert await sqlite_memory.write(lose(2)) == 2
+    with pytest.raises(StorageUnavailable, match="deadlock"):
+        await sqlite_memory.write(lose(99))
+    assert tries.count(99) < 9
+
+
+async def test_a_bug_in_a_statement_is_shown_as_it_is(sqlite_memory: Database) -> None:
+    def broken(_: UnitOfWork) -> None:
+        raise sa.exc.ProgrammingError("SELEC", None, sqlite3.ProgrammingError("syntax"))
+
+    with pytest.raises(sa.exc.ProgrammingError):
+        await sqlite_memory.write(broken)
+    with pytest.raises(sa.exc.ProgrammingError):
+        await sqlite_memory.read(broken)
+
+
+async def test_a_start_that_fails_leaves_nothing_open(tmp_path: Path) -> None:
+    (tmp_path / "enterprisehub.db").write_text(
+        "this is no database, and it is long enough to be read as one" * 20
+    )
+    memory = Database(sqlite_url(tmp_path))
+
+    with pytest.raises(StorageUnavailable, match="not a database"):
+        await memory.start()
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("storage-")]
+
+
+async def test_a_writer_whose_loop_is_gone_ends_quietly(tmp_path: Path) -> None:
+    engine = make_engine(sqlite_url(tmp_path), access="write", connections=1, sqlite_synchronous="NORMAL")
+    door = Door()
+
+    def leave_without_closing() -> GroupCommit:
+        loop = asyncio.new_event_loop()
+        writer = GroupCommit(engine, loop)
+        task = loop.create_task(writer.write(door))
+        loop.run_until_complete(door.wait_inside())
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            loop.run_until_complete(task)
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+        return writer
+
+    writer = await asyncio.to_thread(leave_without_closing)
+    door.opened.set()
+    await asyncio.to_thread(writer.close)
+    engine.dispose()
+
+
+async def test_a_full_disk_is_storage_unavailable(sqlite_memory: Database) -> None:
     with pytest.raises(StorageUnavailable, match="full"):
         await sqlite_memory.write(fill)
 
