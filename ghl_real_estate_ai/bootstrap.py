@@ -188,6 +188,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         places = await memory.read(lambda uow: uow.tenants.locations())
         for place in places:
             await _seed_screens(services, place.location_id)
+            await services.intelligence.warm(place.location_id)
         async with asyncio.TaskGroup() as tasks:
             background = [
                 tasks.create_task(services.bus.run(), name="bus"),
