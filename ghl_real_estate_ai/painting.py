@@ -37,7 +37,9 @@ CHROMIUM_FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-WARM_UP_EVENTS = 20
+LEADS = 40
+"""Below the 50 rows that the page shows, so that each publication is really on it."""
+WARM_UP_EVENTS = 2 * LEADS
 POLL_MS = 500
 
 _POLLING_SCREEN = """
@@ -48,10 +50,10 @@ async ({api, token, poll}) => {
   const look = async () => {
     const answer = await fetch(api + "/v1/streams/lead_scores", {headers: {Authorization: "Bearer " + token}});
     const {items} = await answer.json();
-    box.textContent = items.map((item) => item.lead_id).join(" ");
+    box.textContent = items.map((item) => item.lead_name + " " + item.score.value?.probability).join("\n");
     await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)));
     const now = performance.timeOrigin + performance.now();
-    for (const item of items) window.__polled[item.lead_id] ??= now;
+    for (const item of items) window.__polled[item.key + " " + item.received_at] ??= now;
   };
   setInterval(look, poll);
 }
@@ -67,6 +69,7 @@ class Paint(TypedDict):
     received_ms: float
     painted_ms: float
     received_at: str
+    shown: bool
     stage_ms: dict[str, float]
 
 
@@ -118,8 +121,7 @@ class _Run:
             await stack.enter_async_context(load.viewers(self.settings.gateway_url, tokens, viewers - 1))
             page = await stack.enter_async_context(self._browser(tokens[0]))
             say(f"  {viewers - 1} sockets and one browser are connected")
-            await self._send(per_second, WARM_UP_EVENTS, prefix="warm")
-            sent = await self._send(per_second, round(per_second * seconds), prefix="paint")
+            sent = await self._send(per_second, WARM_UP_EVENTS + round(per_second * seconds))
             await asyncio.sleep(2 + POLL_MS / 1_000)
             paints: list[Paint] = await page.paints()
             polled = await page.polled()
@@ -142,7 +144,7 @@ class _Run:
                 page = await context.new_page()
                 await page.goto(self.settings.dashboard_url)
                 await page.get_by_label("Email").fill(self.users[0].email)
-                await page.get_by_label("Password").fill(crowd.PASSWORD)
+                await page.get_by_role("textbox", name="Password").fill(crowd.PASSWORD)
                 await page.get_by_role("button", name="Sign in").click()
                 await page.wait_for_function("window.__enterprisehub?.state === 'live'", timeout=60_000)
                 polling = await context.new_page()
@@ -155,15 +157,15 @@ class _Run:
                 finally:
                     await context.close()
 
-    async def _send(self, per_second: float, count: int, *, prefix: str) -> dict[str, float]:
-        """Send one message each of ``count`` leads; lead id -> epoch ms of sending."""
-        sent: dict[str, float] = {}
+    async def _send(self, per_second: float, count: int) -> dict[str, list[float]]:
+        """Send messages of LEADS leads in turn; lead id -> epoch ms of each sending, in order."""
+        sent: dict[str, list[float]] = {}
 
         async def one(client: httpx.AsyncClient, number: int) -> None:
-            lead = f"{prefix}-{number}"
+            lead = f"lead-{number % LEADS}"
             body = measuring.message_body(number, lead=lead)
             headers = self.vendor.headers(body)
-            sent[lead] = time.time() * 1_000
+            sent.setdefault(lead, []).append(time.time() * 1_000)
             answer = await client.post(
                 f"{self.settings.gateway_url}/webhooks/ghl", content=body, headers=headers
             )
@@ -188,34 +190,43 @@ class _Page:
         return found
 
     async def polled(self) -> dict[str, float]:
-        """Lead id -> epoch ms at which the polling page had painted it."""
+        """ "lead id, received_at" -> epoch ms at which the polling page had painted it."""
         found: dict[str, float] = await self.polling.evaluate("window.__polled")
         return found
 
 
-def _evaluate(sent: dict[str, float], paints: Sequence[Paint], polled: dict[str, float]) -> Painted:
+def _evaluate(sent: dict[str, list[float]], paints: Sequence[Paint], polled: dict[str, float]) -> Painted:
+    """Pair each lead's n-th sending with its n-th publication; the warm-up rounds are left out."""
     painted = Painted()
     stages: dict[str, list[float]] = {}
-    seen: set[str] = set()
+    by_lead: dict[str, list[Paint]] = {lead: [] for lead in sent}
     for paint in paints:
-        key = paint["key"]
-        if paint["stream"] != Stream.LEAD_SCORES or key not in sent or key in seen:
-            continue
-        seen.add(key)
-        painted.pushed_ms.append(paint["painted_ms"] - sent[key])
-        received = datetime.fromisoformat(paint["received_at"]).timestamp() * 1_000
-        before = 0.0
-        stages.setdefault("network in", []).append(received - sent[key])
-        for stage, until in paint["stage_ms"].items():
-            stages.setdefault(stage, []).append(until - before)
-            before = until
-        stages.setdefault("hub", []).append(paint["received_ms"] - received - before)
-        stages.setdefault("browser", []).append(paint["painted_ms"] - paint["received_ms"])
-    painted.polled_ms = [polled[key] - at for key, at in sent.items() if key in polled]
+        if paint["stream"] == Stream.LEAD_SCORES and paint["key"] in by_lead:
+            by_lead[paint["key"]].append(paint)
+    for lead, sendings in sent.items():
+        if len(by_lead[lead]) != len(sendings) or not all(paint["shown"] for paint in by_lead[lead]):
+            raise ConfigurationError(
+                f"{len(sendings)} events of {lead}, {len(by_lead[lead])} on the screen: no fair figure"
+            )
+        rounds = list(zip(sendings, by_lead[lead], strict=True))[WARM_UP_EVENTS // LEADS :]
+        for at, paint in rounds:
+            painted.pushed_ms.append(paint["painted_ms"] - at)
+            _add_stages(stages, at, paint)
+            seen = polled.get(f"{lead} {paint['received_at']}")
+            if seen is not None:
+                painted.polled_ms.append(seen - at)
     painted.stages = {stage: measuring.quantile(values, 0.5) for stage, values in stages.items()}
-    missing = len(sent) - len(seen)
-    if missing:
-        raise ConfigurationError(
-            f"{missing} of {len(sent)} events never reached the screen: nothing to measure"
-        )
     return painted
+
+
+def _add_stages(stages: dict[str, list[float]], sent_ms: float, paint: Paint) -> None:
+    received = datetime.fromisoformat(paint["received_at"]).timestamp() * 1_000
+    spans = {"to the door": received - sent_ms}
+    before = 0.0
+    for stage, until in paint["stage_ms"].items():
+        spans[stage] = until - before
+        before = until
+    spans["hub and network"] = paint["received_ms"] - received - before
+    spans["browser"] = paint["painted_ms"] - paint["received_ms"]
+    for stage, span in spans.items():
+        stages.setdefault(stage, []).append(span)
