@@ -19,7 +19,7 @@ fits() { # a Python that starts (a pyenv shim may not) and is 3.12 or newer
 }
 
 find_python() {
-    for candidate in python3.13 python3.12 python3.14 python3 "$HOME"/.pyenv/versions/3.1[2-9]*/bin/python; do
+    for candidate in python3.13 python3.12 python3.14 python3 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[2-9]*/bin/python; do
         if fits "$candidate"; then echo "$candidate"; return 0; fi
     done
     if command -v uv >/dev/null; then
@@ -62,10 +62,12 @@ pip_setting() { # what pip would use: its environment variable first, then its f
 
 install() {
     pin=.venv/uv-pin.txt
-    sed -n '/^uv==/,/^    # via/p' "$lock" >"$pin"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$pin" ||
+    awk '/^[^ ]/ { ours = /^uv==/ } ours' "$lock" >"$pin"
+    .venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r "$pin" ||
         stop "pip cannot fetch uv: check the network, the proxy (HTTPS_PROXY) and \`pip config list\`"
     # uv takes seconds where pip takes minutes, but it does not read pip's settings: hand the common ones over.
+    # Like pip it then takes a version from whichever index has it; the hashes say which files are the right ones.
+    export UV_INDEX_STRATEGY="${UV_INDEX_STRATEGY:-unsafe-best-match}"
     UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-$(pip_setting index-url INDEX_URL)}
     UV_INDEX=${UV_INDEX:-$(pip_setting extra-index-url EXTRA_INDEX_URL)}
     UV_FIND_LINKS=${UV_FIND_LINKS:-$(pip_setting find-links FIND_LINKS | tr ' ' ',')}
@@ -76,7 +78,7 @@ install() {
     done
     if ! .venv/bin/uv pip sync --quiet --require-hashes --python .venv/bin/python "$lock"; then
         say "uv could not install the pins; pip tries (slower, it knows every setting of this machine)"
-        .venv/bin/python -m pip install --quiet --require-hashes -r "$lock" ||
+        .venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r "$lock" ||
             stop "the packages of $lock cannot be fetched: check the network, the proxy and \`pip config list\`"
     fi
     .venv/bin/uv pip install --quiet --no-deps --no-build-isolation --offline --python .venv/bin/python --editable . ||
@@ -96,7 +98,7 @@ fi
 
 if ! fits .venv/bin/python || ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
     python=$(find_python || fetch_python) ||
-        stop "Python 3.12 or newer is needed: install python3.12 and python3.12-venv (or uv) and run this again"
+        stop "Python 3.12 or newer is needed and none could be fetched: install python3.12 and python3.12-venv (or uv) and run this again"
     make_venv "$python"
 fi
 say "installing the packages of $lock into .venv"
