@@ -189,13 +189,17 @@ class ClientSession:
 
     async def _write(self) -> None:
         try:
-            while True:
+            while not self._ended.done():
                 await self._wake.wait()
                 self._wake.clear()
                 while self._notes:
                     await self._connection.send(self._notes.popleft())
                 for cursor in tuple(self._cursors.values()):
                     await self._drain(cursor)
+                if self._wake.is_set():
+                    await asyncio.sleep(
+                        0
+                    )  # a socket that takes everything never waits: give the others their turn
         except ConnectionError:
             self.end(Ended(None))
 

@@ -1,0 +1,149 @@
+"""The log of one topic: bounds, snapshot, resume, forgetting."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ghl_real_estate_ai.budgets import (
+    CLIENT_BEHIND_BYTES,
+    SNAPSHOT_ITEMS,
+    TOPIC_RING_BYTES,
+    TOPIC_RING_FRAMES,
+)
+from ghl_real_estate_ai.models.streams import Stream, StreamItem
+from ghl_real_estate_ai.services.topic_log import TopicLog
+from tests.support.sockets import Screen
+from tests.support.stream_items import item
+
+
+def filled(stream: Stream, *keys: str) -> TopicLog:
+    log = TopicLog(stream)
+    for number, key in enumerate(keys):
+        log.append(item(stream, key, number), at_ms=1_000.5)
+    return log
+
+
+def big(key: str, size: int) -> StreamItem:
+    return item(Stream.CONVERSATION_FEED, key).model_copy(update={"text": "x" * size})
+
+
+def test_a_frame_holds_offset_publish_time_and_the_item_once() -> None:
+    log = filled(Stream.LEAD_SCORES, "a")
+    (frame,) = log.after(0, limit=10)
+    message = json.loads(frame.text)
+    assert {name: message[name] for name in ("c", "o", "p")} == {"c": "lead_scores", "o": 1, "p": 1000.5}
+    assert message["e"] == json.loads(frame.item) == item(Stream.LEAD_SCORES, "a").model_dump(mode="json")
+    assert frame.size == len(frame.text.encode())
+
+
+def test_a_snapshot_has_the_newest_item_per_key_newest_first() -> None:
+    snapshot = filled(Stream.NEXT_ACTIONS, "a", "b", "a").snapshot()
+    assert [json.loads(text)["key"] for text in snapshot.items] == ["a", "b"]
+    assert snapshot.offset == 3
+    assert json.loads(snapshot.items[0])["lead_name"] == "Ana 2"
+    body = json.loads(snapshot.as_json())
+    assert (body["stream"], body["epoch"], body["offset"]) == ("next_actions", snapshot.epoch, 3)
+    assert len(body["items"]) == 2
+
+
+def test_the_snapshot_is_bounded_and_keeps_the_newest() -> None:
+    log = filled(Stream.NEXT_ACTIONS, *(f"lead-{n}" for n in range(SNAPSHOT_ITEMS + 7)))
+    keys = [json.loads(text)["key"] for text in log.snapshot().items]
+    assert len(keys) == SNAPSHOT_ITEMS
+    assert keys[0] == f"lead-{SNAPSHOT_ITEMS + 6}"
+    assert keys[-1] == "lead-7"
+
+
+def test_the_ring_is_bounded_in_frames() -> None:
+    log = filled(Stream.SYSTEM_PERFORMANCE, *(["system"] * (TOPIC_RING_FRAMES + 3)))
+    assert len(log) == TOPIC_RING_FRAMES
+    assert log.head == TOPIC_RING_FRAMES + 3
+    assert not log.can_resume(log.epoch, 2)
+    assert log.can_resume(log.epoch, log.head)
+
+
+def test_the_ring_is_bounded_in_bytes() -> None:
+    log = TopicLog(Stream.CONVERSATION_FEED)
+    for number in range(8):
+        log.append(big(f"m-{number}", TOPIC_RING_BYTES // 4), at_ms=0)
+    assert log.ring_bytes <= TOPIC_RING_BYTES
+    assert len(log) == 3
+
+
+def test_a_reader_is_lost_when_it_is_behind_by_more_bytes_than_allowed() -> None:
+    log = TopicLog(Stream.CONVERSATION_FEED)
+    for number in range(3):
+        log.append(big(f"m-{number}", CLIENT_BEHIND_BYTES // 2), at_ms=0)
+    assert log.lost(0)
+    assert log.lost(1)
+    assert not log.lost(2)
+    assert not log.lost(3)
+
+
+def test_resume_gives_exactly_the_missed_frames() -> None:
+    log = filled(Stream.LEAD_SCORES, "a", "b", "c")
+    history = log.history(epoch=log.epoch, after=1)
+    assert history.recovered
+    assert [json.loads(text)["o"] for text in history.frames] == [2, 3]
+    assert [frame["o"] for frame in json.loads(history.as_json())["frames"]] == [2, 3]
+
+
+@pytest.mark.parametrize(("epoch", "after"), [("gone", 1), (None, 4)])
+def test_a_place_of_another_epoch_or_of_the_future_is_not_resumed(epoch: str | None, after: int) -> None:
+    log = filled(Stream.LEAD_SCORES, "a", "b", "c")
+    history = log.history(epoch=epoch or log.epoch, after=after)
+    assert (history.recovered, history.frames, history.offset) == (False, (), 3)
+    assert json.loads(history.as_json())["recovered"] is False
+
+
+def test_seeds_fill_the_snapshot_but_never_replace_what_was_published() -> None:
+    log = filled(Stream.NEXT_ACTIONS, "a")
+    epoch = log.epoch
+    log.seed([item(Stream.NEXT_ACTIONS, "b", 7), item(Stream.NEXT_ACTIONS, "a", 8)])
+    assert [json.loads(text)["lead_name"] for text in log.snapshot().items] == ["Ana 0", "Ana 7"]
+    assert log.epoch != epoch
+    assert log.newest_after(1, limit=5) == []
+
+
+def test_forgetting_leaves_no_trace_and_voids_every_place() -> None:
+    log = filled(Stream.CONVERSATION_FEED, "secret", "b")
+    epoch = log.epoch
+    assert log.forget(lambda lead_id: lead_id == "secret")
+    assert (
+        "secret"
+        not in log.snapshot().as_json() + log.opening() + log.history(epoch=log.epoch, after=0).as_json()
+    )
+    assert len(log.snapshot().items) == 1
+    assert not log.can_resume(epoch, 1)
+
+
+def test_forgetting_an_unknown_lead_changes_nothing() -> None:
+    log = filled(Stream.CONVERSATION_FEED, "a")
+    assert not log.forget(lambda lead_id: lead_id == "other")
+    assert log.can_resume(log.epoch, 0)
+
+
+@given(
+    keys=st.lists(st.sampled_from("abcdef"), max_size=40),
+    cut=st.integers(0, 40),
+    stream=st.sampled_from(Stream),
+)
+def test_a_snapshot_and_the_events_after_it_equal_a_fresh_snapshot(
+    keys: list[str], cut: int, stream: Stream
+) -> None:
+    log = TopicLog(stream)
+    screen = Screen()
+    for number, key in enumerate(keys):
+        if number == cut:
+            screen.apply(json.loads(log.opening()))
+        log.append(item(stream, key, number), at_ms=0)
+    if cut >= len(keys):
+        screen.apply(json.loads(log.opening()))
+    for frame in log.after(screen.offset, limit=100):
+        screen.apply(json.loads(frame.text))
+    assert screen.shown == [json.loads(text) for text in log.snapshot().items]
+    assert screen.offset == log.head
