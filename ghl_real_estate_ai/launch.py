@@ -181,7 +181,8 @@ def serve(settings: Settings, *, with_dashboard: bool) -> None:
         run_gateway(settings)
         return
     _refuse_taken_port(settings.host, settings.dashboard_port, "ENTERPRISEHUB_DASHBOARD_PORT")
-    with child(dashboard_command(settings), env=environment(settings)):
+    # uvicorn raises the signal again after its clean stop: as an exception it lets the dashboard be stopped too
+    with sigterm_as_interrupt(), child(dashboard_command(settings), env=environment(settings)):
         run_gateway(settings)
 
 

@@ -130,8 +130,11 @@ def test_the_demo_shows_a_live_brokerage_and_leaves_nothing_behind(tmp_path: Pat
     with urllib.request.urlopen(said["url"], timeout=10) as page:
         assert page.status == 200
     process.send_signal(signal.SIGINT)
-    rest = process.stdout.read()
-    assert process.wait(30) == 0, rest
+    with process:
+        rest = process.stdout.read()
+    assert process.returncode == 0, rest
+    for port in (environment["ENTERPRISEHUB_PORT"], environment["ENTERPRISEHUB_DASHBOARD_PORT"]):
+        assert launch.free_port(int(port)) == int(port), "something still listens"
     assert "stopped; nothing keeps running" in rest
     assert "Traceback" not in rest
 
