@@ -9,6 +9,7 @@ EnterpriseHubError
 +-- NotFound                   404
 +-- Conflict                   409  already exists
 +-- TooManyRequests            429  slow down; ``retry_after_s`` says for how long
++-- Unreachable                503  another host gave no usable answer in time
 +-- StorageUnavailable         429  not stored, send again: GHL retries 429 under both of its retry policies
 +-- ConfigurationError         500  a setting or file that the operator must mend
 |   +-- ModelArtifactError     500
@@ -84,6 +85,14 @@ class TooManyRequests(EnterpriseHubError):
     def __init__(self, message: str, *, retry_after_s: float) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class Unreachable(EnterpriseHubError):
+    """Another host gave no usable answer in time; the message names it and the fix."""
+
+    code = "unreachable"
+    http_status = 503
+    retryable = True
 
 
 class StorageUnavailable(EnterpriseHubError):

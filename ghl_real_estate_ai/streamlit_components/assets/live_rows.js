@@ -1,0 +1,187 @@
+// One row of each panel: made once, written again when its item changes. Called by live_view.js.
+
+import { channelName, causeInWords, homeFacts, homeName, messageText, money, percent, wishName, OUTCOME_SIGNS, STAGE_WORDS } from "./live_words.js";
+import { el, setClass, setText, simulatedTag, sparkline, staleTag } from "./live_dom.js";
+
+const CHIPS_SHOWN = 4;
+
+/** The name of a lead: a button that opens it. */
+function leadButton(item, openLead) {
+  return el("button.lead", { type: "button", onclick: () => openLead(item.lead_id) });
+}
+
+/** Tags after a name: SIM, and stale with its reason. */
+function writeTags(holder, item, staleReason) {
+  holder.replaceChildren(
+    ...(item.simulated ? [simulatedTag()] : []),
+    ...(staleReason ? [staleTag(staleReason)] : []),
+  );
+}
+
+/** "+12 Replied to a text": the sign says it without the colour. `good` is the direction that pleases. */
+function writeCause(change, text, cause, side, good) {
+  const words = causeInWords(cause, side);
+  setText(change, words.change);
+  setClass(change, "good", words.direction === good);
+  setClass(change, "bad", words.direction === -good);
+  setText(text, words.text);
+  text.parentNode.title = words.text; // the line is cut where it is too long
+}
+
+export function scoreRow(item, { openLead, trendOf }) {
+  const name = leadButton(item, openLead);
+  const tags = el("span.tags");
+  const stage = el("span.meta");
+  const score = el("td.number.strong");
+  const spark = sparkline();
+  const change = el("span.change");
+  const cause = el("span.cause");
+  const node = el(
+    "tr",
+    {},
+    el("td", {}, name, tags, stage),
+    score,
+    el("td.trend", {}, spark.svg),
+    el("td.why", {}, change, cause),
+  );
+  const update = (next) => {
+    setText(name, next.lead_name);
+    writeTags(tags, next, next.score.stale_reason);
+    setText(stage, next.stage);
+    setText(score, percent(next.score.value?.probability));
+    spark.draw(trendOf(next.lead_id));
+    writeCause(change, cause, next.cause, "score", 1);
+  };
+  return { node, update };
+}
+
+export function riskRow(item, { openLead }) {
+  const name = leadButton(item, openLead);
+  const tags = el("span.tags");
+  const risk = el("td.number.strong");
+  const stage = el("span");
+  const change = el("span.change");
+  const cause = el("span.cause");
+  const node = el("tr", {}, el("td", {}, name, tags), risk, el("td.level", {}, stage), el("td.why", {}, change, cause));
+  const update = (next) => {
+    const value = next.churn.value;
+    setText(name, next.lead_name);
+    writeTags(tags, next, next.churn.stale_reason);
+    setText(risk, percent(value?.probability));
+    stage.className = value ? `stage stage-${value.stage}` : "meta";
+    setText(stage, value ? STAGE_WORDS[value.stage] : "not known");
+    writeCause(change, cause, next.cause, "churn", -1);
+  };
+  return { node, update };
+}
+
+/** One wish against one home: sign, name, and the whole sentence on hover and for screen readers. */
+export function wishChip(result) {
+  return el(
+    `span.chip.chip-${result.outcome}`,
+    { title: result.detail },
+    el("span.sign", { "aria-hidden": "true" }, OUTCOME_SIGNS[result.outcome]),
+    wishName(result.wish),
+    el("span.hidden", {}, ` ${result.outcome}`),
+  );
+}
+
+export function matchRow(item, { openLead }) {
+  const name = leadButton(item, openLead);
+  const tags = el("span.tags");
+  const fit = el("span.number.strong");
+  const home = el("p.home");
+  const chips = el("p.chips");
+  const node = el("li", {}, el("div.line", {}, name, tags, el("span.push", {}, fit)), home, chips);
+  const update = (next) => {
+    const homes = next.matches.value ?? [];
+    const best = homes[0];
+    setText(name, next.lead_name);
+    writeTags(tags, next, next.matches.stale_reason);
+    setText(fit, best ? `${percent(best.overall_score)} fit` : "");
+    if (!best) {
+      setText(home, "No home on the market meets the stated wishes.");
+      return chips.replaceChildren();
+    }
+    const facts = [homeName(best.listing), money(best.listing.ListPrice), homeFacts(best.listing)];
+    setText(home, facts.filter(Boolean).join(" · "));
+    const others = homes.length - 1;
+    const further = others ? el("span.meta", {}, others === 1 ? "and 1 more home" : `and ${others} more homes`) : null;
+    const hidden = best.wishes.length - CHIPS_SHOWN;
+    const rest = hidden > 0 ? el("span.meta", { title: "further wishes" }, `+${hidden}`) : null;
+    chips.replaceChildren(...[...best.wishes.slice(0, CHIPS_SHOWN).map(wishChip), rest, further].filter(Boolean));
+  };
+  return { node, update };
+}
+
+export function feedRow(item, { openLead, nameOf }) {
+  const inbound = item.direction === "inbound";
+  const name = leadButton(item, openLead);
+  const tags = el("span.tags");
+  const text = el("p.text");
+  const sender = inbound ? null : el("span.meta", {}, item.human ? "Team to " : "Automation to ");
+  const channel = el("span.meta", {}, inbound ? `${channelName(item.channel)} in` : `${channelName(item.channel)} out`);
+  const age = el("time.meta.push", { datetime: item.at, "data-since": item.at });
+  const node = el(`li.${inbound ? "inbound" : "outbound"}`, {}, el("div.line", {}, sender, name, tags, channel, age), text);
+  const update = (next) => {
+    setText(name, nameOf(next.lead_id));
+    writeTags(tags, next);
+    setText(text, messageText(next));
+  };
+  return { node, update };
+}
+
+const TAKE_WORDS = { taking: "Taking…", taken: "Taken" };
+
+/** The button that takes an action on, and what became of the try. Used by the queue and by the drawer. */
+export function takeButton({ take }) {
+  const button = el("button.take", { type: "button" });
+  const trouble = el("p.trouble-line", { role: "alert" });
+  const update = (item, attempt) => {
+    button.onclick = () => take(item);
+    button.disabled = attempt?.name in TAKE_WORDS;
+    setText(button, TAKE_WORDS[attempt?.name] ?? "Take it");
+    button.setAttribute("aria-label", `${button.textContent}: ${item.action.title}`);
+    setText(trouble, attempt?.message ?? "");
+  };
+  return { button, trouble, update };
+}
+
+export function actionRow(item, { openLead, take, attemptOf }) {
+  const name = leadButton(item, openLead);
+  const tags = el("span.tags");
+  const score = el("span.meta");
+  const title = el("span.title");
+  const waiting = el("span.waiting");
+  const evidence = el("p.evidence");
+  const taker = takeButton({ take });
+  const node = el(
+    "li",
+    {},
+    el("div.line", {}, name, tags, el("span.push", {}, score)),
+    el("div.line.do", {}, el("p", {}, title, " ", waiting), el("span.push", {}, taker.button)),
+    evidence,
+    taker.trouble,
+  );
+  const update = (next) => {
+    const attempt = attemptOf(next.action.action_id);
+    setText(name, next.lead_name);
+    writeTags(tags, next);
+    setText(score, next.score === null ? "" : `score ${percent(next.score)}`);
+    setText(title, next.action.title);
+    writeWaiting(waiting, next.action.waiting_since);
+    setText(evidence, next.action.evidence[0]?.text ?? "");
+    taker.update(next, attempt);
+    setClass(node, "leaving", attempt?.name === "taking" || attempt?.name === "taken");
+  };
+  return { node, update };
+}
+
+/** "waiting 12 min", kept true by the view's clock; nothing for an action that nobody waits for. */
+export function writeWaiting(node, since) {
+  if (since) Object.assign(node.dataset, { since, before: "waiting " });
+  else {
+    delete node.dataset.since;
+    setText(node, "");
+  }
+}

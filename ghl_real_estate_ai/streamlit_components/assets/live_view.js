@@ -1,0 +1,233 @@
+// Paints the store: six panels, the top bar, the clock. Called by live_hub.js inside an animation frame.
+
+import { TABLE_ROWS, FEED_ROWS, STREAMS } from "./live_store.js";
+import { ago, milliseconds, span, stateInWords, STAGE_WORDS } from "./live_words.js";
+import { el, KeyedList, setText } from "./live_dom.js";
+import { actionRow, feedRow, matchRow, riskRow, scoreRow } from "./live_rows.js";
+
+const NOTHING_YET = {
+  next_actions: "Nothing waits for you. The next lead that needs a person appears here.",
+  lead_scores: "No scores yet. They appear with a lead's first event.",
+  churn_risk: "No churn risks yet. They appear with a lead's first event.",
+  property_matches: "No matches yet. They need listings, and a lead that says what it wishes for.",
+  conversation_feed: "Nobody has written yet. Messages and calls appear here.",
+  system_performance: "No measurement yet. The first comes within seconds.",
+};
+
+const MANAGERS_ONLY = "Visible to managers.";
+
+export class HubView {
+  /** `root` is the element of live_hub.html; `deps`: {store, actions, openLead, repaint, nowMs, paintQuantile}. */
+  constructor(root, deps) {
+    Object.assign(this, deps, { root });
+    this.refs = Object.fromEntries([...root.querySelectorAll("[data-ref]")].map((node) => [node.dataset.ref, node]));
+    this.panels = new Map([...root.querySelectorAll("section[data-stream]")].map((node) => [node.dataset.stream, panelOf(node)]));
+    this.state = null;
+    this.#makeLists();
+    this.#makeTabs();
+  }
+
+  #makeLists() {
+    const { store, actions, openLead } = this;
+    const list = (stream, make, version) => {
+      const panel = this.panels.get(stream);
+      panel.list = new KeyedList(panel.rows, make, version);
+      const release = () => panel.held && this.repaint(stream);
+      panel.node.addEventListener("pointerleave", release);
+      panel.node.addEventListener("focusout", release);
+    };
+    const deps = {
+      openLead,
+      trendOf: (leadId) => store.trends.get(leadId) ?? [],
+      nameOf: (leadId) => store.nameOf(leadId),
+      take: (item) => actions.take(item),
+      attemptOf: (actionId) => actions.attemptOf(actionId),
+    };
+    list("next_actions", (item) => actionRow(item, deps));
+    list("lead_scores", (item) => scoreRow(item, deps));
+    list("churn_risk", (item) => riskRow(item, deps));
+    list("property_matches", (item) => matchRow(item, deps));
+    // A message never changes, but the name of its lead may come later.
+    list("conversation_feed", (item) => feedRow(item, deps), (item) => store.nameOf(item.lead_id));
+  }
+
+  #makeTabs() {
+    this.tabs = [...this.root.querySelectorAll(".tabs button")];
+    for (const tab of this.tabs) tab.addEventListener("click", () => this.#showTab(tab.dataset.tab));
+    this.#showTab("next_actions");
+  }
+
+  #showTab(stream) {
+    this.root.dataset.tab = stream;
+    for (const tab of this.tabs) tab.setAttribute("aria-current", String(tab.dataset.tab === stream));
+  }
+
+  /** Write the panels of these streams. */
+  paint(dirty) {
+    if (dirty.has("next_actions")) this.#paintActions();
+    if (dirty.has("lead_scores")) this.#paintScores();
+    if (dirty.has("churn_risk")) this.#paintRisks();
+    if (dirty.has("property_matches")) this.#paintMatches();
+    if (dirty.has("conversation_feed")) this.#paintFeed();
+    if (dirty.has("system_performance")) this.#paintSystem();
+    this.#paintSimulated();
+    this.tick();
+  }
+
+  #paintActions() {
+    const open = this.store.openActions();
+    this.actions.settle(open);
+    const panel = this.#paintList("next_actions", open, TABLE_ROWS, { steady: true });
+    panel.longestWait = Math.min(...open.map((item) => Date.parse(item.action.waiting_since ?? "")).filter(Number.isFinite));
+    panel.open = open.length;
+    this.#noteActions();
+    setText(this.tabs[0], open.length ? `Actions ${open.length}` : "Actions");
+  }
+
+  #noteActions() {
+    const panel = this.panels.get("next_actions");
+    if (!panel.open) return setText(panel.note, "");
+    const wait = Number.isFinite(panel.longestWait) ? ` · longest wait ${span(this.nowMs() - panel.longestWait)}` : "";
+    setText(panel.note, panel.held ? "order held while you point at it" : `${panel.open} open${wait}`);
+  }
+
+  #paintScores() {
+    const scores = this.store.scores();
+    const panel = this.#paintList("lead_scores", scores, TABLE_ROWS, { steady: true });
+    const horizon = scores.find((item) => item.score.value)?.score.value.horizon_days;
+    setText(panel.note, horizon ? `chance of an appointment within ${horizon} days` : "");
+  }
+
+  #paintRisks() {
+    const risks = this.store.risks();
+    const panel = this.#paintList("churn_risk", risks, TABLE_ROWS, { steady: true });
+    const count = (stage) => risks.filter((item) => item.churn.value?.stage === stage).length;
+    const parts = [3, 2].map((stage) => [count(stage), STAGE_WORDS[stage].toLowerCase()]).filter(([n]) => n);
+    const horizon = risks.find((item) => item.churn.value)?.churn.value.horizon_days;
+    const counts = parts.map(([n, word]) => `${n} ${word}`).join(", ");
+    setText(panel.note, horizon ? `${counts || "nobody slipping"} · chance of silence for ${horizon} days` : "");
+  }
+
+  #paintMatches() {
+    const panel = this.#paintList("property_matches", this.store.matches(), TABLE_ROWS, { steady: true });
+    setText(panel.note, "best home per lead, by stated wishes");
+  }
+
+  #paintFeed() {
+    const panel = this.#paintList("conversation_feed", this.store.conversation(), FEED_ROWS);
+    setText(panel.note, "newest first");
+  }
+
+  /** A steady panel keeps its order while somebody points at it or is in it with the keyboard. */
+  #paintList(stream, items, bound, { steady = false } = {}) {
+    const panel = this.panels.get(stream);
+    panel.held = steady && isPointedAt(panel.node);
+    panel.list.show(items.slice(0, bound), { hold: panel.held });
+    setText(panel.more, items.length > bound ? `${items.length - bound} more` : "");
+    this.#paintEmpty(panel, stream, items.length === 0);
+    return panel;
+  }
+
+  #paintEmpty(panel, stream, isEmpty) {
+    panel.empty.hidden = !isEmpty;
+    if (isEmpty) setText(panel.empty, this.store.loaded.has(stream) ? NOTHING_YET[stream] : "Waiting for the gateway…");
+  }
+
+  #paintSystem() {
+    const panel = this.panels.get("system_performance");
+    const allowed = !this.state?.user || this.state.streams.includes("system_performance");
+    const item = this.store.performance();
+    panel.empty.hidden = Boolean(item);
+    const waiting = this.store.loaded.has("system_performance") ? NOTHING_YET.system_performance : "Waiting for the gateway…";
+    setText(panel.empty, allowed ? waiting : MANAGERS_ONLY);
+    const figures = [...this.#ownFigures(), ...(item ? systemFigures(item) : [])];
+    panel.rows.replaceChildren(
+      ...figures.map(([label, value, title]) => el("div", { title }, el("dt", {}, label), el("dd", {}, value))),
+    );
+  }
+
+  #ownFigures() {
+    const p95 = this.paintQuantile(0.95);
+    if (p95 === null) return [];
+    return [["To this screen p95", milliseconds(p95), "From the gateway's publication to the paint in this browser"]];
+  }
+
+  #paintSimulated() {
+    const share = this.store.simulatedShare;
+    this.refs.simulated.hidden = share === 0;
+    setText(
+      this.refs.simulatedText,
+      share === 1
+        ? "Every lead, home and message here was made by a simulator. No real person is shown."
+        : "Rows marked SIM were made by a simulator. The others are real.",
+    );
+  }
+
+  /** The connection: its word on the bar, a sentence when the person should know more. */
+  showState(state) {
+    this.state = state;
+    const { connection, connectionSpoken, trouble } = this.refs;
+    connection.dataset.state = state.name;
+    setText(connectionSpoken, state.name === "live" ? "Connection: live" : `Connection: ${state.name.replace("_", " ")}`);
+    const silent = state.name === "live" || state.name === "resuming";
+    trouble.hidden = silent || !state.detail;
+    setText(trouble, trouble.hidden ? "" : `${state.detail}${state.name === "stale" ? " What you see is from before." : ""}`);
+    if (state.user) this.#paintSystem();
+    for (const stream of STREAMS) {
+      const panel = this.panels.get(stream);
+      if (panel.list) this.#paintEmpty(panel, stream, panel.list.rows.size === 0);
+    }
+    this.tick();
+  }
+
+  /** What changes without an event: times, and this screen's own speed. */
+  everySecond() {
+    this.tick();
+    this.#paintSystem();
+  }
+
+  /** Times that pass: once a second and after each paint. */
+  tick() {
+    const now = this.nowMs();
+    if (this.state) setText(this.refs.connectionText, stateInWords(this.state, now));
+    this.#noteActions();
+    for (const node of this.root.querySelectorAll("[data-since]")) {
+      const { since, before = "" } = node.dataset;
+      setText(node, before ? before + span(now - Date.parse(since)) : ago(since, now));
+    }
+  }
+
+  /** Whether an item has a row on the page; a lead beyond the table's bound has none. */
+  shows(stream, key) {
+    return stream === "system_performance" || this.panels.get(stream).list.rows.has(key);
+  }
+
+  refreshAction(key) {
+    this.panels.get("next_actions").list.refresh(key);
+  }
+}
+
+/** A finger leaves a lasting :hover behind, so only a real pointer counts. */
+function isPointedAt(node) {
+  return node.matches(":focus-within") || (matchMedia("(hover: hover)").matches && node.matches(":hover"));
+}
+
+function panelOf(node) {
+  const part = (name) => node.querySelector(`[data-part="${name}"]`);
+  return { node, rows: part("rows"), empty: part("empty"), note: part("note"), more: part("more") };
+}
+
+function systemFigures(item) {
+  const versions = Object.entries(item.model_versions);
+  const quick = `${milliseconds(item.event_to_publish_p50_ms)}, p95 ${milliseconds(item.event_to_publish_p95_ms)}`;
+  return [
+    ["Publish p50", quick, "From a delivery's arrival to its publication: half are faster than p50, 95 % than p95"],
+    ["Stored p95", milliseconds(item.ingest_p95_ms), "From a delivery's arrival to its committed row"],
+    ["Events", `${item.events_per_s.toFixed(1)} /s`, "Events handled per second"],
+    ["Lag", `${item.log_lag_events} events`, "Events in the log that are not handled yet"],
+    ["Loop delay", milliseconds(item.loop_delay_ms), "How late the gateway's own timers fire"],
+    ["Screens", String(item.connections), "Open live connections"],
+    ["Dead letters", String(item.dead_letters), "Deliveries that could not be used; see enterprisehub replay --dead-letters"],
+    ["Models", versions.map(([name, version]) => `${name} ${version.slice(0, 7)}`).join(", "), versions.map((pair) => pair.join(" ")).join(", ")],
+  ];
+}

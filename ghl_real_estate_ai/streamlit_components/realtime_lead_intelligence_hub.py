@@ -1,0 +1,71 @@
+"""The live screen: assembles its browser module once and mounts it with the signed-in user's data.
+
+Called by ``streamlit_components/app.py``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import streamlit as st
+
+from ghl_real_estate_ai.streamlit_components.live_client import Session
+
+ASSETS: Final = Path(__file__).parent / "assets"
+ENTRY: Final = "live_hub.js"
+
+_IMPORT = re.compile(r'^import \{[^}]*\} from "\./(?P<file>[a-z_]+\.js)";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
+
+
+def assemble(entry: str = ENTRY, *, assets: Path = ASSETS) -> str:
+    """One ES module out of ``entry`` and the modules it imports, each once, after what it needs.
+
+    Streamlit takes an inline component's JavaScript as one text. The files stay real ES modules (node tests import
+    them as they are), so joining them needs no more than leaving out their imports and the word ``export``.
+    """
+    seen: set[str] = set()
+    parts: list[str] = []
+
+    def add(name: str) -> None:
+        if name in seen:
+            return
+        seen.add(name)
+        source = (assets / name).read_text(encoding="utf-8")
+        for match in _IMPORT.finditer(source):
+            add(match["file"])
+        parts.append(_EXPORT.sub("", _IMPORT.sub("", source)))
+
+    add(entry)
+    return "\n".join(parts)
+
+
+_mount = st.components.v2.component(
+    "enterprisehub_live_hub",
+    html=(ASSETS / "live_hub.html").read_text(encoding="utf-8"),
+    css=(ASSETS / "live_hub.css").read_text(encoding="utf-8"),
+    js=assemble(),
+)
+
+
+def show_hub(session: Session, *, gateway_url: str, on_end: Callable[[], None]) -> str | None:
+    """Mount the live screen for this session; it paints by itself from here on, without reruns.
+
+    ``on_end`` runs when the screen ends the session; the returned word says why: ``signed_out`` (the user asked) or
+    ``expired`` (the gateway refused the token). None while the screen is open.
+    """
+    result = _mount(
+        key="live_hub",
+        data={
+            "api_url": gateway_url,
+            "ws_url": gateway_url.replace("http", "ws", 1),
+            "token": session.access_token,
+            "user": session.user.model_dump(mode="json"),
+        },
+        on_ended_change=on_end,
+    )
+    ended: str | None = result.ended
+    return ended

@@ -1,0 +1,147 @@
+"""The real gateway in a thread and the real dashboard in a process. Used by the screens' tests in a browser."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from ghl_real_estate_ai import bootstrap, launch, records
+from ghl_real_estate_ai.api.app import create_app
+from ghl_real_estate_ai.models.identifiers import LocationId
+from ghl_real_estate_ai.models.leads import Location, Role, User
+from ghl_real_estate_ai.models.streams import Stream, StreamItem
+from ghl_real_estate_ai.settings import Settings, load_settings
+
+OFFICE = LocationId("office-1")
+PASSWORD = "correct horse battery"
+WAIT_S = 30.0
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def dashboard_settings(data_dir: Path) -> Settings:
+    """Settings of a throw-away installation."""
+    return load_settings(
+        data_dir=data_dir, port=free_port(), dashboard_port=free_port(), sqlite_synchronous="NORMAL"
+    )
+
+
+class LiveGateway:
+    """The production app under uvicorn, in a thread. ``stop`` and ``start`` again: a restart on the same port."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._services: bootstrap.Services | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        self._up = threading.Event()
+        app = create_app(self.settings, running=self._running)
+        config = uvicorn.Config(
+            app,
+            host=self.settings.host,
+            port=self.settings.port,
+            ws="websockets-sansio",
+            log_level="error",
+            timeout_graceful_shutdown=2,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, name="gateway")
+        self._thread.start()
+        assert self._up.wait(WAIT_S), "the gateway did not start"
+        office = Location(location_id=OFFICE, name="Office One")
+        self.do(lambda services: records.add_location(services.memory, office))
+
+    def stop(self) -> None:
+        """Returns when it has gone."""
+        self._server.should_exit = True
+        self._thread.join(WAIT_S)
+
+    def do[T](self, work: Callable[[bootstrap.Services], Awaitable[T]]) -> T:
+        """Run ``work(services)`` on the gateway's own loop."""
+        assert self._services is not None
+        assert self._loop is not None
+
+        async def run(services: bootstrap.Services) -> T:
+            return await work(services)
+
+        return asyncio.run_coroutine_threadsafe(run(self._services), self._loop).result(WAIT_S)
+
+    def publish(self, stream: Stream, *items: StreamItem) -> None:
+        """Publish items as the bus would."""
+
+        async def publish(services: bootstrap.Services) -> None:
+            for item in items:
+                services.hub.publish(OFFICE, stream, item)
+
+        self.do(publish)
+
+    def add_user(self, *, email: str, role: Role) -> User:
+        """Somebody of the office who can sign in with PASSWORD."""
+        return self.do(
+            lambda services: records.add_user(
+                services.memory,
+                location_id=OFFICE,
+                email=email,
+                name="Dana Agent",
+                role=role,
+                password=PASSWORD,
+            )
+        )
+
+    @asynccontextmanager
+    async def _running(self, settings: Settings) -> AsyncIterator[bootstrap.Services]:
+        async with bootstrap.running(settings) as services:
+            self._services, self._loop = services, asyncio.get_running_loop()
+            self._up.set()
+            yield services
+
+
+@contextmanager
+def live_gateway(settings: Settings) -> Iterator[LiveGateway]:
+    """A gateway for the time of the block."""
+    gateway = LiveGateway(settings)
+    gateway.start()
+    try:
+        yield gateway
+    finally:
+        gateway.stop()
+
+
+@contextmanager
+def dashboard(settings: Settings) -> Iterator[str]:
+    """The dashboard's URL; its process lives for the time of the block."""
+    log = settings.data_dir / "dashboard.log"
+    command = launch.dashboard_command(settings)
+    with launch.child(command, env=launch.environment(settings), log=log) as process:
+        launch.wait_until_ready(f"{settings.dashboard_url}/_stcore/health", process=process, log=log)
+        yield settings.dashboard_url
+
+
+def sign_in(page: Any, url: str, *, email: str, password: str = PASSWORD) -> None:
+    """Open the dashboard and sign in; ``page`` is a Playwright page."""
+    page.goto(url)
+    page.get_by_label("Email").fill(email)
+    page.get_by_role("textbox", name="Password").fill(
+        password
+    )  # its label is also on the "Show password" button
+    page.get_by_role("button", name="Sign in").click()
+
+
+def wait_until_live(page: Any) -> None:
+    """Until the screen's own connection is live."""
+    page.wait_for_function("window.__enterprisehub?.state === 'live'")
