@@ -16,7 +16,7 @@ import json
 import math
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -178,7 +178,7 @@ class _Booster:
     def _fast(
         self, booster: ctypes.c_void_p, kind: int, handles: list[tuple[str, ctypes.c_void_p]]
     ) -> ctypes.c_void_p:
-        """A prepared single-row call: 20 us, where a fresh one parses its parameters each time."""
+        """A prepared single-row call: 4 us, where a fresh one parses its parameters each time."""
         config = ctypes.c_void_p()
         code = self._library.LGBM_BoosterPredictForMatSingleRowFastInit(
             booster,
@@ -224,7 +224,11 @@ def _check(library: ctypes.CDLL, code: int) -> None:
 def _library() -> ctypes.CDLL:
     """LightGBM's shared library, found without importing its package."""
     spec = importlib.util.find_spec("lightgbm")
-    folders = (spec.submodule_search_locations or []) if spec else []
+    return open_library((spec.submodule_search_locations or []) if spec else [])
+
+
+def open_library(folders: Iterable[str]) -> ctypes.CDLL:
+    """The library below the first of ``folders`` that has it. Raises ModelArtifactError, which names what is missing."""
     names = ("lib_lightgbm.so", "lib_lightgbm.dylib", "lib_lightgbm.dll")
     found = [p for folder in folders for name in names if (p := Path(folder) / "lib" / name).exists()]
     if not found:

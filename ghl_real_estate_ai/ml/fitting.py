@@ -148,7 +148,7 @@ def calibration(log_odds: Array, fold: Table) -> Calibration:
 def _platt(log_odds: Array, y: Array) -> Calibration:
     """Newton's method for the two parameters; converges in a handful of steps."""
     design = np.column_stack([log_odds, np.ones_like(log_odds)])
-    weights = np.array([1.0, 0.0])
+    weights = np.zeros(2)  # from a flat curve Newton converges; from a steep wrong one it can run away
     for _ in range(25):
         p = _sigmoid(design @ weights)
         curvature = (design * (p * (1 - p))[:, None]).T @ design + 1e-9 * np.eye(2)

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from ghl_real_estate_ai.ml.features import vector
+from ghl_real_estate_ai.ml.features import FEATURES, vector
 from ghl_real_estate_ai.ml.lead_state import apply
 from ghl_real_estate_ai.ml.targets import Outcomes, Target
 from ghl_real_estate_ai.models.events import LEAD_FACTS, RecordedEvent
@@ -75,7 +75,7 @@ class History:
             row for row in self.rows if row.asked[place] and self.last_at and row.at + horizon <= self.last_at
         ]
         return Table(
-            x=np.array([row.x for row in rows], dtype=np.float64).reshape(len(rows), -1),
+            x=np.array([row.x for row in rows], dtype=np.float64).reshape(len(rows), len(FEATURES)),
             y=np.array([target.label(self.outcomes[row.lead_key], row.at) for row in rows], dtype=np.float64),
             at=np.array([row.at.timestamp() for row in rows], dtype=np.float64),
             draw=np.array([_draw(row.lead_key) for row in rows], dtype=np.float64),

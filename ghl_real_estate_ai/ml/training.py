@@ -20,7 +20,7 @@ from ghl_real_estate_ai.ml.artifacts import save_model
 from ghl_real_estate_ai.ml.churn_risk import CHURN_RISK
 from ghl_real_estate_ai.ml.evaluation import measure, reliability
 from ghl_real_estate_ai.ml.fitting import calibration, fit_logistic, fit_recency, fit_trees
-from ghl_real_estate_ai.ml.history import History, Table, read_history
+from ghl_real_estate_ai.ml.history import Table, read_history
 from ghl_real_estate_ai.ml.lead_scoring import LEAD_SCORE
 from ghl_real_estate_ai.ml.model_card import ModelReport, TrainingReport, write_card
 from ghl_real_estate_ai.ml.targets import Target
@@ -99,11 +99,6 @@ def _fit(target: Target, folds: Folds, *, seed: int) -> tuple[str, ModelReport]:
         reliability=reliability(test.y, answers["lightgbm"]),
     )
     return trees.text, report
-
-
-def history_tables(history: History, targets: tuple[Target, ...] = TARGETS) -> dict[str, Table]:
-    """All rows of each target by name: what ``enterprisehub evaluate`` and the tests score a model on."""
-    return {target.name: history.table(target, place) for place, target in enumerate(targets)}
 
 
 def split(table: Table, target: Target) -> Folds:

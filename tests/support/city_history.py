@@ -4,12 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import cache
 
 from ghl_real_estate_ai.integrations.gohighlevel.webhooks import GoHighLevelWebhookReader
+from ghl_real_estate_ai.ml.history import Table, read_history
+from ghl_real_estate_ai.ml.training import TARGETS
 from ghl_real_estate_ai.models.events import Delivery, RecordedEvent
 from ghl_real_estate_ai.simulation.city import City
 
 LOCATION = "simulated-city"
+HELD_OUT_SEED = 1_007
+"""Of a city that no shipped model has seen."""
+
+
+@cache
+def held_out_events() -> tuple[RecordedEvent, ...]:
+    """About 37,000 events of 600 leads over 130 days; made once per test process."""
+    start = datetime(2026, 3, 2, tzinfo=UTC)
+    city = City.in_retrospect(seed=HELD_OUT_SEED, leads=600, listings=400, start=start, days=130)
+    return tuple(recorded_events(city))
+
+
+@cache
+def held_out_tables() -> dict[str, Table]:
+    """The held-out city as rows per model name."""
+    history = read_history(held_out_events(), TARGETS)
+    return {target.name: history.table(target, place) for place, target in enumerate(TARGETS)}
 
 
 def recorded_events(city: City) -> Iterator[RecordedEvent]:
