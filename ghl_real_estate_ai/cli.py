@@ -111,8 +111,8 @@ def dashboard() -> None:
 @app.command()
 def demo(
     *,
-    speed: Annotated[float, typer.Option(min=1, help="Simulated seconds per second.")] = 600.0,
-    leads: Annotated[int, typer.Option(min=5, help="Leads of the simulated brokerage at the start.")] = 60,
+    speed: Annotated[float, typer.Option(min=1, help="Simulated seconds per second.")] = 240.0,
+    leads: Annotated[int, typer.Option(min=5, help="Leads of the simulated brokerage at the start.")] = 250,
     seed: Annotated[int, typer.Option(help="The same seed gives the same city.")] = 7,
     data_dir: Annotated[
         Path | None, typer.Option(help="Keep the demo's data here; else it is deleted at the end.")

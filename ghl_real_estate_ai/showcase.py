@@ -41,6 +41,7 @@ DEMO_LOCATION = LocationId("simulated-city")
 DEMO_EMAIL = "manager@example.com"
 DEMO_AGENT = "agent@example.com"
 AS_FAST_AS_TAKEN = 0.0
+CITY_MORNING_UTC = 15
 
 
 @dataclass(frozen=True)
@@ -93,13 +94,14 @@ async def run_city(
     source: Source, options: CityOptions, *, truth: Path | None, progress: Progress, token: str | None = None
 ) -> dict[str, object]:
     """Send a city's history at once and its days at ``source.speed``; import its homes first when a token is at hand."""
-    start = datetime.now(UTC) - timedelta(days=options.history_days)
+    start = latest_morning(datetime.now(UTC))
     city = City(
         seed=options.seed,
         leads=options.leads,
         listings=CITY_LISTINGS,
         start=start,
-        days=options.history_days + options.days,
+        days=options.days,
+        history_days=options.history_days,
     )
     if truth is not None:
         write_truth(city, truth)
@@ -107,12 +109,23 @@ async def run_city(
     bearer = token or os.environ.get("ENTERPRISEHUB_TOKEN")
     if bearer:
         await import_listings(source.gateway, bearer, city.listings)
-    history, live = _split(city.events(), at=start + timedelta(days=options.history_days))
+    history, live = _split(city.events(), at=start)
     sent = await vendor.run(
         history, location_id=source.location_id, speed=AS_FAST_AS_TAKEN, progress=progress
     )
-    paced = await vendor.run(live, location_id=source.location_id, speed=source.speed, progress=progress)
+    paced = await vendor.run(
+        live,
+        location_id=source.location_id,
+        speed=source.speed,
+        progress=lambda done, _total: progress(sent.sent + done, None),
+    )
     return {"history": sent.as_dict(), "live": paced.as_dict()}
+
+
+def latest_morning(now: datetime) -> datetime:
+    """The newest 9 o'clock of the city's day: a paced run begins when its people are awake, and never in the future."""
+    morning = now.replace(hour=CITY_MORNING_UTC, minute=0, second=0, microsecond=0)
+    return morning if morning <= now else morning - timedelta(days=1)
 
 
 def _split(events: Iterator[CityEvent], *, at: datetime) -> tuple[Iterator[CityEvent], Iterator[CityEvent]]:
