@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import sys
+import time
 from collections import deque
 from typing import Final
 
@@ -40,22 +41,29 @@ clients_closed = Counter("websocket_closed_total", "WebSocket closes by code.", 
 
 
 class LatencyWindow:
-    """The newest ``size`` durations of one stage, in milliseconds, with quantiles; also a Prometheus histogram."""
+    """Durations of one stage in ms: quantiles over the newest ``size`` of the last ``seconds``; all in a Prometheus histogram.
 
-    def __init__(self, name: str, description: str, *, size: int = 1_024) -> None:
-        self._values: deque[float] = deque(maxlen=size)
+    The window is bounded in time too: the backlog of a history import must not colour the figure for hours.
+    """
+
+    def __init__(self, name: str, description: str, *, size: int = 1_024, seconds: float = 60.0) -> None:
+        self._values: deque[tuple[float, float]] = deque(maxlen=size)
+        self._seconds = seconds
         self._histogram = Histogram(f"{name}_ms", description, buckets=_BUCKETS, registry=REGISTRY)
 
     def observe(self, milliseconds: float) -> None:
         """Add one duration."""
-        self._values.append(milliseconds)
+        self._values.append((time.monotonic(), milliseconds))
         self._histogram.observe(milliseconds)
 
     def quantile(self, q: float) -> float | None:
         """The q-quantile (nearest rank) of the window; None when it is empty."""
+        oldest = time.monotonic() - self._seconds
+        while self._values and self._values[0][0] < oldest:
+            self._values.popleft()
         if not self._values:
             return None
-        ordered = sorted(self._values)
+        ordered = sorted(value for _, value in self._values)
         return ordered[max(0, math.ceil(q * len(ordered)) - 1)]
 
     def __len__(self) -> int:
