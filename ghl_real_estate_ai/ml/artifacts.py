@@ -4,7 +4,7 @@ Called by bootstrap (``load_model``, ``shipped_model``), the scoring services an
 
 An artifact is two files: ``<name>.lgb.txt``, LightGBM's own text format, and ``<name>.json``, the card: which inputs in
 which order, horizon, stamp, metrics with baselines, where the data came from. The Python package lightgbm is never
-imported here: it costs 4 s of start and 150 MB (docs/adr/0010); its shared library costs milliseconds.
+imported here: it costs 4 s of start and 180 MB (docs/adr/0010); its shared library costs milliseconds.
 """
 
 from __future__ import annotations

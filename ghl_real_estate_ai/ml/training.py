@@ -114,11 +114,7 @@ def split(table: Table, target: Target) -> Folds:
     at, draw = table.at, table.draw
     folds = Folds(
         train=table.where((at <= validation_from - embargo) & (draw < TRAIN_LEADS)),
-        validation=table.where(
-            (at >= validation_from)
-            & (at <= max(validation_from, test_from - embargo))
-            & (draw >= TRAIN_LEADS)
-        ),
+        validation=table.where((at >= validation_from) & (at <= test_from - embargo) & (draw >= TRAIN_LEADS)),
         test=table.where((at >= test_from) & (draw >= TRAIN_LEADS)),
     )
     for name, fold in (("train", folds.train), ("validation", folds.validation), ("test", folds.test)):
