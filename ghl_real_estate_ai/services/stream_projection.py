@@ -5,27 +5,23 @@ Called by ``bootstrap`` (live subscriber and start), ``api/routes/leads.py`` (ti
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TypedDict
 
+from ghl_real_estate_ai.ml.lead_state import summary
 from ghl_real_estate_ai.models.conversations import Direction, Message
 from ghl_real_estate_ai.models.events import (
     ActionAcknowledged,
     AppointmentChanged,
     Event,
-    LeadDeleted,
-    LeadForgotten,
     LeadIntelligenceUpdated,
     LeadUpserted,
     ListingsImported,
     MessageReceived,
     MessageSent,
-    NoteAdded,
-    OpportunityChanged,
     PropertyActivityRecorded,
-    PropertyInteraction,
     RecordedEvent,
-    TaskChanged,
     VendorEventKept,
 )
 from ghl_real_estate_ai.models.identifiers import LeadId
@@ -201,82 +197,39 @@ def _ms_between(start: datetime, end: datetime) -> float:
 
 
 def summary_of(event: Event) -> str:
-    """The event in one line, from its own fields only; no message text, no contact data."""
+    """The event in one line, from its own fields only; no message text, no contact data.
+
+    The same words as a cause (``ml.lead_state.summary``), with what a timeline has room for.
+    """
+    detail = _detail(event)
+    return f"{summary(event)}: {detail}" if detail else summary(event)
+
+
+def _detail(event: Event) -> str:
     match event:
         case LeadUpserted():
-            return _contact_line(event)
-        case MessageReceived():
-            return f"Wrote by {_words(event.channel)}" if event.call_seconds is None else _call_line(event)
-        case MessageSent():
-            return f"{'The team' if event.human else 'An automation'} wrote by {_words(event.channel)}"
-        case OpportunityChanged():
-            return _deal_line(event)
-        case AppointmentChanged():
-            return _appointment_line(event)
+            return _names((*sorted(event.contact), *(f"wish {name}" for name in sorted(event.wishes))))
+        case MessageReceived() | MessageSent() if event.call_seconds is not None:
+            return f"{event.call_seconds:.0f} s"
+        case AppointmentChanged() if event.start_time is not None and not event.deleted:
+            return f"{event.start_time:%Y-%m-%d %H:%M} UTC"
         case PropertyActivityRecorded():
-            return _property_line(event)
-        case TaskChanged():
-            return f"Task {'deleted' if event.deleted else 'completed' if event.completed else 'created or changed'}"
+            return event.listing_key or _names(sorted(event.wishes))
         case LeadIntelligenceUpdated():
-            return _intelligence_line(event.intelligence)
+            return _numbers(event.intelligence)
         case ListingsImported():
-            return f"{len(event.listing_keys)} listings imported"
+            return str(len(event.listing_keys))
         case VendorEventKept():
-            return f"{event.vendor_type} kept as it came"
-        case LeadDeleted() | NoteAdded() | ActionAcknowledged() | LeadForgotten():
-            return _PLAIN[event.type]
+            return event.vendor_type
+        case _:
+            return ""
 
 
-_PLAIN = {
-    "LeadDeleted": "Contact deleted in the CRM",
-    "NoteAdded": "Note added",
-    "ActionAcknowledged": "Action taken on by an agent",
-    "LeadForgotten": "Lead forgotten on request",
-}
+def _names(fields: Sequence[str]) -> str:
+    return ", ".join(name.replace("_", " ") for name in fields)
 
 
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _contact_line(event: LeadUpserted) -> str:
-    fields = [_words(name) for name in sorted(event.contact)] + [
-        f"wish: {_words(w)}" for w in sorted(event.wishes)
-    ]
-    line = "Contact created" if event.created else "Contact changed"
-    return f"{line} ({', '.join(fields)})" if fields else line
-
-
-def _call_line(event: MessageReceived) -> str:
-    return f"{_words(event.channel).capitalize()} of {event.call_seconds:.0f} s"
-
-
-def _deal_line(event: OpportunityChanged) -> str:
-    if event.deleted:
-        return "Deal deleted"
-    return "Deal changed" if event.status is None else f"Deal {event.status}"
-
-
-def _appointment_line(event: AppointmentChanged) -> str:
-    if event.deleted:
-        return "Appointment deleted"
-    line = "Appointment booked" if event.created else "Appointment changed"
-    if event.status is not None:
-        line += f", {_words(event.status)}"
-    return line if event.start_time is None else f"{line}, for {event.start_time:%Y-%m-%d %H:%M} UTC"
-
-
-def _property_line(event: PropertyActivityRecorded) -> str:
-    if event.interaction is PropertyInteraction.SEARCHED:
-        wishes = ", ".join(_words(name) for name in sorted(event.wishes))
-        return f"Searched for homes ({wishes})" if wishes else "Searched for homes"
-    return f"{event.interaction.capitalize()} home {event.listing_key or 'without a key'}"
-
-
-def _intelligence_line(known: LeadIntelligence) -> str:
-    parts = []
-    if known.score.value is not None:
-        parts.append(f"score {known.score.value.probability:.0%}")
-    if known.churn.value is not None:
-        parts.append(f"churn risk {known.churn.value.probability:.0%}")
-    return f"Intelligence updated: {', '.join(parts)}" if parts else "Intelligence updated"
+def _numbers(known: LeadIntelligence) -> str:
+    score = None if known.score.value is None else f"score {known.score.value.probability:.0%}"
+    churn = None if known.churn.value is None else f"churn risk {known.churn.value.probability:.0%}"
+    return ", ".join(part for part in (score, churn) if part is not None)
