@@ -196,8 +196,8 @@ def train(
     *,
     location: InLocation = None,
     seed: Annotated[int, typer.Option(help="Of the simulated city, when no --location is given.")] = 7,
-    leads: Annotated[int, typer.Option(min=100)] = 3_000,
-    days: Annotated[float, typer.Option(min=40)] = 150.0,
+    leads: Annotated[int, typer.Option(min=100)] = 4_000,
+    days: Annotated[float, typer.Option(min=100)] = 220.0,
     out_dir: Annotated[
         Path | None, typer.Option("--out", help="Folder for the models; data_dir/models if left out.")
     ] = None,

@@ -57,9 +57,9 @@ def train_on_city(
     *, seed: int, leads: int, days: float, out_dir: Path, progress: Callable[[], None]
 ) -> TrainingReport:
     """Fit on a simulated city; the models say so."""
-    city = City(seed=seed, leads=leads, listings=CITY_LISTINGS, start=CITY_START, days=days)
+    city = City.in_retrospect(seed=seed, leads=leads, listings=CITY_LISTINGS, start=CITY_START, days=days)
     events = _counted(city_events(city, webhook_reader(load_settings())), progress)
-    source = f"city simulator, seed {seed}, {leads} leads at the start, {days:g} days"
+    source = f"city simulator, seed {seed}, {leads} leads, {days:g} days"
     return train(events, out_dir=out_dir, fitted_on=source, simulated=True)
 
 
