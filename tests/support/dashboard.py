@@ -63,8 +63,6 @@ class LiveGateway:
         self._thread = threading.Thread(target=self._server.run, name="gateway")
         self._thread.start()
         assert self._up.wait(WAIT_S), "the gateway did not start"
-        office = Location(location_id=OFFICE, name="Office One")
-        self.do(lambda services: records.add_location(services.memory, office))
 
     def stop(self) -> None:
         """Returns when it has gone."""
@@ -90,18 +88,21 @@ class LiveGateway:
 
         self.do(publish)
 
-    def add_user(self, *, email: str, role: Role) -> User:
+    def add_user(self, *, email: str, role: Role, office: LocationId = OFFICE) -> User:
         """Somebody of the office who can sign in with PASSWORD."""
-        return self.do(
-            lambda services: records.add_user(
+
+        async def add(services: bootstrap.Services) -> User:
+            await records.add_location(services.memory, Location(location_id=office, name=office))
+            return await records.add_user(
                 services.memory,
-                location_id=OFFICE,
+                location_id=office,
                 email=email,
                 name="Dana Agent",
                 role=role,
                 password=PASSWORD,
             )
-        )
+
+        return self.do(add)
 
     @asynccontextmanager
     async def _running(self, settings: Settings) -> AsyncIterator[bootstrap.Services]:

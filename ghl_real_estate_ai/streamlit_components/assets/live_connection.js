@@ -186,7 +186,8 @@ export class LiveConnection {
     this.#clearTimers();
     this.retryTimer = this.outside.later(() => this.#connect(), wait);
     this.#set(this.#breakName(), detail, this.outside.now() + wait);
-    this.staleTimer = this.outside.later(() => this.#ageBreak(), RESUMING_FOR_MS);
+    const blinkLeft = this.brokenSince + RESUMING_FOR_MS - this.outside.now();
+    this.staleTimer = this.outside.later(() => this.#ageBreak(), Math.max(0, blinkLeft));
   }
 
   #breakName() {

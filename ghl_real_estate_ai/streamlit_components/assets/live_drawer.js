@@ -8,6 +8,7 @@ import { reason } from "./live_actions.js";
 
 const REFRESH_AFTER_MS = 400; // several streams speak of one event: ask once
 const REASONS_SHOWN = 5;
+const STARTING_POINT = "base"; // what the model says of anybody: not a reason about this lead
 
 export class LeadDrawer {
   constructor(dialog, { apiUrl, token, actions, signedOut, outside }) {
@@ -215,7 +216,7 @@ function reasonsSection(reasons) {
 
 function reasonList(title, contributions) {
   const strongest = Object.entries(contributions)
-    .filter(([, weight]) => weight !== 0)
+    .filter(([name, weight]) => name !== STARTING_POINT && weight !== 0)
     .sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]))
     .slice(0, REASONS_SHOWN);
   const most = Math.abs(strongest[0]?.[1] ?? 1);
@@ -225,7 +226,7 @@ function reasonList(title, contributions) {
       {},
       el("span", {}, name.replaceAll("_", " ")),
       el("span.meta", {}, weight > 0 ? "raises" : "lowers"),
-      el("meter", { min: 0, max: most, value: Math.abs(weight), "aria-hidden": "true" }),
+      el("span.weight", { "aria-hidden": "true" }, el("i", { style: `width:${(100 * Math.abs(weight)) / most}%` })),
     ),
   );
   return el("div", {}, el("p.meta", {}, title), el("ul.reasons", {}, ...rows));

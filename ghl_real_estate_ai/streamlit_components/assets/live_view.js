@@ -15,6 +15,8 @@ const NOTHING_YET = {
 };
 
 const MANAGERS_ONLY = "Visible to managers.";
+const HELD = "order held while you point here";
+const POINTING_MS = 4_000; // a pointer that rests this long is not about to click
 
 export class HubView {
   /** `root` is the element of live_hub.html; `deps`: {store, actions, openLead, repaint, nowMs, paintQuantile}. */
@@ -33,6 +35,7 @@ export class HubView {
       const panel = this.panels.get(stream);
       panel.list = new KeyedList(panel.rows, make, version);
       const release = () => panel.held && this.repaint(stream);
+      panel.node.addEventListener("pointermove", (event) => (panel.movedAt = event.timeStamp));
       panel.node.addEventListener("pointerleave", release);
       panel.node.addEventListener("focusout", release);
     };
@@ -86,16 +89,16 @@ export class HubView {
 
   #noteActions() {
     const panel = this.panels.get("next_actions");
-    if (!panel.open) return setText(panel.note, "");
+    if (!panel.open) return writeNote(panel, "");
     const wait = Number.isFinite(panel.longestWait) ? ` · longest wait ${span(this.nowMs() - panel.longestWait)}` : "";
-    setText(panel.note, panel.held ? "order held while you point at it" : `${panel.open} open${wait}`);
+    writeNote(panel, `${panel.open} open${wait}`);
   }
 
   #paintScores() {
     const scores = this.store.scores();
     const panel = this.#paintList("lead_scores", scores, TABLE_ROWS, { steady: true });
     const horizon = scores.find((item) => item.score.value)?.score.value.horizon_days;
-    setText(panel.note, horizon ? `chance of an appointment within ${horizon} days` : "");
+    writeNote(panel, horizon ? `chance of an appointment within ${horizon} days` : "");
   }
 
   #paintRisks() {
@@ -105,23 +108,23 @@ export class HubView {
     const parts = [3, 2].map((stage) => [count(stage), STAGE_WORDS[stage].toLowerCase()]).filter(([n]) => n);
     const horizon = risks.find((item) => item.churn.value)?.churn.value.horizon_days;
     const counts = parts.map(([n, word]) => `${n} ${word}`).join(", ");
-    setText(panel.note, horizon ? `${counts || "nobody slipping"} · chance of silence for ${horizon} days` : "");
+    writeNote(panel, horizon ? `${counts || "nobody slipping"} · chance of silence for ${horizon} days` : "");
   }
 
   #paintMatches() {
     const panel = this.#paintList("property_matches", this.store.matches(), TABLE_ROWS, { steady: true });
-    setText(panel.note, "best home per lead, by stated wishes");
+    writeNote(panel, "best home per lead, by stated wishes");
   }
 
   #paintFeed() {
     const panel = this.#paintList("conversation_feed", this.store.conversation(), FEED_ROWS);
-    setText(panel.note, "newest first");
+    writeNote(panel, "newest first");
   }
 
   /** A steady panel keeps its order while somebody points at it or is in it with the keyboard. */
   #paintList(stream, items, bound, { steady = false } = {}) {
     const panel = this.panels.get(stream);
-    panel.held = steady && isPointedAt(panel.node);
+    panel.held = steady && isPointedAt(panel);
     panel.list.show(items.slice(0, bound), { hold: panel.held });
     setText(panel.more, items.length > bound ? `${items.length - bound} more` : "");
     this.#paintEmpty(panel, stream, items.length === 0);
@@ -184,6 +187,7 @@ export class HubView {
   everySecond() {
     this.tick();
     this.#paintSystem();
+    for (const [stream, panel] of this.panels) if (panel.held && !isPointedAt(panel)) this.repaint(stream);
   }
 
   /** Times that pass: once a second and after each paint. */
@@ -207,9 +211,15 @@ export class HubView {
   }
 }
 
-/** A finger leaves a lasting :hover behind, so only a real pointer counts. */
-function isPointedAt(node) {
-  return node.matches(":focus-within") || (matchMedia("(hover: hover)").matches && node.matches(":hover"));
+/** Somebody is about to click, or goes through the rows by keyboard. A finger leaves a lasting :hover, so it does not count. */
+function isPointedAt({ node, movedAt = -Infinity }) {
+  if (node.querySelector(":focus-visible")) return true;
+  const pointing = matchMedia("(hover: hover)").matches && node.matches(":hover");
+  return pointing && performance.now() - movedAt < POINTING_MS;
+}
+
+function writeNote(panel, text) {
+  setText(panel.note, panel.held ? HELD : text);
 }
 
 function panelOf(node) {

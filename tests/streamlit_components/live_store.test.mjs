@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { FEED_ROWS, ITEMS_HELD, LiveStore } from "./assets/live_store.js";
+
+const at = (second) => new Date(Date.UTC(2026, 0, 1) + second * 1_000).toISOString();
+const publish = (store, stream, item) => store.apply({ c: stream, o: 1, p: 1, e: item });
+const snapshot = (store, stream, items, recovered = false) =>
+  store.apply({ subscribed: { stream, epoch: "e", offset: 1, recovered }, snapshot: items });
+
+const cause = { event_id: "e", event_type: "MessageReceived", summary: "wrote", score_by_event: null, score_by_time: null };
+const score = (lead, probability, more = {}) => ({
+  key: lead, lead_id: lead, lead_name: `Name ${lead}`, at: at(0), simulated: false,
+  score: { value: probability === null ? null : { probability } }, cause, ...more,
+});
+const action = (lead, urgency, waitingSince, more = {}) => ({
+  key: lead, lead_id: lead, lead_name: `Name ${lead}`, at: at(0), simulated: false, score: 0.5,
+  action: { action_id: `a-${lead}`, urgency, waiting_since: waitingSince }, ...more,
+});
+const said = (id, second) => ({ key: id, lead_id: "l1", at: at(second), simulated: true, text: id });
+const keys = (items) => items.map((item) => item.key);
+
+test("the newest item per key wins and only its stream is dirty", () => {
+  const store = new LiveStore();
+  assert.deepEqual([...publish(store, "lead_scores", score("a", 0.2))], ["lead_scores"]);
+  publish(store, "lead_scores", score("a", 0.9));
+  publish(store, "lead_scores", score("b", 0.5));
+  publish(store, "lead_scores", score("c", null));
+  assert.deepEqual(keys(store.scores()), ["a", "b", "c"]);
+  assert.equal(store.scores()[0].score.value.probability, 0.9);
+});
+
+test("a snapshot plus what follows is the same as everything that was published", () => {
+  const whole = new LiveStore();
+  const resumed = new LiveStore();
+  const items = [score("a", 0.1), score("b", 0.7), score("a", 0.4), score("c", 0.2), score("b", 0.3)];
+  for (const item of items) publish(whole, "lead_scores", item);
+  snapshot(resumed, "lead_scores", [items[2], items[1]]);
+  publish(resumed, "lead_scores", items[3]);
+  publish(resumed, "lead_scores", items[4]);
+  assert.deepEqual(resumed.scores(), whole.scores());
+});
+
+test("a snapshot replaces the stream; a recovered one keeps it", () => {
+  const store = new LiveStore();
+  publish(store, "lead_scores", score("gone", 0.2));
+  store.apply({ subscribed: { stream: "lead_scores", recovered: true } });
+  assert.deepEqual(keys(store.scores()), ["gone"]);
+  snapshot(store, "lead_scores", [score("kept", 0.1)]);
+  assert.deepEqual(keys(store.scores()), ["kept"]);
+  assert.ok(store.loaded.has("lead_scores"));
+});
+
+test("a forgotten lead leaves nothing behind: neither name nor trend", () => {
+  const store = new LiveStore();
+  publish(store, "lead_scores", score("gone", 0.2));
+  snapshot(store, "lead_scores", [score("kept", 0.1)]);
+  assert.equal(store.nameOf("gone"), "Lead without a name yet");
+  assert.ok(!store.trends.has("gone"));
+});
+
+test("the queue: open actions, most urgent first, then who waits longest", () => {
+  const store = new LiveStore();
+  snapshot(store, "next_actions", [
+    action("calm", 0.2, at(1)), action("late", 0.8, at(50)), action("early", 0.8, at(5)), action("nobody", 0.8, null),
+    action("none", 1, null, { action: null }), action("taken", 1, at(0), { acknowledged_by: "u1" }),
+  ]);
+  assert.deepEqual(keys(store.openActions()), ["early", "late", "nobody", "calm"]);
+});
+
+test("an acknowledged action leaves the queue and the lead keeps its name", () => {
+  const store = new LiveStore();
+  publish(store, "next_actions", action("a", 0.5, null));
+  publish(store, "next_actions", action("a", 0, null, { action: null, lead_name: null, acknowledged_by: "u" }));
+  assert.deepEqual(store.openActions(), []);
+  assert.equal(store.nameOf("a"), "Name a");
+});
+
+test("the feed is newest first, across the second's boundary, and holds its bound", () => {
+  const store = new LiveStore();
+  publish(store, "conversation_feed", { ...said("half", 0), at: "2026-01-01T00:00:00.5Z" });
+  publish(store, "conversation_feed", { ...said("whole", 0), at: "2026-01-01T00:00:00Z" });
+  assert.deepEqual(keys(store.conversation()), ["half", "whole"]);
+  for (let i = 0; i < FEED_ROWS + 10; i += 1) publish(store, "conversation_feed", said(`m${i}`, 10 + i));
+  assert.equal(store.conversation().length, FEED_ROWS);
+  assert.equal(store.conversation()[0].key, `m${FEED_ROWS + 9}`);
+});
+
+test("every Map is bounded, and the least recently changed leaves", () => {
+  const store = new LiveStore();
+  publish(store, "lead_scores", score("first", 0.5));
+  publish(store, "lead_scores", score("second", 0.5));
+  for (let i = 0; i < ITEMS_HELD - 2; i += 1) publish(store, "lead_scores", score(`n${i}`, 0.1));
+  publish(store, "lead_scores", score("first", 0.6));
+  publish(store, "lead_scores", score("one more", 0.1));
+  const held = store.streams.get("lead_scores");
+  assert.equal(held.size, ITEMS_HELD);
+  assert.ok(held.has("first") && !held.has("second"));
+  assert.equal(store.names.size, ITEMS_HELD);
+  assert.equal(store.trends.size, ITEMS_HELD);
+});
+
+test("a trend starts with the past that its cause tells, and grows with each score", () => {
+  const store = new LiveStore();
+  publish(store, "lead_scores", score("a", 0.5, { cause: { ...cause, score_by_event: 0.2, score_by_time: -0.1 } }));
+  publish(store, "lead_scores", score("a", 0.6));
+  assert.deepEqual(store.trends.get("a").map((value) => value.toFixed(1)), ["0.4", "0.3", "0.5", "0.6"]);
+});
+
+test("a part without a value does not break a trend", () => {
+  const store = new LiveStore();
+  publish(store, "lead_scores", score("a", 0.5));
+  publish(store, "lead_scores", score("a", null));
+  assert.deepEqual(store.trends.get("a"), [0.5]);
+});
+
+test("homes: the closest first, of equal ones the one that meets more wishes", () => {
+  const store = new LiveStore();
+  const matches = (lead, overall, met) => ({
+    key: lead, lead_id: lead, lead_name: lead, at: at(0), simulated: false,
+    matches: { value: overall === null ? [] : [{ overall_score: overall, wishes: Array(met).fill({ outcome: "met" }) }] },
+  });
+  snapshot(store, "property_matches", [matches("none", null), matches("few", 1, 1), matches("many", 1, 4), matches("far", 0.5, 6)]);
+  assert.deepEqual(keys(store.matches()), ["many", "few", "far", "none"]);
+});
+
+test("says how much of what is shown is simulated", () => {
+  const store = new LiveStore();
+  assert.equal(store.simulatedShare, 0);
+  publish(store, "conversation_feed", said("m", 1));
+  assert.equal(store.simulatedShare, 1);
+  publish(store, "lead_scores", score("a", 0.5));
+  assert.equal(store.simulatedShare, 0.5);
+});
+
+test("a stream of tomorrow is ignored", () => {
+  const store = new LiveStore();
+  assert.equal(publish(store, "tomorrow", { key: "k" }).size, 0);
+  assert.equal(snapshot(store, "tomorrow", []).size, 0);
+});
