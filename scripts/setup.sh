@@ -56,8 +56,8 @@ make_venv() {
 
 pip_setting() { # what pip would use: its environment variable first, then its files
     eval "value=\${PIP_$2:-}"
-    [ -n "$value" ] || value=$(.venv/bin/python -m pip config get "global.$1" 2>/dev/null) || value=
-    echo "$value"
+    [ -n "$value" ] || value=$(.venv/bin/python -m pip config list 2>/dev/null | sed -n "s/^global\.$1='\(.*\)'$/\1/p")
+    echo "$value" | sed 's/\\n/ /g'
 }
 
 install() {
@@ -67,7 +67,7 @@ install() {
         stop "pip cannot fetch uv: check the network, the proxy (HTTPS_PROXY) and \`pip config list\`"
     # uv takes seconds where pip takes minutes, but it does not read pip's settings: hand the common ones over.
     # Like pip it then takes a version from whichever index has it; the hashes say which files are the right ones.
-    export UV_INDEX_STRATEGY="${UV_INDEX_STRATEGY:-unsafe-best-match}"
+    export UV_INDEX_STRATEGY="${UV_INDEX_STRATEGY:-unsafe-best-match}" UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"
     UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-$(pip_setting index-url INDEX_URL)}
     UV_INDEX=${UV_INDEX:-$(pip_setting extra-index-url EXTRA_INDEX_URL)}
     UV_FIND_LINKS=${UV_FIND_LINKS:-$(pip_setting find-links FIND_LINKS | tr ' ' ',')}
