@@ -25,10 +25,10 @@ check: dev  ## format, lint, types, import contracts, house rules: under a minut
 bench: dev system  ## measure every promised number (ONLY=NAME for one, JSON=FILE to keep them)
 	$(BIN)/enterprisehub bench $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
 
-load: dev  ## the webhook door at 100 events/s
-	$(BIN)/enterprisehub bench --only WEBHOOK_ACK_P99_MS $(if $(JSON),--json $(JSON))
+load: setup  ## 100 viewers under a steady stream of webhooks: nobody may miss anything
+	$(BIN)/enterprisehub load
 
-docs: dev  ## write the generated pages again: docs/events.md and the settings table of docs/runbook.md
+docs: dev  ## write the generated pages again: events, settings, index of decisions
 	$(BIN)/python scripts/generate_docs.py
 
 fmt: dev  ## format, and mend what the linter can mend

@@ -1,4 +1,4 @@
-"""Write the pages that code knows best: docs/events.md and the settings table of docs/runbook.md.
+"""Write the pages that files know best: docs/events.md, the settings in docs/runbook.md, the index of decisions.
 
 Run by ``make docs``; ``tests/test_house.py`` runs it with ``--check``, which writes nothing and names the stale pages.
 """
@@ -6,6 +6,7 @@ Run by ``make docs``; ``tests/test_house.py`` runs it with ``--check``, which wr
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from pathlib import Path
 from typing import Final
@@ -16,8 +17,9 @@ from ghl_real_estate_ai.models.events import EVENT_TYPES, BaseEvent
 from ghl_real_estate_ai.settings import Settings
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-SETTINGS_START: Final = "<!-- settings: written by `make docs` -->"
-SETTINGS_END: Final = "<!-- end of settings -->"
+DOCS: Final = ROOT / "docs"
+START: Final = "<!-- written by `make docs` -->"
+END: Final = "<!-- end -->"
 
 EVENTS_HEAD: Final = """# Events
 
@@ -67,19 +69,34 @@ def settings_table() -> str:
     return "\n".join(rows)
 
 
-def with_settings(runbook: str) -> str:
-    """The runbook with a fresh settings table between its two markers."""
-    head, _, rest = runbook.partition(SETTINGS_START)
-    _, end, tail = rest.partition(SETTINGS_END)
+def decision_table() -> str:
+    """One row per decision, from its title (``# 0001 Title``) and its status line."""
+    rows = ["| number | decision | status |", "|---|---|---|"]
+    for path in sorted((DOCS / "adr").glob("[0-9]*.md")):
+        text = path.read_text()
+        number, _, title = text.splitlines()[0].removeprefix("# ").partition(" ")
+        status = re.search(r"^Status: ([^(.\n]+)", text, re.MULTILINE)
+        rows.append(f"| [{number}]({path.name}) | {title} | {status.group(1).strip() if status else '?'} |")
+    return "\n".join(rows)
+
+
+def filled(page: Path, table: str) -> str:
+    """The page with a fresh table between its two markers."""
+    head, _, rest = page.read_text().partition(START)
+    _, end, tail = rest.partition(END)
     if not end:
-        raise SystemExit(f"docs/runbook.md has lost its markers {SETTINGS_START} ... {SETTINGS_END}")
-    return f"{head}{SETTINGS_START}\n{settings_table()}\n{SETTINGS_END}{tail}"
+        raise SystemExit(f"{page.relative_to(ROOT)} has lost its markers {START} ... {END}")
+    return f"{head}{START}\n{table}\n{END}{tail}"
 
 
 def main() -> None:
     """Write the stale pages; with ``--check`` name them and exit 1 instead."""
-    runbook = ROOT / "docs" / "runbook.md"
-    pages = {ROOT / "docs" / "events.md": events_page(), runbook: with_settings(runbook.read_text())}
+    runbook, decisions = DOCS / "runbook.md", DOCS / "adr" / "README.md"
+    pages = {
+        DOCS / "events.md": events_page(),
+        runbook: filled(runbook, settings_table()),
+        decisions: filled(decisions, decision_table()),
+    }
     stale = [path for path, text in pages.items() if not path.exists() or path.read_text() != text]
     if "--check" in sys.argv[1:]:
         if stale:
