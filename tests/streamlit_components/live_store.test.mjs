@@ -21,8 +21,8 @@ const keys = (items) => items.map((item) => item.key);
 
 test("the newest item per key wins and only its stream is dirty", () => {
   const store = new LiveStore();
-  assert.deepEqual([...publish(store, "lead_scores", score("a", 0.2))], ["lead_scores"]);
-  publish(store, "lead_scores", score("a", 0.9));
+  publish(store, "lead_scores", score("a", 0.2));
+  assert.deepEqual([...publish(store, "lead_scores", score("a", 0.9))], ["lead_scores"]);
   publish(store, "lead_scores", score("b", 0.5));
   publish(store, "lead_scores", score("c", null));
   assert.deepEqual(keys(store.scores()), ["a", "b", "c"]);
@@ -83,6 +83,14 @@ test("the feed is newest first, across the second's boundary, and holds its boun
   for (let i = 0; i < FEED_ROWS + 10; i += 1) publish(store, "conversation_feed", said(`m${i}`, 10 + i));
   assert.equal(store.conversation().length, FEED_ROWS);
   assert.equal(store.conversation()[0].key, `m${FEED_ROWS + 9}`);
+});
+
+test("a name that comes after the lead's first message makes the feed dirty", () => {
+  const store = new LiveStore();
+  publish(store, "conversation_feed", { ...said("m", 1), lead_id: "a" });
+  assert.equal(store.nameOf("a"), "Lead without a name yet");
+  assert.deepEqual([...publish(store, "lead_scores", score("a", 0.2))], ["lead_scores", "conversation_feed"]);
+  assert.equal(store.nameOf("a"), "Name a");
 });
 
 test("every Map is bounded, and the least recently changed leaves", () => {

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Literal
 
 import pytest
@@ -42,28 +41,35 @@ def chromium() -> str:
 
 
 @contextmanager
+def open_browser() -> Iterator[Any]:
+    """A Playwright ``Browser`` with a profile of its own; one serves all tests of a file."""
+    path = chromium()
+    from playwright.sync_api import sync_playwright  # here: without Chromium nobody needs Playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
 def open_page(
+    browser: Any | None = None,
     *,
     size: tuple[int, int] = DESKTOP,
     scheme: Literal["light", "dark"] = "light",
     reduced_motion: bool = False,
 ) -> Iterator[Any]:
-    """A Playwright ``Page`` in a browser with a profile of its own."""
-    path = chromium()
-    from playwright.sync_api import sync_playwright  # here: without Chromium nobody needs Playwright
-
-    with tempfile.TemporaryDirectory() as profile, sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            profile,
-            executable_path=path,
-            args=list(FLAGS),
+    """A Playwright ``Page`` that shares nothing with other pages; in a browser of its own when none is given."""
+    with ExitStack() as stack:
+        opened = browser or stack.enter_context(open_browser())
+        context = opened.new_context(
             viewport={"width": size[0], "height": size[1]},
             color_scheme=scheme,
             reduced_motion="reduce" if reduced_motion else "no-preference",
         )
-        try:
-            page = context.pages[0] if context.pages else context.new_page()
-            page.set_default_timeout(PATIENCE_MS)
-            yield page
-        finally:
-            context.close()
+        stack.callback(context.close)
+        context.set_default_timeout(PATIENCE_MS)
+        yield context.new_page()

@@ -29,8 +29,11 @@ export class LiveStore {
     if (message.subscribed) return this.#snapshot(message);
     const items = this.streams.get(message.c);
     if (!items || !message.e) return new Set();
+    const { lead_id: leadId, lead_name: name } = message.e;
+    const renames = leadId && name && this.names.get(leadId) !== name;
     this.#put(message.c, items, message.e);
-    return new Set([message.c]);
+    // A lead's first message comes before its name: the feed, whose items hold none, shows it with the next paint.
+    return new Set(renames ? [message.c, "conversation_feed"] : [message.c]);
   }
 
   #snapshot({ subscribed: { stream, recovered }, snapshot }) {
