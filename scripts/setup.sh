@@ -19,6 +19,7 @@ fits() { # a Python that starts (a pyenv shim may not) and is 3.12 or newer
 }
 
 find_python() {
+    command -v python3 >/dev/null || sh scripts/system_packages.sh python3 || true
     for candidate in python3.13 python3.12 python3.14 python3 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[2-9]*/bin/python; do
         if fits "$candidate"; then echo "$candidate"; return 0; fi
     done
@@ -31,7 +32,6 @@ find_python() {
 }
 
 fetch_python() { # an older python3 can install uv, and uv can fetch a newer Python
-    command -v python3 >/dev/null || sh scripts/system_packages.sh python3 || true
     python3 -m venv --help >/dev/null 2>&1 || return 1
     say "no Python 3.12 or newer here; python3 installs uv, uv fetches one"
     rm -rf .tools
