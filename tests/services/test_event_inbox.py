@@ -59,7 +59,9 @@ async def test_an_unreadable_delivery_becomes_a_dead_letter_with_its_text(sqlite
 async def test_an_unreadable_delivery_without_a_known_location_is_not_kept(sqlite_memory: Database) -> None:
     inbox = await make_inbox(sqlite_memory)
     for location in (None, LocationId("loc-9")):
-        poison = UnreadableDelivery(location_id=location, delivery_id="p", raw="{", reason="no", simulated=False)
+        poison = UnreadableDelivery(
+            location_id=location, delivery_id="p", raw="{", reason="no", simulated=False
+        )
         assert (await inbox.receive(poison)).outcome is Outcome.IGNORED
     assert await sqlite_memory.read(lambda uow: uow.cursors.dead_letters()) == []
 
@@ -68,7 +70,9 @@ async def test_an_unreadable_delivery_without_a_known_location_is_not_kept(sqlit
 async def test_a_forgotten_lead_stays_forgotten(sqlite_memory: Database) -> None:
     inbox = await make_inbox(sqlite_memory)
     await inbox.receive(message("m"))
-    await sqlite_memory.write(lambda uow: uow.leads.forget(LOCATION, LEAD, lead_hash=lead_hash(LOCATION, LEAD)))
+    await sqlite_memory.write(
+        lambda uow: uow.leads.forget(LOCATION, LEAD, lead_hash=lead_hash(LOCATION, LEAD))
+    )
     receipt = await inbox.receive(message("n"))
     assert receipt.outcome is Outcome.IGNORED
     assert "forgotten" in (receipt.reason or "")

@@ -82,7 +82,9 @@ async def main(url: str, data_dir: str, acked: Path, point: tuple[str, str, int]
     phase, moment, number = point
     settings = load_settings(database_url=url, data_dir=Path(data_dir))
     async with bootstrap.opened(settings) as database:
-        await database.write(lambda uow: uow.tenants.put_location(Location(location_id=LOCATION, name="Crash")))
+        await database.write(
+            lambda uow: uow.tenants.put_location(Location(location_id=LOCATION, name="Crash"))
+        )
         memory = CrashingMemory(database, phase=phase, moment=moment, number=number)
         services = bootstrap.compose(settings, memory)
         async with asyncio.TaskGroup() as tasks:

@@ -14,7 +14,12 @@ NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
 
 def message(
-    name: str, *, location: LocationId = LOCATION, lead: LeadId = LEAD, at: datetime = NOON, text: str = "Hello"
+    name: str,
+    *,
+    location: LocationId = LOCATION,
+    lead: LeadId = LEAD,
+    at: datetime = NOON,
+    text: str = "Hello",
 ) -> Delivery:
     """A delivery of one inbound SMS; the same name is the same delivery."""
     return delivery(
