@@ -33,7 +33,9 @@ async def no_wait(_seconds: float) -> None:
 
 
 def make_bus(memory: Memory, *, poll_s: float = 0.02) -> EventBus:
-    return EventBus(memory=memory, clock=WallClock(), poll_s=poll_s, retry_delays_s=(0.001, 0.001), sleep=no_wait)
+    return EventBus(
+        memory=memory, clock=WallClock(), poll_s=poll_s, retry_delays_s=(0.001, 0.001), sleep=no_wait
+    )
 
 
 @asynccontextmanager
@@ -57,7 +59,9 @@ async def eventually(check: Callable[[], Awaitable[bool]] | Callable[[], bool]) 
 
 async def serve(memory: Memory, *locations: LocationId) -> None:
     for location in locations:
-        await memory.write(lambda uow, place=location: uow.tenants.put_location(Location(location_id=place, name="x")))
+        await memory.write(
+            lambda uow, place=location: uow.tenants.put_location(Location(location_id=place, name="x"))
+        )
 
 
 def note(name: str, recorded: RecordedEvent) -> Callable[[UnitOfWork], Sequence[RecordedEvent]]:
@@ -105,9 +109,15 @@ async def test_durable_subscriber_hears_every_event_once_in_log_order(sqlite_mem
         for number in range(150):
             await bus.publish([message(f"m{number}"), message(f"o{number}", location=OTHER)])
         await eventually(lambda: len(heard) == 300)
-    assert [name for name in collector.seen if name.startswith("m")] == [f"m{number}" for number in range(150)]
-    assert [name for name in collector.seen if name.startswith("o")] == [f"o{number}" for number in range(150)]
-    assert [name for name in heard if name.startswith("note:m")] == [f"note:m{number}" for number in range(150)]
+    assert [name for name in collector.seen if name.startswith("m")] == [
+        f"m{number}" for number in range(150)
+    ]
+    assert [name for name in collector.seen if name.startswith("o")] == [
+        f"o{number}" for number in range(150)
+    ]
+    assert [name for name in heard if name.startswith("note:m")] == [
+        f"note:m{number}" for number in range(150)
+    ]
     assert await bus.lag(LOCATION) <= 150  # its own notes, passed over once it looks again
 
 
@@ -173,7 +183,9 @@ async def test_a_poison_event_is_buried_and_its_neighbours_are_applied_once(sqli
     assert [(letter.delivery_id, letter.position) for letter in letters] == [("m2", 3)]
     assert "cannot read this" in letters[0].reason
     assert collector.rollbacks >= 1
-    texts = await sqlite_memory.read(lambda uow: [f.delivery_id for f in uow.events.read(LOCATION, after=5, limit=99)])
+    texts = await sqlite_memory.read(
+        lambda uow: [f.delivery_id for f in uow.events.read(LOCATION, after=5, limit=99)]
+    )
     assert texts == ["note:m0", "note:m1", "note:m3", "note:m4"]
 
 
