@@ -168,9 +168,10 @@ class Scribe:
         return self._record("property_searched", asked)
 
     def _looked(self, happening: Happening, at: datetime) -> tuple[str, Body]:
+        if happening.home is None:  # no home is on the market where they look: the site saw a search
+            return self._searched(happening, at)
         event = "property_viewed" if happening.kind is Kind.VIEWED else "property_saved"
-        key = {} if happening.home is None else {"listing_key": self._homes[happening.home]["ListingKey"]}
-        return self._record(event, key)
+        return self._record(event, {"listing_key": self._homes[happening.home]["ListingKey"]})
 
     # --- words -----------------------------------------------------------------------------------------------------
 

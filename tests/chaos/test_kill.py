@@ -31,7 +31,15 @@ def crash(url: str, data_dir: Path, point: tuple[str, str, int]) -> set[str]:
     """Run the child until it kills itself; the ids of the deliveries that it had acknowledged."""
     acked = data_dir / "acked"
     acked.touch()
-    command = [sys.executable, "-m", "tests.support.crash_child", url, str(data_dir), str(acked), *map(str, point)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.support.crash_child",
+        url,
+        str(data_dir),
+        str(acked),
+        *map(str, point),
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     return set(acked.read_text().split())

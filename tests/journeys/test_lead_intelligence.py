@@ -112,7 +112,9 @@ def test_a_webhook_moves_the_screen_and_the_agents_click_becomes_an_event(tmp_pa
         page.keyboard.press("Escape")
 
         row.get_by_role("button").filter(has_text="Take it").click()
-        queue.locator("li", has_text=WORDS).wait_for(state="detached")  # the lead may have another action open
+        queue.locator("li", has_text=WORDS).wait_for(
+            state="detached"
+        )  # the lead may have another action open
     events = asyncio.run(log_of(settings))
     (taken,) = [event for event in events if isinstance(event, ActionAcknowledged)]
     assert (taken.lead_id, taken.user_id) == (LeadId("lead-1"), user.user_id)
