@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ("tests.support.memory", "tests.support.postgres")
+pytest_plugins = ("tests.support.gateway", "tests.support.memory", "tests.support.postgres")

@@ -164,10 +164,8 @@ class TicketOffice:
     def issue(self, identity: Identity) -> str:
         """A ticket that works once within TICKET_TTL_S."""
         now = self._clock.now()
-        for digest, (ends_at, _) in tuple(self._held.items()):  # oldest first
-            if ends_at > now:
-                break
-            del self._held[digest]
+        while self._held and self._held[oldest := next(iter(self._held))][0] <= now:
+            del self._held[oldest]
         _bound(self._held, TICKETS_HELD)
         ticket = self._make()
         self._held[_digest(ticket)] = (now + timedelta(seconds=TICKET_TTL_S), identity)

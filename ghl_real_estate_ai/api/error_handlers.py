@@ -1,17 +1,19 @@
 """Errors as answers: ``{"error": {"code", "message"}}`` with the status that the error itself carries.
 
-Called by ``app`` once. A message never repeats what was sent: it may be a password.
+Called by ``app`` once, and by ``request_guard`` for what nobody foresaw. A message never repeats what was sent: it may be a password.
 """
 
 from __future__ import annotations
 
 import math
+import traceback
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.budgets import STORAGE_RETRY_S
@@ -36,7 +38,7 @@ def add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(EnterpriseHubError)
     async def ours(request: Request, error: EnterpriseHubError) -> JSONResponse:
         if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            _log.error("request.failed", path=_route(request), code=error.code, reason=str(error))
+            _log.error("request.failed", route=route_of(request.scope), code=error.code, reason=str(error))
         return _answer(error.http_status, error.code, str(error), headers=_headers(error))
 
     @app.exception_handler(RequestValidationError)
@@ -50,11 +52,17 @@ def add_error_handlers(app: FastAPI) -> None:
         code = _CODES.get(error.status_code, HTTPStatus(error.status_code).name.lower())
         return _answer(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
 
-    @app.exception_handler(Exception)
-    async def unforeseen(request: Request, error: Exception) -> JSONResponse:
-        _log.error("request.crashed", path=_route(request), error=type(error).__name__, exc_info=error)
-        message = "something went wrong here; the server's log says what"
-        return _answer(500, EnterpriseHubError.code, message)
+
+def crashed(route: str, error: Exception) -> JSONResponse:
+    """The answer to what nobody foresaw. The log gets type and place, not the message: it may quote what was sent."""
+    _log.error(
+        "request.crashed",
+        route=route,
+        error=type(error).__name__,
+        place=traceback.format_tb(error.__traceback__)[-1],
+    )
+    message = "something went wrong here; the server's log says where"
+    return _answer(500, EnterpriseHubError.code, message)
 
 
 def _headers(error: EnterpriseHubError) -> dict[str, str]:
@@ -67,9 +75,9 @@ def _headers(error: EnterpriseHubError) -> dict[str, str]:
     return {}
 
 
-def _route(request: Request) -> str:
+def route_of(scope: Scope) -> str:
     """The route's pattern: a path itself may name a lead."""
-    return str(getattr(request.scope.get("route"), "path", "unknown"))
+    return str(getattr(scope.get("route"), "path", "unknown"))
 
 
 def _answer(status: int, code: str, message: str, *, headers: dict[str, str] | None = None) -> JSONResponse:

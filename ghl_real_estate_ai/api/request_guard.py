@@ -1,6 +1,6 @@
-"""What holds for every request before a route sees it: a limit on its body, and headers on every answer.
+"""What holds for every request: a limit on its body, headers on every answer, an answer to every crash.
 
-Called by the server, as the ASGI layer around the app. A body is counted as it arrives: never read whole to be refused.
+Called by the server, as the ASGI layer around the routes. A body is counted as it arrives: never read whole to be refused.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ghl_real_estate_ai.api.error_handlers import crashed, route_of
 
 _HEADERS: Final = {
     "cache-control": "no-store",  # answers hold personal data
@@ -32,6 +34,27 @@ class RequestGuard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        started = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self._app(scope, self._bounded(scope, receive), send_with_headers)
+        except Exception as error:
+            if started:
+                raise
+            # Here and not in the app's own handler: that one raises again, and the server would log the message.
+            await crashed(route_of(scope), error)(scope, receive, send_with_headers)
+
+    def _bounded(self, scope: Scope, receive: Receive) -> Receive:
+        """``receive`` that raises 413 instead of giving more than the path's limit."""
         limit = self._limits.get(scope["path"], self._default)
         declared = Headers(scope=scope).get("content-length", "0")
         announced = int(declared) if declared.isascii() and declared.isdigit() else 0
@@ -44,14 +67,12 @@ class RequestGuard:
                 message = await receive()
                 counted += len(message.get("body", b""))
             if message is None or counted > limit:
-                raise HTTPException(413, f"the body is larger than {limit} bytes; send less at once")
+                # A body without an announced end is cut off; else the server drops the rest, and the client reads why.
+                raise HTTPException(
+                    413,
+                    f"the body is larger than {limit} bytes; send less at once",
+                    headers=None if announced else {"Connection": "close"},
+                )
             return message
 
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        await self._app(scope, receive_within_limit, send_with_headers)
+        return receive_within_limit

@@ -80,8 +80,9 @@ async def realtime(socket: WebSocket, services: ServicesDep, doors: DoorsDep) ->
         return
     try:
         await services.hub.serve(connection, identity, messages(socket))
-    except Exception:  # noqa: BLE001  # reason: route edge; one socket's trouble must not show as a broken server
-        _log.exception("socket.crashed")
+    except Exception as error:  # noqa: BLE001  # reason: route edge; one socket's trouble is that socket's only
+        _log.error("socket.crashed", error=type(error).__name__)
+        await connection.close(CloseCode.GOING_AWAY, "something went wrong here; reconnect and resume")
 
 
 async def authenticate(socket: WebSocket, doors: Doors, *, wait_s: float = AUTH_WAIT_S) -> Identity:

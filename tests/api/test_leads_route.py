@@ -1,0 +1,165 @@
+"""The list of leads, one lead whole, and taking on an action."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from ghl_real_estate_ai.budgets import PAGE_ROWS
+from ghl_real_estate_ai.models.identifiers import EventId
+from ghl_real_estate_ai.models.leads import Role
+from ghl_real_estate_ai.models.streams import Stream
+from tests.support.gateway import AWAY, HOME, Gateway, eventually, user_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+AGENT = user_of(Role.AGENT)
+
+
+async def listed(gateway: Gateway, **params: str | int) -> list[dict[str, Any]]:
+    response = await gateway.get("/v1/leads", AGENT, **params)
+    assert response.status_code == 200, response.text
+    rows: list[dict[str, Any]] = response.json()["items"]
+    return rows
+
+
+async def action_of(gateway: Gateway, lead_id: str) -> str:
+    detail = (await gateway.get(f"/v1/leads/{lead_id}", AGENT)).json()
+    action_id: str = detail["intelligence"]["next_action"]["action_id"]
+    return action_id
+
+
+async def test_a_lead_is_listed_with_what_is_concluded_of_it(gateway: Gateway) -> None:
+    lead_id = await gateway.lead("Olga Listed")
+    (row,) = await listed(gateway, q="olga LIST")
+    assert (row["lead_id"], row["name"], row["simulated"], row["deleted"]) == (
+        lead_id,
+        "Olga Listed",
+        False,
+        False,
+    )
+    assert row["last_activity_at"].startswith("2026-11-23T12:00:00")
+    assert 0 <= row["intelligence"]["score"]["value"]["probability"] <= 1
+    assert row["intelligence"]["cause"]["event_type"] == "MessageReceived"
+
+
+async def test_pages_follow_each_other_without_overlap(gateway: Gateway) -> None:
+    for number in range(3):
+        await gateway.deliver("ContactCreate", id=f"paged-{number}", name=f"Paged {number}")
+
+    async def all_there() -> bool:
+        return len(await listed(gateway, q="paged")) == 3
+
+    await eventually(all_there)
+    first, second = (
+        await listed(gateway, q="paged", limit=2),
+        await listed(gateway, q="paged", limit=2, offset=2),
+    )
+    assert len(first) == 2
+    assert {row["lead_id"] for row in (*first, *second)} == {"paged-0", "paged-1", "paged-2"}
+
+
+async def test_wildcards_in_the_query_are_letters(gateway: Gateway) -> None:
+    percent = await gateway.lead("Hundred 100% Sure")
+    for query in ("%", "100%"):
+        assert [row["lead_id"] for row in await listed(gateway, q=query)] == [percent]
+    for query in ("_undred", "H%d", "' OR 1=1 --", "\\"):
+        assert await listed(gateway, q=query) == []
+
+
+@pytest.mark.parametrize(
+    ("params", "field"),
+    [
+        ({"limit": 0}, "limit"),
+        ({"limit": PAGE_ROWS + 1}, "limit"),
+        ({"offset": -1}, "offset"),
+        ({"q": "x" * 101}, "q"),
+    ],
+)
+async def test_an_unusable_parameter_is_named(
+    gateway: Gateway, params: dict[str, str | int], field: str
+) -> None:
+    response = await gateway.get("/v1/leads", AGENT, **params)
+    assert response.status_code == 400
+    assert field in response.json()["error"]["message"]
+
+
+async def test_one_lead_is_shown_with_timeline_conversation_and_reasons(gateway: Gateway) -> None:
+    lead_id = await gateway.lead("Ana Whole")
+    detail = (await gateway.get(f"/v1/leads/{lead_id}", AGENT)).json()
+    assert detail["lead"]["name"] == detail["lead"]["contact"]["name"] == "Ana Whole"
+    assert detail["lead"]["stage"] == "new"
+    assert detail["lead"]["wishes"]["city"] is None
+    positions = [entry["position"] for entry in detail["timeline"]]
+    assert positions == sorted(positions, reverse=True)
+    lines = {entry["type"]: entry["summary"] for entry in detail["timeline"]}
+    assert lines["MessageReceived"] == "lead's sms message"
+    assert lines["LeadUpserted"].startswith("new lead")
+    assert "Ana" not in lines["LeadUpserted"]
+    assert [(said["direction"], said["text"]) for said in detail["conversation"]] == [
+        ("inbound", "Can I see it on Sunday?")
+    ]
+    for reasons in detail["reasons"].values():
+        assert "base" in reasons
+        assert len(reasons) > 3
+
+
+async def test_a_lead_that_is_not_there_is_not_found(gateway: Gateway) -> None:
+    response = await gateway.get("/v1/leads/nobody", AGENT)
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
+
+
+async def test_taking_an_action_on_is_one_fact_however_often_it_is_sent(gateway: Gateway) -> None:
+    lead_id = await gateway.lead("Ana Acted")
+    action_id = await action_of(gateway, lead_id)
+    path = f"/v1/leads/{lead_id}/actions/{action_id}/acknowledge"
+    answers = await asyncio.gather(
+        *(gateway.post(path, user_of(role)) for role in (Role.AGENT, Role.AGENT, Role.MANAGER))
+    )
+    answers.append(await gateway.post(path, AGENT))
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.text for answer in answers}) == 1
+    fact = answers[0].json()
+    recorded = await gateway.services.memory.read(lambda uow: uow.events.get(HOME, EventId(fact["event_id"])))
+    assert recorded is not None
+    assert (recorded.position, recorded.event.type) == (fact["position"], "ActionAcknowledged")
+
+    async def off_the_queue() -> bool:
+        known = (await gateway.get(f"/v1/leads/{lead_id}", AGENT)).json()["intelligence"]
+        return known["next_action"] is None or known["next_action"]["action_id"] != action_id
+
+    await eventually(off_the_queue)
+    assert (await gateway.post(path, AGENT)).json() == fact
+
+
+async def test_an_acknowledgement_reaches_the_screens(gateway: Gateway) -> None:
+    lead_id = await gateway.lead("Ana Seen")
+    action_id = await action_of(gateway, lead_id)
+    async with gateway.live(AGENT) as client:
+        await client.say({"subscribe": [{"stream": Stream.NEXT_ACTIONS}]})
+        await client.hear_until(lambda message: "subscribed" in message)
+        await gateway.post(f"/v1/leads/{lead_id}/actions/{action_id}/acknowledge", AGENT)
+        message = await client.hear_until(lambda m: m.get("e", {}).get("acknowledged_by") is not None)
+        assert (message["e"]["key"], message["e"]["action"]) == (lead_id, None)
+        assert message["e"]["acknowledged_by"] == AGENT.user_id
+
+
+async def test_an_action_that_is_not_open_is_not_found(gateway: Gateway) -> None:
+    lead_id = await gateway.lead("Ana Calm")
+    for path in (
+        f"/v1/leads/{lead_id}/actions/unknown/acknowledge",
+        "/v1/leads/nobody/actions/x/acknowledge",
+    ):
+        assert (await gateway.post(path, AGENT)).status_code == 404
+
+
+async def test_another_tenants_lead_can_be_neither_seen_nor_acted_on(gateway: Gateway) -> None:
+    lead_id = await gateway.lead("Ana Home")
+    action_id = await action_of(gateway, lead_id)
+    stranger = user_of(Role.ADMIN, AWAY)
+    assert (await gateway.get(f"/v1/leads/{lead_id}", stranger)).status_code == 404
+    path = f"/v1/leads/{lead_id}/actions/{action_id}/acknowledge"
+    assert (await gateway.post(path, stranger)).status_code == 404
+    assert await action_of(gateway, lead_id) == action_id

@@ -1,0 +1,93 @@
+"""Importing listings by their RESO names, and looking one up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ghl_real_estate_ai.budgets import LISTING_BATCH_ROWS, LISTING_BODY_BYTES
+from ghl_real_estate_ai.models.events import ListingsImported
+from ghl_real_estate_ai.models.leads import Role
+from tests.support.gateway import AWAY, HOME, Gateway, user_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+MANAGER = user_of(Role.MANAGER)
+
+
+def home(key: str, **fields: object) -> dict[str, Any]:
+    return {"ListingKey": key, "ListPrice": 450_000.50, "City": "Austin", "BedroomsTotal": 3, **fields}
+
+
+async def test_what_is_imported_can_be_looked_up_by_resos_names(gateway: Gateway) -> None:
+    batch = {
+        "@odata.context": "x",
+        "value": [home("R1", MlsOnlyField="kept out"), home("R2", Simulated=True)],
+    }
+    response = await gateway.post("/v1/listings", MANAGER, batch)
+    assert (response.status_code, response.json()) == (200, {"stored": 2})
+    found = (await gateway.get("/v1/listings/R1", user_of(Role.AGENT))).json()
+    assert (found["ListingKey"], found["ListPrice"], found["City"]) == ("R1", "450000.5", "Austin")
+    assert found["Simulated"] is False
+    assert "MlsOnlyField" not in found
+
+
+async def test_an_import_is_a_fact_in_the_log_and_replaces_what_was_there(gateway: Gateway) -> None:
+    for price in (1, 2):
+        await gateway.post("/v1/listings", MANAGER, {"value": [home("R3", ListPrice=price, Simulated=True)]})
+    assert (await gateway.get("/v1/listings/R3", MANAGER)).json()["ListPrice"] == "2"
+    log = await gateway.services.memory.read(lambda uow: uow.events.read(HOME, after=0, limit=1_000))
+    facts = [recorded.event for recorded in log if isinstance(recorded.event, ListingsImported)]
+    assert facts[-1].listing_keys == ("R3",)
+    assert facts[-1].simulated
+
+
+@pytest.mark.parametrize(
+    ("row", "place"),
+    [
+        (home("R4", ListPrice=-1), "value[1].ListPrice"),
+        (home("R4", StandardStatus="Delete"), "value[1].StandardStatus"),
+        ({"ListingKey": "R4", "ListPrice": 1}, "value[1].City"),
+        (7, "value[1]"),
+    ],
+)
+async def test_a_bad_row_is_named_by_index_and_field_and_nothing_is_stored(
+    gateway: Gateway, row: object, place: str
+) -> None:
+    response = await gateway.post("/v1/listings", MANAGER, {"value": [home("R5"), row]})
+    assert response.status_code == 400
+    assert response.json()["error"]["message"].startswith(f"{place}: ")
+    assert (await gateway.get("/v1/listings/R5", MANAGER)).status_code == 404
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"value":[]}', b"not json", b"{}"])
+async def test_a_body_that_is_no_batch_is_refused(gateway: Gateway, body: bytes) -> None:
+    response = await gateway.http.post("/v1/listings", content=body, headers=gateway.bearer(MANAGER))
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_input")
+
+
+async def test_a_batch_has_a_largest_size_in_rows_and_in_bytes(gateway: Gateway) -> None:
+    full = {"value": [home(f"B{number}") for number in range(LISTING_BATCH_ROWS)]}
+    assert (await gateway.post("/v1/listings", MANAGER, full)).json() == {"stored": LISTING_BATCH_ROWS}
+    full["value"].append(home("one-more"))
+    assert (await gateway.post("/v1/listings", MANAGER, full)).status_code == 400
+    huge = b" " * (LISTING_BODY_BYTES + 1)
+    response = await gateway.http.post("/v1/listings", content=huge, headers=gateway.bearer(MANAGER))
+    assert response.status_code == 413
+
+
+async def test_agents_look_but_do_not_import(gateway: Gateway) -> None:
+    response = await gateway.post("/v1/listings", user_of(Role.AGENT), {"value": [home("R6")]})
+    assert (response.status_code, response.json()["error"]["code"]) == (403, "forbidden")
+    assert (
+        await gateway.post("/v1/listings", user_of(Role.ADMIN), {"value": [home("R6")]})
+    ).status_code == 200
+
+
+async def test_the_same_key_in_another_tenant_is_another_home(gateway: Gateway) -> None:
+    await gateway.post("/v1/listings", MANAGER, {"value": [home("R7", City="Austin")]})
+    stranger = user_of(Role.MANAGER, AWAY)
+    assert (await gateway.get("/v1/listings/R7", stranger)).status_code == 404
+    await gateway.post("/v1/listings", stranger, {"value": [home("R7", City="Waco")]})
+    assert (await gateway.get("/v1/listings/R7", MANAGER)).json()["City"] == "Austin"

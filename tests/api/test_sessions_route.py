@@ -1,0 +1,113 @@
+"""Signing in."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from ghl_real_estate_ai.api.auth import hash_password
+from ghl_real_estate_ai.budgets import REQUEST_BODY_BYTES, SIGN_IN_ATTEMPTS_PER_MIN
+from ghl_real_estate_ai.models.identifiers import UserId
+from ghl_real_estate_ai.models.leads import Role, User
+from tests.support.gateway import AWAY, HOME, PASSWORD, Gateway, user_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def sign_in(gateway: Gateway, email: str, password: str = PASSWORD, **more: str) -> httpx.Response:
+    return await gateway.http.post("/v1/sessions", json={"email": email, "password": password, **more})
+
+
+async def add(gateway: Gateway, email: str, **passwords: str) -> None:
+    """One user with this email per location (home=..., away=...)."""
+    for name, password in passwords.items():
+        location_id = {"home": HOME, "away": AWAY}[name]
+        user = User(
+            location_id=location_id,
+            user_id=UserId(f"{email}-{name}"),
+            email=email,
+            name=name,
+            role=Role.AGENT,
+        )
+        digest = await hash_password(password)
+        await gateway.services.memory.write(
+            lambda uow, user=user, digest=digest: uow.tenants.add_user(user, password_hash=digest)  # type: ignore[misc]
+        )
+
+
+async def test_signing_in_gives_a_token_that_says_who_it_is(gateway: Gateway) -> None:
+    manager = user_of(Role.MANAGER)
+    response = await sign_in(gateway, f" {manager.email.upper()} ")
+    assert response.status_code == 201
+    session = response.json()
+    assert session["user"] == {
+        "user_id": manager.user_id,
+        "name": manager.name,
+        "email": manager.email,
+        "role": "manager",
+        "location_id": HOME,
+    }
+    me = await gateway.http.get("/v1/me", headers={"Authorization": f"Bearer {session['access_token']}"})
+    assert me.json() == session["user"]
+    assert response.headers["cache-control"] == "no-store"
+
+
+async def test_a_wrong_password_and_an_unknown_email_get_the_same_answer(gateway: Gateway) -> None:
+    wrong = await sign_in(gateway, user_of(Role.AGENT).email, "wrong")
+    unknown = await sign_in(gateway, "nobody@example.com")
+    elsewhere = await sign_in(gateway, user_of(Role.AGENT).email, location_id=AWAY)
+    assert wrong.status_code == unknown.status_code == elsewhere.status_code == 401
+    assert wrong.json() == unknown.json() == elsewhere.json()
+    assert wrong.headers["www-authenticate"] == "Bearer"
+
+
+async def test_one_account_in_several_locations_must_name_one(gateway: Gateway) -> None:
+    await add(gateway, "both@example.com", home="same", away="same")
+    response = await sign_in(gateway, "both@example.com", "same")
+    assert response.status_code == 400
+    assert "location_id" in response.json()["error"]["message"]
+    named = await sign_in(gateway, "both@example.com", "same", location_id=AWAY)
+    assert named.json()["user"]["location_id"] == AWAY
+    assert (await sign_in(gateway, "both@example.com", "wrong")).status_code == 401
+
+
+async def test_the_password_itself_may_say_which_location_is_meant(gateway: Gateway) -> None:
+    await add(gateway, "two@example.com", home="one", away="two")
+    assert (await sign_in(gateway, "two@example.com", "two")).json()["user"]["location_id"] == AWAY
+
+
+async def test_attempts_per_account_are_limited(gateway: Gateway) -> None:
+    email = "target@example.com"
+    answers = [await sign_in(gateway, email.upper()) for _ in range(SIGN_IN_ATTEMPTS_PER_MIN)]
+    assert {answer.status_code for answer in answers} == {401}
+    refused = await sign_in(gateway, email)
+    assert refused.status_code == 429
+    assert refused.json()["error"]["code"] == "too_many_requests"
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert (await sign_in(gateway, "another@example.com")).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "email"),
+        ({"email": "a@example.com"}, "password"),
+        ({"email": "a@example.com", "password": "x" * 1_025}, "password"),
+        ({"email": "a@example.com", "password": "x", "is_admin": True}, "is_admin"),
+        ("not an object", "body"),
+    ],
+)
+async def test_an_unusable_request_is_refused_by_field_and_never_repeated(
+    gateway: Gateway, body: object, field: str
+) -> None:
+    response = await gateway.http.post("/v1/sessions", json=body)
+    assert response.status_code == 400
+    assert response.json()["error"]["code"] == "invalid_input"
+    assert field in response.json()["error"]["message"]
+    assert "xxx" not in response.text
+
+
+async def test_a_body_above_the_limit_is_refused(gateway: Gateway) -> None:
+    response = await sign_in(gateway, "a@example.com", "x" * REQUEST_BODY_BYTES)
+    assert response.status_code == 413
+    assert response.json()["error"]["code"] == "payload_too_large"

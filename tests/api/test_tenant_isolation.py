@@ -1,0 +1,161 @@
+"""Every route and every stream, called by the wrong people. A new route without a case here fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+import pytest_asyncio
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+
+from ghl_real_estate_ai.models.leads import Role, User
+from ghl_real_estate_ai.models.streams import Stream
+from tests.support.gateway import AWAY, HOME, PASSWORD, Gateway, user_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SECRET_NAME = "Zenobia Unmistakable"
+OPEN_TO_ALL = {
+    "GET /health/live",
+    "GET /health/ready",
+    "GET /metrics",
+    "GET /openapi.json",
+    "POST /v1/sessions",  # its own tests; gives nothing without a password
+    "POST /webhooks/ghl",  # its own tests; takes nothing without a signature
+}
+SIGNED_IN = {
+    "GET /v1/me",
+    "POST /v1/ws-ticket",
+    "GET /v1/leads",
+    "GET /v1/leads/{lead_id}",
+    "POST /v1/leads/{lead_id}/actions/{action_id}/acknowledge",
+    "GET /v1/streams/{stream}",
+    "GET /v1/streams/{stream}/history",
+    "POST /v1/listings",
+    "GET /v1/listings/{listing_key}",
+}
+SOCKETS = {"WS /v1/realtime"}
+MANAGERS_ONLY = {"POST /v1/listings"}
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What belongs to the home tenant."""
+
+    lead_id: str
+    action_id: str
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def secrets(gateway: Gateway) -> Secrets:
+    lead_id = await gateway.lead(SECRET_NAME)
+    await gateway.post("/v1/listings", user_of(Role.ADMIN), {"value": [home_listing("secret-home")]})
+    detail = (await gateway.get(f"/v1/leads/{lead_id}", user_of(Role.ADMIN))).json()
+    return Secrets(lead_id, detail["intelligence"]["next_action"]["action_id"])
+
+
+def home_listing(key: str) -> dict[str, object]:
+    return {"ListingKey": key, "ListPrice": 1, "City": "Austin", "UnparsedAddress": SECRET_NAME}
+
+
+def served(routes: list[BaseRoute]) -> Iterator[str]:
+    for route in routes:
+        included = getattr(route, "original_router", None)
+        if included is not None:
+            yield from served(included.routes)
+        elif isinstance(route, WebSocketRoute):
+            yield f"WS {route.path}"
+        elif isinstance(route, Route):
+            yield from (f"{method} {route.path}" for method in (route.methods or ()) if method != "HEAD")
+        else:
+            yield repr(route)  # of a kind that this test does not know: it fails, and somebody looks
+
+
+async def call(
+    gateway: Gateway, route: str, secrets: Secrets, headers: dict[str, str]
+) -> list[httpx.Response]:
+    method, pattern = route.split(" ")
+    streams = list(Stream) if "{stream}" in pattern else [Stream.LEAD_SCORES]
+    answers = []
+    for stream in streams:
+        path = pattern.format(
+            lead_id=secrets.lead_id, action_id=secrets.action_id, stream=stream, listing_key="secret-home"
+        )
+        body = (
+            {"value": [home_listing("intruder")]} if pattern == "/v1/listings" and method == "POST" else None
+        )
+        params = {"epoch": "x", "after": 0} if pattern.endswith("history") else {"location_id": HOME}
+        answers.append(await gateway.http.request(method, path, params=params, json=body, headers=headers))
+    return answers
+
+
+async def test_every_route_is_in_exactly_one_of_the_lists(gateway: Gateway) -> None:
+    assert set(served(list(gateway.app.routes))) == OPEN_TO_ALL | SIGNED_IN | SOCKETS
+
+
+@pytest.mark.parametrize("route", sorted(SIGNED_IN))
+async def test_without_a_valid_token_a_route_gives_nothing(
+    gateway: Gateway, route: str, secrets: Secrets
+) -> None:
+    token = gateway.token(user_of(Role.ADMIN))
+    for headers in (
+        {},
+        {"Authorization": f"Bearer {token}x"},
+        {"Authorization": f"Basic {token}"},
+        {"Authorization": "Bearer"},
+        {"Cookie": f"access_token={token}"},
+    ):
+        for answer in await call(gateway, route, secrets, headers):
+            assert answer.status_code == 401
+            assert answer.json()["error"]["code"] == "unauthenticated"
+
+
+@pytest.mark.parametrize("route", sorted(SIGNED_IN - MANAGERS_ONLY))
+@pytest.mark.parametrize("role", Role)
+async def test_another_tenants_user_of_any_role_sees_nothing(
+    gateway: Gateway, route: str, role: Role, secrets: Secrets
+) -> None:
+    stranger = user_of(role, AWAY)
+    for answer in await call(gateway, route, secrets, gateway.bearer(stranger)):
+        assert answer.status_code in {200, 201, 403, 404}
+        for private in (SECRET_NAME, secrets.lead_id, HOME, "secret-home"):
+            assert private not in answer.text
+
+
+async def test_a_strangers_import_changes_only_their_own_tenant(gateway: Gateway, secrets: Secrets) -> None:
+    (answer,) = await call(gateway, "POST /v1/listings", secrets, gateway.bearer(user_of(Role.ADMIN, AWAY)))
+    assert answer.status_code == 200
+    assert (await gateway.get("/v1/listings/intruder", user_of(Role.ADMIN, HOME))).status_code == 404
+
+
+@pytest.mark.parametrize("route", sorted(MANAGERS_ONLY))
+async def test_an_agent_is_refused_where_a_manager_is_needed(
+    gateway: Gateway, route: str, secrets: Secrets
+) -> None:
+    for answer in await call(gateway, route, secrets, gateway.bearer(user_of(Role.AGENT))):
+        assert answer.status_code == 403
+
+
+async def test_a_stranger_cannot_sign_in_here(gateway: Gateway) -> None:
+    stranger = user_of(Role.ADMIN, AWAY)
+    body = {"email": stranger.email, "password": PASSWORD, "location_id": HOME}
+    assert (await gateway.http.post("/v1/sessions", json=body)).status_code == 401
+
+
+@pytest.mark.parametrize("stream", Stream)
+async def test_no_stream_crosses_tenants(gateway: Gateway, stream: Stream) -> None:
+    stranger: User = user_of(Role.ADMIN, AWAY)
+    async with gateway.live(stranger) as client:
+        await client.say({"subscribe": [{"stream": stream}]})
+        opening = await client.hear_until(lambda m: "subscribed" in m)
+        assert SECRET_NAME not in str(opening)
+        await gateway.lead(f"{SECRET_NAME} the {stream}")
+        own = await gateway.lead("Own Lead", location_id=AWAY)
+        heard = await client.hear_until(
+            lambda m: m.get("e", {}).get("lead_id") == own or m.get("c") == Stream.SYSTEM_PERFORMANCE
+        )
+        assert SECRET_NAME not in str(heard)
+        # Nobody else's publications are in between: one lead has at most a few of its own.
+        assert heard["o"] - opening["subscribed"]["offset"] <= 3
