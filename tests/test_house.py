@@ -35,7 +35,7 @@ PATCH_BUDGET = 3
 BANNED_NAMES = re.compile(r"^(utils?|helpers?|common|misc|base|enhanced_.*|advanced_.*|.*_v\d+)$")
 MAY_CATCH_EVERYTHING = {
     "services/event_bus.py",  # a handler's failure is retried, then buried with its reason
-    "api/error_handlers.py",  # the route edge: a bug becomes a 500 in the house's words
+    "api/request_guard.py",  # the route edge: a bug becomes a 500 in the house's words
     "api/routes/realtime.py",  # the same edge for a socket, which no error handler sees
     "cli.py",  # the same for the command line
     "storage/group_commit.py",  # the writer thread: what a change raises belongs to its caller
