@@ -9,7 +9,7 @@ PAGE_STYLE: Final = """
   [data-testid="stHeader"], [data-testid="stToolbar"], [data-testid="stDecoration"] { display: none; }
   [data-testid="stMainBlockContainer"] { padding: 0; max-width: 100%; }
   [data-testid="stMain"] { scrollbar-gutter: auto; }
-  [data-testid="stFormSubmitButton"] button {
+  [data-testid="stFormSubmitButton"] button:is(*, :hover, :focus, :active) {
     background: light-dark(#0a5aa8, #74b6ff); border-color: transparent; color: light-dark(#fff, #06182b);
   }
   .st-key-sign_in { max-width: 24rem; margin: 12vh auto 0; padding: 0 1rem; }

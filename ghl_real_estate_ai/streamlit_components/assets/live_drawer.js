@@ -3,7 +3,7 @@
 
 import { causeInWords, channelName, clockTime, gapNames, homeFacts, homeName, messageText, money, percent, points, stampInWords, wishName, OUTCOME_SIGNS, STAGE_WORDS, TIME_PASSED } from "./live_words.js";
 import { el, simulatedTag, staleTag } from "./live_dom.js";
-import { takeButton, writeWaiting } from "./live_rows.js";
+import { noHomes, takeButton, writeWaiting } from "./live_rows.js";
 import { reason } from "./live_actions.js";
 
 const REFRESH_AFTER_MS = 400; // several streams speak of one event: ask once
@@ -17,10 +17,10 @@ export class LeadDrawer {
     dialog.addEventListener("click", (event) => event.target === dialog && dialog.close()); // the backdrop
   }
 
-  async open(leadId) {
-    this.leadId = leadId;
-    this.answer = null;
-    this.#show(el("p.empty", {}, "Opening…"), "Lead");
+  /** `name` heads the drawer until the gateway has answered. */
+  async open(leadId, name) {
+    Object.assign(this, { leadId, name, answer: null });
+    this.#show(el("p.empty", {}, "Opening…"), name);
     if (!this.dialog.open) this.dialog.showModal();
     this.dialog.scrollTop = 0;
     await this.#load();
@@ -73,11 +73,12 @@ export class LeadDrawer {
     if (leadId !== this.leadId) return;
     const again = el("button.take", { type: "button", onclick: () => this.#load() }, "Try again");
     const old = this.answer ? [el("p.meta", {}, "What you see below is from before."), ...this.#sections()] : [];
-    this.#show(el("div", {}, el("p.trouble-line", { role: "alert" }, message), again, ...old), this.#name());
+    const trouble = el("section.part", {}, el("p.trouble-line", { role: "alert" }, message), again);
+    this.#show(el("div", {}, trouble, ...old), this.#name());
   }
 
   #name() {
-    return this.answer?.intelligence?.lead_name ?? "Lead";
+    return this.answer?.intelligence?.lead_name ?? this.name;
   }
 
   #showLead() {
@@ -174,9 +175,9 @@ function bigNumber(part, label, meaning, cause, side) {
 }
 
 function homesSection(matches) {
-  const stale = matches.stale_reason ? el("p.trouble-line", {}, `Not up to date: ${matches.stale_reason}`) : null;
   const homes = matches.value ?? [];
-  if (!homes.length) return section("Homes", stale, el("p.meta", {}, "No home on the market meets the stated wishes."));
+  if (!homes.length) return section("Homes", el("p.meta", {}, noHomes(matches)));
+  const stale = matches.stale_reason ? el("p.trouble-line", {}, `Not up to date: ${matches.stale_reason}`) : null;
   const gaps = homes[0].gaps?.length ? el("p.stamp", {}, `Not considered: ${gapNames(homes[0].gaps)}.`) : null;
   return section("Homes", stale, el("ol.rows.plain", {}, ...homes.map(homeItem)), gaps);
 }

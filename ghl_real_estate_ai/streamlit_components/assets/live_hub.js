@@ -25,7 +25,7 @@ class LiveHub {
     this.view = new HubView(root, {
       store: this.store,
       actions: this.actions,
-      openLead: (leadId) => this.drawer.open(leadId),
+      openLead: (leadId) => this.drawer.open(leadId, this.store.nameOf(leadId)),
       repaint: (stream) => this.#later(this.dirty.add(stream)),
       nowMs: () => outside.now() + this.connection.clockSkewMs,
       paintQuantile: (q) => this.log.quantile(q, this.connection.clockSkewMs),

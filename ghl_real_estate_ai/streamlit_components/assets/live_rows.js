@@ -86,6 +86,12 @@ export function wishChip(result) {
   );
 }
 
+/** Why there is no home: nothing fits, or nobody looked. */
+export function noHomes(matches) {
+  if (matches.value) return "No home on the market meets the stated wishes.";
+  return `Not known: ${matches.stale_reason ?? "nobody has looked yet"}`;
+}
+
 export function matchRow(item, { openLead }) {
   const name = leadButton(item, openLead);
   const tags = el("span.tags");
@@ -100,7 +106,7 @@ export function matchRow(item, { openLead }) {
     writeTags(tags, next, next.matches.stale_reason);
     setText(fit, best ? `${percent(best.overall_score)} fit` : "");
     if (!best) {
-      setText(home, "No home on the market meets the stated wishes.");
+      setText(home, noHomes(next.matches));
       return chips.replaceChildren();
     }
     const facts = [homeName(best.listing), money(best.listing.ListPrice), homeFacts(best.listing)];

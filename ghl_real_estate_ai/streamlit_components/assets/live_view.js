@@ -105,10 +105,10 @@ export class HubView {
     const risks = this.store.risks();
     const panel = this.#paintList("churn_risk", risks, TABLE_ROWS, { steady: true });
     const count = (stage) => risks.filter((item) => item.churn.value?.stage === stage).length;
-    const parts = [3, 2].map((stage) => [count(stage), STAGE_WORDS[stage].toLowerCase()]).filter(([n]) => n);
+    const parts = [3, 2, 1].map((stage) => [count(stage), STAGE_WORDS[stage].toLowerCase()]).filter(([n]) => n);
     const horizon = risks.find((item) => item.churn.value)?.churn.value.horizon_days;
     const counts = parts.map(([n, word]) => `${n} ${word}`).join(", ");
-    writeNote(panel, horizon ? `${counts || "nobody slipping"} · chance of silence for ${horizon} days` : "");
+    writeNote(panel, horizon ? `${counts || "nobody at risk"} · chance of silence for ${horizon} days` : "");
   }
 
   #paintMatches() {
@@ -174,7 +174,8 @@ export class HubView {
     setText(connectionSpoken, state.name === "live" ? "Connection: live" : `Connection: ${state.name.replace("_", " ")}`);
     const silent = state.name === "live" || state.name === "resuming";
     trouble.hidden = silent || !state.detail;
-    setText(trouble, trouble.hidden ? "" : `${state.detail}${state.name === "stale" ? " What you see is from before." : ""}`);
+    const fromBefore = state.name === "stale" ? " · what you see is from before" : "";
+    setText(trouble, trouble.hidden ? "" : state.detail + fromBefore);
     if (state.user) this.#paintSystem();
     for (const stream of STREAMS) {
       const panel = this.panels.get(stream);
