@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ghl_real_estate_ai import telemetry
+from ghl_real_estate_ai.budgets import CLIENT_FRAME_BYTES
 from ghl_real_estate_ai.errors import ConfigurationError
 from ghl_real_estate_ai.settings import Settings
 
@@ -49,6 +50,7 @@ def run_gateway(settings: Settings) -> None:
         http="httptools",
         ws="websockets-sansio",
         ws_per_message_deflate=False,
+        ws_max_size=CLIENT_FRAME_BYTES,
         backlog=4096,
         log_level="warning",
         access_log=False,
