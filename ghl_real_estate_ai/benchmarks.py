@@ -177,7 +177,7 @@ def event_to_paint(say: Say) -> Row:
     from ghl_real_estate_ai import painting
 
     say("EVENT_TO_PAINT_P95_MS: 100 viewers, one of them headless Chromium")
-    result = painting.measure(viewers=100, per_second=10, seconds=30, say=say)
+    result = painting.measure(viewers=100, per_second=10, seconds=25, say=say)
     return Row(
         name="EVENT_TO_PAINT_P95_MS",
         what="signed webhook sent to DOM painted, p95, 100 viewers",

@@ -93,6 +93,11 @@ def serve(
 
     settings = load_settings()
     err.print(f"gateway    {settings.gateway_url}", highlight=False)
+    if settings.public_url_is_missing:
+        err.print(
+            "browsers on other machines need ENTERPRISEHUB_PUBLIC_URL, e.g. https://hub.example.com",
+            highlight=False,
+        )
     if dashboard:
         err.print(f"dashboard  {settings.dashboard_url}", highlight=False)
     launch.serve(settings, with_dashboard=dashboard)

@@ -14,14 +14,18 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ghl_real_estate_ai import telemetry
+from ghl_real_estate_ai import bootstrap, telemetry
 from ghl_real_estate_ai.budgets import CLIENT_FRAME_BYTES
-from ghl_real_estate_ai.errors import ConfigurationError
+from ghl_real_estate_ai.errors import ConfigurationError, EnterpriseHubError
 from ghl_real_estate_ai.settings import Settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 READY_TIMEOUT_S = 60.0
 """Longest wait for a child process to answer; a cold machine reads its libraries from disk."""
@@ -35,15 +39,44 @@ _SWITCH_INTERVAL_S = 0.0005
 
 def run_gateway(settings: Settings) -> None:
     """Serve the API in this process until SIGINT or SIGTERM."""
-    import uvicorn  # here, so that `enterprisehub user add` does not pay for a web server
-
-    from ghl_real_estate_ai.api.app import create_app
+    from ghl_real_estate_ai.api.app import (
+        create_app,  # here: `enterprisehub user add` must not pay for a web server
+    )
 
     _refuse_taken_port(settings.host, settings.port, "ENTERPRISEHUB_PORT")
     telemetry.configure_logging(level=settings.log_level, as_json=settings.log_json)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    failures: list[EnterpriseHubError] = []
+
+    @asynccontextmanager
+    async def running(settings: Settings) -> AsyncIterator[bootstrap.Services]:
+        try:
+            async with bootstrap.running(settings) as services:
+                yield services
+        except EnterpriseHubError as error:
+            failures.append(error)
+            raise
+
+    with _said_in_one_line(failures):
+        _run_uvicorn(create_app(settings, running=running), settings)
+
+
+@contextmanager
+def _said_in_one_line(failures: list[EnterpriseHubError]) -> Iterator[None]:
+    """uvicorn ends the process when the application cannot start: raise what stopped it instead."""
+    try:
+        yield
+    except SystemExit:
+        if failures:
+            raise failures[0] from None
+        raise
+
+
+def _run_uvicorn(app: FastAPI, settings: Settings) -> None:
+    import uvicorn  # see run_gateway
+
     uvicorn.run(
-        create_app(settings),
+        app,
         host=settings.host,
         port=settings.port,
         loop="uvloop",
@@ -52,7 +85,7 @@ def run_gateway(settings: Settings) -> None:
         ws_per_message_deflate=False,
         ws_max_size=CLIENT_FRAME_BYTES,
         backlog=4096,
-        log_level="warning",
+        log_level="critical",  # what goes wrong is logged by the room where it does
         access_log=False,
         timeout_graceful_shutdown=5,
     )

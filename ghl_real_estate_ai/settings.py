@@ -15,6 +15,9 @@ GHL_PUBLIC_KEY = "MCowBQYDK2VwAyEAi2HR1srL4o18O8BRa7gVJY7G7bupbN3H9AwJrHCDiOg="
 """HighLevel's Ed25519 webhook key (SPKI, base64), published in its Webhook Integration Guide. One key for all apps."""
 
 
+_EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  # reason: compared with, not listened on
+
+
 class Settings(BaseSettings):
     """One field per environment variable ``ENTERPRISEHUB_<FIELD>``; ``DATABASE_URL`` is read without the prefix too."""
 
@@ -86,13 +89,22 @@ class Settings(BaseSettings):
 
     @property
     def gateway_url(self) -> str:
-        """Where browsers and the simulator reach the gateway."""
-        return self.public_url.rstrip("/") or f"http://{self.host}:{self.port}"
+        """Where browsers and the simulator reach the gateway; on this machine only, unless ``public_url`` is set."""
+        return self.public_url.rstrip("/") or f"http://{self._reachable_host}:{self.port}"
 
     @property
     def dashboard_url(self) -> str:
         """Where browsers reach the dashboard."""
-        return f"http://{self.host}:{self.dashboard_port}"
+        return f"http://{self._reachable_host}:{self.dashboard_port}"
+
+    @property
+    def public_url_is_missing(self) -> bool:
+        """Listening on every address, but browsers on other machines are not told which to use."""
+        return self.host in _EVERY_ADDRESS and not self.public_url
+
+    @property
+    def _reachable_host(self) -> str:
+        return "127.0.0.1" if self.host in _EVERY_ADDRESS else self.host
 
     @property
     def origins(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -24,6 +24,9 @@ from ghl_real_estate_ai.models.identifiers import (
     UtcTime,
 )
 from ghl_real_estate_ai.models.properties import Wishes
+
+DELETED: Final = "deleted"
+"""The stage of a lead that was deleted in the CRM: it leaves every screen, its history stays."""
 
 
 class Role(StrEnum):
@@ -209,8 +212,10 @@ class Lead(Frozen):
     )
 
     @property
-    def stage(self) -> Literal["new", "working", "appointment", "won", "lost"]:
-        """Where the lead stands, from its deals, appointments and touches."""
+    def stage(self) -> Literal["new", "working", "appointment", "won", "lost", "deleted"]:
+        """Where the lead stands, from its deals, appointments and touches; DELETED once it is gone from the CRM."""
+        if self.deleted:
+            return DELETED
         statuses = {deal.status for deal in self.opportunities.values() if not deal.deleted}
         if OpportunityStatus.WON in statuses:
             return "won"

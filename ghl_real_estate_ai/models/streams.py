@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum, StrEnum
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -83,6 +83,12 @@ class LeadItem(StreamItem):
     """Base of the items about one lead: they go when the lead is forgotten."""
 
     lead_id: LeadId
+
+
+class LeadRemovedItem(LeadItem):
+    """In place of a lead's item in any keyed stream, key = lead id: the lead was deleted in the CRM; drop its row."""
+
+    removed: Literal[True] = True
 
 
 class LeadScoreItem(LeadItem):

@@ -26,10 +26,11 @@ from ghl_real_estate_ai.models.events import (
 )
 from ghl_real_estate_ai.models.identifiers import LeadId
 from ghl_real_estate_ai.models.intelligence import LeadIntelligence
-from ghl_real_estate_ai.models.leads import LastMessage, Lead
+from ghl_real_estate_ai.models.leads import DELETED, LastMessage, Lead
 from ghl_real_estate_ai.models.streams import (
     ChurnRiskItem,
     ConversationItem,
+    LeadRemovedItem,
     LeadScoreItem,
     NextActionItem,
     PropertyMatchesItem,
@@ -66,6 +67,8 @@ def items_of(recorded: RecordedEvent, *, now: datetime | None = None) -> Project
     if now is not None:
         stages["projected"] = _ms_between(received_at, now)
     match event:
+        case LeadIntelligenceUpdated() if event.intelligence.stage == DELETED:
+            return _removed(event.intelligence)
         case LeadIntelligenceUpdated():
             return _of_intelligence(event.intelligence, received_at=received_at, stage_ms=stages)
         case MessageReceived() | MessageSent() if event.lead_id is not None:
@@ -90,6 +93,8 @@ def items_of(recorded: RecordedEvent, *, now: datetime | None = None) -> Project
 
 def items_of_lead(lead: Lead, intelligence: LeadIntelligence | None) -> Projected:
     """What the streams' snapshots hold of a lead that was known before this process."""
+    if lead.deleted:
+        return []
     items = [] if intelligence is None else _of_intelligence(intelligence, received_at=None, stage_ms={})
     for direction, message in (
         (Direction.INBOUND, lead.last_inbound),
@@ -137,6 +142,14 @@ def _of_intelligence(
             ),
         ),
     ]
+
+
+def _removed(known: LeadIntelligence) -> Projected:
+    item = LeadRemovedItem(
+        key=known.lead_id, at=known.as_of, simulated=known.simulated, lead_id=known.lead_id
+    )
+    keyed = (Stream.LEAD_SCORES, Stream.CHURN_RISK, Stream.PROPERTY_MATCHES, Stream.NEXT_ACTIONS)
+    return [(stream, item) for stream in keyed]
 
 
 def message_of(event: MessageReceived | MessageSent) -> Message:

@@ -19,7 +19,7 @@ from ghl_real_estate_ai.budgets import (
     TOPIC_RING_FRAMES,
 )
 from ghl_real_estate_ai.models.identifiers import LeadId
-from ghl_real_estate_ai.models.streams import LeadItem, Stream, StreamItem
+from ghl_real_estate_ai.models.streams import LeadItem, LeadRemovedItem, Stream, StreamItem
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +33,7 @@ class Frame:
     item_at: int
     start: int  # bytes published in the topic before this frame
     size: int  # bytes of this frame
+    removal: bool  # it takes its key's row away: told to who follows, left out of snapshots
 
     @property
     def item(self) -> str:
@@ -131,7 +132,7 @@ class TopicLog:
 
     def snapshot(self) -> Snapshot:
         """Items and offset, taken together."""
-        items = tuple(frame.item for frame in reversed(self._latest.values()))
+        items = tuple(frame.item for frame in reversed(self._latest.values()) if not frame.removal)
         return Snapshot(self.stream, self.epoch, self.head, items)
 
     def opening(self) -> str:
@@ -194,6 +195,7 @@ class TopicLog:
             item_at=len(opening),
             start=self._published_bytes,
             size=len(text.encode()),
+            removal=isinstance(item, LeadRemovedItem),
         )
 
     def _remember(self, frame: Frame) -> None:

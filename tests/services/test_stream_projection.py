@@ -9,7 +9,7 @@ import pytest
 
 from ghl_real_estate_ai.ml.lead_state import apply
 from ghl_real_estate_ai.models.events import EVENT_TYPES, RecordedEvent
-from ghl_real_estate_ai.models.identifiers import ActionId, EventId, LeadId, UserId
+from ghl_real_estate_ai.models.identifiers import ActionId, EventId, LeadId, LocationId, UserId
 from ghl_real_estate_ai.models.intelligence import (
     ActionKind,
     ChurnRisk,
@@ -20,10 +20,11 @@ from ghl_real_estate_ai.models.intelligence import (
     Part,
     RiskStage,
 )
-from ghl_real_estate_ai.models.leads import Lead
+from ghl_real_estate_ai.models.leads import DELETED, Lead
 from ghl_real_estate_ai.models.streams import (
     ChurnRiskItem,
     ConversationItem,
+    LeadRemovedItem,
     LeadScoreItem,
     NextActionItem,
     PropertyMatchesItem,
@@ -98,6 +99,15 @@ def test_an_update_becomes_one_item_in_each_of_the_four_lead_streams() -> None:
     for item in items.values():
         assert (item.key, item.simulated, item.received_at) == (LEAD, True, NOON)
         assert item.stage_ms == {"log": 2.0, "models": 5.5, "projected": 7.0}
+
+
+def test_a_lead_deleted_in_the_crm_leaves_the_four_lead_streams_and_seeds_nothing() -> None:
+    items = items_of(updated(KNOWN.model_copy(update={"stage": DELETED})))
+    assert len(items) == 4
+    assert all(isinstance(item, LeadRemovedItem) and item.key == LEAD for _, item in items)
+    gone = Lead(location_id=LocationId("loc-1"), lead_id=LEAD, deleted=True)
+    assert gone.stage == DELETED
+    assert items_of_lead(gone, KNOWN) == []
 
 
 def test_without_a_score_the_next_action_has_none_either() -> None:

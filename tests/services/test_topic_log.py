@@ -14,8 +14,10 @@ from ghl_real_estate_ai.budgets import (
     TOPIC_RING_BYTES,
     TOPIC_RING_FRAMES,
 )
-from ghl_real_estate_ai.models.streams import Stream, StreamItem
+from ghl_real_estate_ai.models.identifiers import LeadId
+from ghl_real_estate_ai.models.streams import LeadRemovedItem, Stream, StreamItem
 from ghl_real_estate_ai.services.topic_log import TopicLog
+from tests.support.facts import NOON
 from tests.support.sockets import Screen
 from tests.support.stream_items import item
 
@@ -29,6 +31,18 @@ def filled(stream: Stream, *keys: str) -> TopicLog:
 
 def big(key: str, size: int) -> StreamItem:
     return item(Stream.CONVERSATION_FEED, key).model_copy(update={"text": "x" * size})
+
+
+def removal(key: str) -> LeadRemovedItem:
+    return LeadRemovedItem(key=key, at=NOON, simulated=False, lead_id=LeadId(key))
+
+
+def test_a_removed_lead_leaves_the_snapshot_and_is_told_to_who_follows() -> None:
+    log = filled(Stream.LEAD_SCORES, "a", "b")
+    log.append(removal("a"), at_ms=0)
+    assert [json.loads(text)["key"] for text in log.snapshot().items] == ["b"]
+    (frame,) = log.newest_after(2, limit=10)
+    assert json.loads(frame.text)["e"]["removed"] is True
 
 
 def test_a_frame_holds_offset_publish_time_and_the_item_once() -> None:
@@ -128,20 +142,20 @@ def test_forgetting_an_unknown_lead_changes_nothing() -> None:
 
 
 @given(
-    keys=st.lists(st.sampled_from("abcdef"), max_size=40),
+    changes=st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans()), max_size=40),
     cut=st.integers(0, 40),
     stream=st.sampled_from(Stream),
 )
 def test_a_snapshot_and_the_events_after_it_equal_a_fresh_snapshot(
-    keys: list[str], cut: int, stream: Stream
+    changes: list[tuple[str, bool]], cut: int, stream: Stream
 ) -> None:
     log = TopicLog(stream)
     screen = Screen()
-    for number, key in enumerate(keys):
+    for number, (key, removed) in enumerate(changes):
         if number == cut:
             screen.apply(json.loads(log.opening()))
-        log.append(item(stream, key, number), at_ms=0)
-    if cut >= len(keys):
+        log.append(removal(key) if removed else item(stream, key, number), at_ms=0)
+    if cut >= len(changes):
         screen.apply(json.loads(log.opening()))
     for frame in log.after(screen.offset, limit=100):
         screen.apply(json.loads(frame.text))

@@ -145,3 +145,10 @@ test("a stream of tomorrow is ignored", () => {
   assert.equal(publish(store, "tomorrow", { key: "k" }).size, 0);
   assert.equal(snapshot(store, "tomorrow", []).size, 0);
 });
+
+test("a lead that was deleted in the CRM leaves the table", () => {
+  const store = new LiveStore();
+  publish(store, "lead_scores", score("l1", 0.5));
+  publish(store, "lead_scores", { key: "l1", lead_id: "l1", removed: true });
+  assert.deepEqual(keys(store.scores()), []);
+});

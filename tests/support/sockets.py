@@ -133,6 +133,8 @@ class Screen:
             assert message["o"] > self.offset, "a publication came twice or out of order"
             self.offset = message["o"]
             self.items.pop(message["e"]["key"], None)
+            if message["e"].get("removed"):
+                return
             self.items[message["e"]["key"]] = message["e"]
             while len(self.items) > SNAPSHOT_ITEMS:
                 del self.items[next(iter(self.items))]

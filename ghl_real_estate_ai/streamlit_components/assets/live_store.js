@@ -48,6 +48,7 @@ export class LiveStore {
   }
 
   #put(stream, items, item) {
+    if (item.removed) return void items.delete(item.key); // the lead was deleted in the CRM
     remember(items, item.key, item, stream === "conversation_feed" ? FEED_ROWS : ITEMS_HELD);
     if (item.lead_id && item.lead_name) remember(this.names, item.lead_id, item.lead_name, ITEMS_HELD);
     if (stream === "lead_scores") remember(this.trends, item.lead_id, this.#trend(item), ITEMS_HELD);
