@@ -19,7 +19,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ghl_real_estate_ai import __version__, bootstrap, records, telemetry
+from ghl_real_estate_ai import __version__, bootstrap, telemetry
+from ghl_real_estate_ai.commands import records
 from ghl_real_estate_ai.errors import EnterpriseHubError, InputError
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
 from ghl_real_estate_ai.models.leads import Location, Role
@@ -89,7 +90,7 @@ def serve(
     *, dashboard: Annotated[bool, typer.Option(help="Serve the screens too, as a second process.")] = True
 ) -> None:
     """Serve the gateway and the dashboard until Ctrl-C."""
-    from ghl_real_estate_ai import launch
+    from ghl_real_estate_ai.commands import launch
 
     settings = load_settings()
     err.print(f"gateway    {settings.gateway_url}", highlight=False)
@@ -106,7 +107,7 @@ def serve(
 @app.command()
 def dashboard() -> None:
     """Serve the dashboard alone, for a gateway that runs elsewhere."""
-    from ghl_real_estate_ai import launch
+    from ghl_real_estate_ai.commands import launch
 
     settings = load_settings()
     command = launch.dashboard_command(settings)
@@ -126,7 +127,7 @@ def demo(
     dashboard: Annotated[bool, typer.Option(help="Serve the screens too.")] = True,
 ) -> None:
     """Show a live simulated brokerage: real webhooks, real scores, real screens. No key, no account."""
-    from ghl_real_estate_ai import showcase
+    from ghl_real_estate_ai.commands import showcase
 
     showcase.demo(
         showcase.DemoOptions(
@@ -168,7 +169,7 @@ def simulate(
 
     The gateway must trust the simulator's key: this command prints it, ENTERPRISEHUB_SIMULATOR_PUBLIC_KEY takes it.
     """
-    from ghl_real_estate_ai import showcase
+    from ghl_real_estate_ai.commands import showcase
 
     settings = load_settings()
     if (replay is None) != (map_file is None):
@@ -209,7 +210,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Fit the lead score and the churn risk, on a simulated city or on a location's own history, beside baselines."""
-    from ghl_real_estate_ai import learning
+    from ghl_real_estate_ai.commands import learning
 
     settings = load_settings()
     folder = out_dir or settings.data_dir / "models"
@@ -402,7 +403,7 @@ def bench(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the rows here, as JSON.")] = None,
 ) -> None:
     """Measure every promise of budgets.py on this machine: measured, target, peer. Exit code 1 if one is missed."""
-    from ghl_real_estate_ai import benchmarks
+    from ghl_real_estate_ai.commands import benchmarks
 
     rows = benchmarks.run(only or [], say=lambda line: err.print(line, highlight=False))
     out.print(benchmarks.table(rows))
@@ -421,7 +422,7 @@ def load(
     as_json: AsJson = False,
 ) -> None:
     """Put a steady load on a throw-away installation; exit code 1 if any viewer missed anything."""
-    from ghl_real_estate_ai import crowd
+    from ghl_real_estate_ai.commands import crowd
 
     result = crowd.run(
         crowd.Load(viewers=viewers, per_second=per_second, seconds=seconds),

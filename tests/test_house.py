@@ -223,7 +223,7 @@ def test_every_limit_is_enforced_somewhere() -> None:
 
 def test_every_promise_is_measured() -> None:
     from ghl_real_estate_ai import budgets
-    from ghl_real_estate_ai.benchmarks import BENCHMARKS
+    from ghl_real_estate_ai.commands.benchmarks import BENCHMARKS
 
     assert set(BENCHMARKS) == set(budgets.PROMISES), (
         "each name in budgets.PROMISES needs a benchmark of that name in benchmarks.BENCHMARKS, and no other"

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ghl_real_estate_ai import bootstrap, records
+from ghl_real_estate_ai import bootstrap
+from ghl_real_estate_ai.commands import records
 from ghl_real_estate_ai.models.events import LeadIntelligenceUpdated, RecordedEvent
 from ghl_real_estate_ai.models.leads import ActivityKind
 from ghl_real_estate_ai.settings import load_settings

@@ -16,7 +16,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ghl_real_estate_ai import bootstrap, launch, records
+from ghl_real_estate_ai import bootstrap
+from ghl_real_estate_ai.commands import launch, records
 from ghl_real_estate_ai.models.events import ActionAcknowledged, Event, LeadIntelligenceUpdated
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
 from ghl_real_estate_ai.models.leads import Location, Role, User

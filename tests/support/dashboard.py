@@ -12,8 +12,9 @@ from typing import Any
 
 import uvicorn
 
-from ghl_real_estate_ai import bootstrap, launch, records
+from ghl_real_estate_ai import bootstrap
 from ghl_real_estate_ai.api.app import create_app
+from ghl_real_estate_ai.commands import launch, records
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import Location, Role, User
 from ghl_real_estate_ai.models.streams import Stream, StreamItem

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ghl_real_estate_ai import launch
+from ghl_real_estate_ai.commands import launch
 from ghl_real_estate_ai.errors import ConfigurationError
 from ghl_real_estate_ai.settings import Settings, load_settings
 

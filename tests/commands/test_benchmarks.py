@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ghl_real_estate_ai import benchmarks, budgets, cli, crowd, measuring, painting
+from ghl_real_estate_ai import budgets, cli
+from ghl_real_estate_ai.commands import benchmarks, crowd, measuring, painting
 from tests.support.browser import chromium
 
 

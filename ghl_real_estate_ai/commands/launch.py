@@ -93,7 +93,7 @@ def _run_uvicorn(app: FastAPI, settings: Settings) -> None:
 
 def dashboard_command(settings: Settings) -> list[str]:
     """The command that serves the screens."""
-    script = Path(__file__).parent / "streamlit_components" / "app.py"
+    script = Path(__file__).parents[1] / "streamlit_components" / "app.py"
     flags = {
         "server.address": settings.host,
         "server.port": settings.dashboard_port,

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 
 from rich.table import Table
 
-from ghl_real_estate_ai import budgets, measuring
+from ghl_real_estate_ai import budgets
+from ghl_real_estate_ai.commands import measuring
+from ghl_real_estate_ai.commands.learning import CITY_START, city_events
+from ghl_real_estate_ai.commands.measuring import Say
 from ghl_real_estate_ai.errors import InputError
-from ghl_real_estate_ai.learning import CITY_START, city_events
-from ghl_real_estate_ai.measuring import Say
 from ghl_real_estate_ai.settings import load_settings
 
 
@@ -174,7 +175,7 @@ def webhook_ack(say: Say) -> Row:
 
 def event_to_paint(say: Say) -> Row:
     """p95 of signed webhook sent -> DOM painted, 100 viewers; beside a screen that polls twice a second."""
-    from ghl_real_estate_ai import painting
+    from ghl_real_estate_ai.commands import painting
 
     say("EVENT_TO_PAINT_P95_MS: 100 viewers, one of them headless Chromium")
     result = painting.measure(viewers=100, per_second=10, seconds=25, say=say)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import httpx
 
-from ghl_real_estate_ai import bootstrap, measuring, records
+from ghl_real_estate_ai import bootstrap
+from ghl_real_estate_ai.commands import measuring, records
+from ghl_real_estate_ai.commands.measuring import LOCATION, Say
 from ghl_real_estate_ai.errors import ConfigurationError
-from ghl_real_estate_ai.measuring import LOCATION, Say
 from ghl_real_estate_ai.models.leads import Role, User
 from ghl_real_estate_ai.models.streams import Stream
 from ghl_real_estate_ai.settings import Settings

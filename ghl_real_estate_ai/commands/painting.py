@@ -18,9 +18,9 @@ from typing import Any, Protocol, TypedDict
 
 import httpx
 
-from ghl_real_estate_ai import crowd, launch, measuring
+from ghl_real_estate_ai.commands import crowd, launch, measuring
+from ghl_real_estate_ai.commands.measuring import Say
 from ghl_real_estate_ai.errors import ConfigurationError
-from ghl_real_estate_ai.measuring import Say
 from ghl_real_estate_ai.models.leads import User
 from ghl_real_estate_ai.models.streams import Stream
 from ghl_real_estate_ai.settings import Settings

@@ -21,7 +21,8 @@ from pathlib import Path
 
 import httpx
 
-from ghl_real_estate_ai import bootstrap, launch, records
+from ghl_real_estate_ai import bootstrap
+from ghl_real_estate_ai.commands import launch, records
 from ghl_real_estate_ai.models.events import RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import Location

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ghl_real_estate_ai import records
 from ghl_real_estate_ai.bootstrap import webhook_reader
+from ghl_real_estate_ai.commands import records
 from ghl_real_estate_ai.ml.model_card import TrainingReport
 from ghl_real_estate_ai.ml.training import train
 from ghl_real_estate_ai.models.events import Delivery, RecordedEvent
