@@ -11,8 +11,10 @@ Called by ``event_inbox``, the API routes and ``bootstrap``. Embedded in one pro
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ghl_real_estate_ai import telemetry
@@ -34,7 +36,7 @@ class _Durable:
     handler: DurableHandler
     types: frozenset[str]
     on_rollback: Callable[[], None]
-    started: bool = False
+    look_again_at: float = 0.0  # loop time of the next look at every tenant
     dirty: set[LocationId] = field(default_factory=set)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     positions: dict[LocationId, int] = field(default_factory=dict)
@@ -151,8 +153,7 @@ class EventBus:
 
     async def _dispatch(self, subscriber: _Durable) -> None:
         while True:
-            if not subscriber.dirty:
-                await self._wait(subscriber)
+            await self._wait(subscriber)
             for location_id in tuple(subscriber.dirty):
                 subscriber.dirty.discard(location_id)
                 try:
@@ -165,15 +166,24 @@ class EventBus:
                     await self._sleep(self._poll_s)
 
     async def _wait(self, subscriber: _Durable) -> None:
-        """Until somebody announces an event; every ``poll_s`` look anyway: another process may have appended."""
-        try:
-            async with asyncio.timeout(self._poll_s if subscriber.started else 0):
-                await subscriber.wake.wait()
-        except TimeoutError:
-            subscriber.started = True
-            places = await self._memory.read(lambda uow: uow.tenants.locations())
-            subscriber.dirty.update(place.location_id for place in places)
+        """Until there is something to do; every ``poll_s``, busy or idle, look at every tenant: another process may have
+        appended.
+        """
+        now = asyncio.get_running_loop().time
+        if not subscriber.dirty:
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(subscriber.look_again_at):
+                    await subscriber.wake.wait()
         subscriber.wake.clear()
+        if now() < subscriber.look_again_at:
+            return
+        subscriber.look_again_at = now() + self._poll_s
+        try:
+            places = await self._memory.read(lambda uow: uow.tenants.locations())
+        except StorageUnavailable as error:
+            _log.warning("look.delayed", subscriber=subscriber.name, reason=str(error))
+            return
+        subscriber.dirty.update(place.location_id for place in places)
 
     async def _drain_batch(self, subscriber: _Durable, location_id: LocationId) -> bool:
         """Handle the next events of one tenant; False when there were none."""
@@ -275,6 +285,13 @@ async def _deliver(subscriber: _Live) -> None:
             recorded = subscriber.queue.popleft()
             try:
                 subscriber.hear(recorded)
-            except Exception:  # noqa: BLE001  # reason: bus handler; a screen's trouble must not stop the others
-                _log.exception("live.failed", subscriber=subscriber.name, type=recorded.event.type)
+            except Exception as error:  # noqa: BLE001  # reason: bus handler; a screen's trouble must not stop the others
+                # Type and place, not the message: it may quote what a lead wrote.
+                _log.error(
+                    "live.failed",
+                    subscriber=subscriber.name,
+                    type=recorded.event.type,
+                    error=type(error).__name__,
+                    place=traceback.format_tb(error.__traceback__)[-1],
+                )
         await asyncio.sleep(0)

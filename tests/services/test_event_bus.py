@@ -301,3 +301,81 @@ async def test_two_durable_subscribers_may_not_share_a_cursor(sqlite_memory: Dat
     bus.subscribe_durable("one", Collector(), types=MESSAGES)
     with pytest.raises(ValueError, match="exists already"):
         bus.subscribe_durable("one", Collector(), types=MESSAGES)
+
+
+class AwayNowAndThen:
+    """A real memory whose reads fail for a while, as during a restart of the database server."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self.failing = 0
+
+    async def read[T](self, query: Callable[[UnitOfWork], T]) -> T:
+        if self.failing:
+            self.failing -= 1
+            raise StorageUnavailable("the server is restarting")
+        return await self._memory.read(query)
+
+    async def write[T](self, change: Callable[[UnitOfWork], T]) -> T:
+        return await self._memory.write(change)
+
+    async def compact(self) -> None:
+        await self._memory.compact()
+
+
+@pytest.mark.asyncio
+async def test_a_database_that_is_away_while_the_bus_is_idle_does_not_end_it(sqlite_memory: Database) -> None:
+    await serve(sqlite_memory, LOCATION)
+    memory = AwayNowAndThen(sqlite_memory)
+    bus, collector = make_bus(memory), Collector()
+    bus.subscribe_durable("collector", collector, types=MESSAGES)
+    async with dispatching(bus):
+        await bus.publish([message("before")])
+        await eventually(lambda: collector.seen == ["before"])
+        memory.failing = 5
+        await eventually(lambda: memory.failing == 0)
+        await sqlite_memory.write(lambda uow: uow.events.append(message("after")))
+        await eventually(lambda: collector.seen == ["before", "after"])
+
+
+@pytest.mark.asyncio
+async def test_a_busy_tenant_does_not_hide_what_another_process_appended_for_a_quiet_one(
+    sqlite_memory: Database,
+) -> None:
+    await serve(sqlite_memory, LOCATION, OTHER)
+    bus, collector = make_bus(sqlite_memory, poll_s=0.2), Collector()
+    bus.subscribe_durable("collector", collector, types=MESSAGES)
+    async with dispatching(bus):
+        await bus.publish([message("m"), message("o", location=OTHER)])
+        await eventually(lambda: set(collector.seen) == {"m", "o"})
+        await sqlite_memory.write(lambda uow: uow.events.append(message("elsewhere", location=OTHER)))
+        number = 0
+
+        async def found_while_busy() -> bool:
+            nonlocal number
+            number += 1
+            await bus.publish([message(f"busy{number}")])
+            return "elsewhere" in collector.seen
+
+        await eventually(found_while_busy)
+
+
+@pytest.mark.asyncio
+async def test_what_a_live_subscriber_raises_is_logged_without_its_words(
+    sqlite_memory: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await serve(sqlite_memory, LOCATION)
+    bus, tried, quoted = make_bus(sqlite_memory), list[str](), ["input_value=+1 ", "555", " 010"]
+
+    def broken(fact: RecordedEvent) -> None:
+        tried.append(fact.delivery_id)
+        raise ValueError("".join(quoted))
+
+    bus.subscribe_live("broken", broken, types=MESSAGES)
+    async with dispatching(bus):
+        await bus.publish([message("m")])
+        await eventually(lambda: tried == ["m"])
+    printed = "".join(capsys.readouterr())
+    assert "live.failed" in printed
+    assert "ValueError" in printed
+    assert "".join(quoted) not in printed
