@@ -12,10 +12,11 @@ import socket
 import subprocess
 import sys
 import time
+import traceback
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,10 @@ from ghl_real_estate_ai.errors import ConfigurationError, EnterpriseHubError
 from ghl_real_estate_ai.settings import Settings
 
 if TYPE_CHECKING:
+    import uvicorn
     from fastapi import FastAPI
+
+_log = telemetry.get_logger("launch")
 
 READY_TIMEOUT_S = 60.0
 """Longest wait for a child process to answer; a cold machine reads its libraries from disk."""
@@ -38,7 +42,7 @@ _SWITCH_INTERVAL_S = 0.0005
 
 
 def run_gateway(settings: Settings) -> None:
-    """Serve the API in this process until SIGINT or SIGTERM."""
+    """Serve the API in this process until SIGINT or SIGTERM. Raises what stopped it, if anything else did."""
     from ghl_real_estate_ai.api.app import (
         create_app,  # here: `enterprisehub user add` must not pay for a web server
     )
@@ -53,41 +57,50 @@ def run_gateway(settings: Settings) -> None:
         try:
             async with bootstrap.running(settings) as services:
                 yield services
-        except EnterpriseHubError as error:
-            failures.append(error)
+        except Exception as error:
+            failures.append(_what_stopped_it(error))
+            # uvicorn would go on answering, with nothing behind its door: stop, so that a supervisor starts us again
+            server.should_exit = True
             raise
 
-    with _said_in_one_line(failures):
-        _run_uvicorn(create_app(settings, running=running), settings)
+    server = _uvicorn(create_app(settings, running=running), settings)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if failures:
+        raise failures[0]
 
 
-@contextmanager
-def _said_in_one_line(failures: list[EnterpriseHubError]) -> Iterator[None]:
-    """uvicorn ends the process when the application cannot start: raise what stopped it instead."""
-    try:
-        yield
-    except SystemExit:
-        if failures:
-            raise failures[0] from None
-        raise
+def _what_stopped_it(error: Exception) -> EnterpriseHubError:
+    """Ours as it is; of a bug its type and place, not its words: they may quote what a lead wrote."""
+    cause: BaseException = error
+    while isinstance(cause, BaseExceptionGroup):
+        cause = cause.exceptions[0]
+    if isinstance(cause, EnterpriseHubError):
+        return cause
+    last = traceback.extract_tb(cause.__traceback__)[-1]
+    place = f"{Path(last.filename).name}:{last.lineno}"
+    _log.critical("gateway.crashed", error=type(cause).__name__, place=place)
+    return EnterpriseHubError(f"the gateway stopped: {type(cause).__name__} at {place}; please report it")
 
 
-def _run_uvicorn(app: FastAPI, settings: Settings) -> None:
+def _uvicorn(app: FastAPI, settings: Settings) -> uvicorn.Server:
     import uvicorn  # see run_gateway
 
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        loop="uvloop",
-        http="httptools",
-        ws="websockets-sansio",
-        ws_per_message_deflate=False,
-        ws_max_size=CLIENT_FRAME_BYTES,
-        backlog=4096,
-        log_level="critical",  # what goes wrong is logged by the room where it does
-        access_log=False,
-        timeout_graceful_shutdown=5,
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            loop="uvloop",
+            http="httptools",
+            ws="websockets-sansio",
+            ws_per_message_deflate=False,
+            ws_max_size=CLIENT_FRAME_BYTES,
+            backlog=4096,
+            log_level="critical",  # what goes wrong is logged by the room where it does
+            access_log=False,
+            timeout_graceful_shutdown=5,
+        )
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -81,6 +83,26 @@ def test_serve_answers_and_stops_cleanly_with_its_dashboard(tmp_path: Path) -> N
     for port in (settings.port, settings.dashboard_port):
         assert launch.free_port(port) == port, "something still listens"
     assert "Traceback" not in log.read_text()
+
+
+def test_a_gateway_whose_inside_crashed_ends_and_says_so_without_personal_data(tmp_path: Path) -> None:
+    settings = load_settings(data_dir=tmp_path, port=launch.free_port(0))
+    environment, log = launch.environment(settings), tmp_path / "server.log"
+    command = [sys.executable, "-m", "ghl_real_estate_ai.cli"]
+    subprocess.run([*command, "location", "add", "loc"], env=environment, check=True)
+    with launch.child([*command, "serve", "--no-dashboard"], env=environment, log=log) as process:
+        launch.wait_until_ready(f"{settings.gateway_url}/health/ready", process=process, log=log)
+        with contextlib.closing(sqlite3.connect(tmp_path / "enterprisehub.db")) as database, database:
+            database.execute(
+                "INSERT INTO events (location_id, position, event_id, delivery_id, type, occurred_at, received_at,"
+                " recorded_at, source, simulated, payload) VALUES ('loc', 1, 'e', 'd', 'MessageReceived',"
+                " 0, 0, 0, 'api', 0, '{\"type\": \"+1 555 010 0199\"}')"
+            )
+        assert process.wait(20) == 1
+    said = log.read_text()
+    assert "the gateway stopped: ValidationError at" in said
+    assert "555" not in said
+    assert "Traceback" not in said
 
 
 def test_the_demo_shows_a_live_brokerage_and_leaves_nothing_behind(tmp_path: Path) -> None:
