@@ -48,7 +48,11 @@ def make_engine(url: str, *, access: Access, connections: int, sqlite_synchronou
 def _sqlite_engine(url: sa.URL, *, access: Access, pool: dict[str, int], synchronous: str) -> sa.Engine:
     if not url.database or url.database == ":memory:":
         raise ConfigurationError("DATABASE_URL: SQLite needs a file, as in sqlite:///data/enterprisehub.db")
-    Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    file = Path(url.database)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch(
+        mode=0o600
+    )  # it holds personal data; SQLite gives its WAL the same mode. An existing file keeps its own
     engine = sa.create_engine(url, pool_size=pool["pool_size"], max_overflow=pool["max_overflow"])
     # A write takes the lock at once: a transaction that reads first and then wants to write would fail instead of wait.
     begin = "BEGIN IMMEDIATE" if access == "write" else "BEGIN DEFERRED"

@@ -10,6 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from ghl_real_estate_ai.errors import ConfigurationError, EnterpriseHubError, InputError, StorageUnavailable
+from ghl_real_estate_ai.models.identifiers import LocationId
+from ghl_real_estate_ai.models.leads import Location
 from ghl_real_estate_ai.storage.database import Database
 from ghl_real_estate_ai.storage.engines import LostRace, make_engine, our_error
 
@@ -34,6 +36,17 @@ def test_the_sqlite_files_folder_is_made(tmp_path: Path) -> None:
     make_engine(f"sqlite:///{tmp_path}/a/b/hub.db", access="write", connections=1, sqlite_synchronous="FULL")
 
     assert (tmp_path / "a" / "b").is_dir()
+
+
+@pytest.mark.asyncio
+async def test_only_the_owner_may_read_the_sqlite_files(tmp_path: Path) -> None:
+    async with Database(f"sqlite:///{tmp_path}/hub.db") as memory:
+        await memory.write(
+            lambda uow: uow.tenants.put_location(Location(location_id=LocationId("l"), name="n"))
+        )
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+
+    assert modes == {"hub.db": 0o600, "hub.db-wal": 0o600, "hub.db-shm": 0o600}
 
 
 @pytest.mark.parametrize(("level", "number"), [("FULL", 2), ("NORMAL", 1)])
