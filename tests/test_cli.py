@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -211,6 +213,20 @@ def test_a_lead_is_exported_and_forgotten(home: Path, tmp_path: Path) -> None:
     left = b"".join(path.read_bytes() for path in tmp_path.glob("enterprisehub.db*"))
     for trace in (b"Zelda", b"zelda@example.com", b"secret plan"):
         assert trace not in left
+
+
+def test_a_forgetting_that_found_the_database_busy_is_finished_by_the_same_command(
+    home: Path, tmp_path: Path
+) -> None:
+    run("location", "add", LOCATION)
+    handle(contact("c", fields={"name": "Zelda Quill"}), message("m", text="secret plan"))
+    file = tmp_path / "enterprisehub.db"
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM events").fetchone()  # holds the old pages in the WAL
+        assert "again" in str(run("lead", "forget", LEAD, "--yes").exception)
+    assert "forgotten" in run("lead", "forget", LEAD, "--yes").output
+    assert not any(b"secret plan" in path.read_bytes() for path in tmp_path.glob("enterprisehub.db*"))
 
 
 def test_version_is_printed() -> None:

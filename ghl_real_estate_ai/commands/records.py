@@ -119,9 +119,13 @@ async def export_lead(memory: Memory, location_id: LocationId, lead_id: LeadId) 
 
 
 async def forget_lead(memory: Memory, location_id: LocationId, lead_id: LeadId) -> dict[str, object]:
-    """Erase a lead's personal data from log and tables, and refuse its later deliveries."""
-    await export_lead(memory, location_id, lead_id)  # raises NotFound before anything is touched
+    """Erase a lead's personal data from log, tables and files, and refuse its later deliveries.
+
+    Safe to repeat: a compaction that found the database busy is made up for. Raises NotFound for a lead never known.
+    """
     digest = lead_hash(location_id, lead_id)
+    if not await memory.read(lambda uow: uow.tenants.is_forgotten(location_id, digest)):
+        await export_lead(memory, location_id, lead_id)  # raises NotFound before anything is touched
     now = SystemClock().now()
 
     def change(uow: UnitOfWork) -> int:

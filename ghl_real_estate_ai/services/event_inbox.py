@@ -1,4 +1,4 @@
-"""Where every source's deliveries come in: stored once, or refused with a reason. Called by the webhook route and ``cli``.
+"""Where every source's deliveries come in: stored once, or refused with a reason. Called by the routes (webhook, click) and ``cli``.
 
 A delivery is answered only after its row is committed. Deliveries of unknown tenants and of forgotten leads are not
 stored; genuine but unreadable ones become dead letters that ``enterprisehub replay --dead-letters`` retries.

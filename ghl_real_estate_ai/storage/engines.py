@@ -50,9 +50,8 @@ def _sqlite_engine(url: sa.URL, *, access: Access, pool: dict[str, int], synchro
         raise ConfigurationError("DATABASE_URL: SQLite needs a file, as in sqlite:///data/enterprisehub.db")
     file = Path(url.database)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.touch(
-        mode=0o600
-    )  # it holds personal data; SQLite gives its WAL the same mode. An existing file keeps its own
+    # It holds personal data, and SQLite gives its WAL the same mode. A file that exists keeps the operator's mode.
+    file.touch(mode=0o600)
     engine = sa.create_engine(url, pool_size=pool["pool_size"], max_overflow=pool["max_overflow"])
     # A write takes the lock at once: a transaction that reads first and then wants to write would fail instead of wait.
     begin = "BEGIN IMMEDIATE" if access == "write" else "BEGIN DEFERRED"

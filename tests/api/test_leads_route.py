@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ghl_real_estate_ai.budgets import PAGE_ROWS
-from ghl_real_estate_ai.models.identifiers import EventId
+from ghl_real_estate_ai.models.identifiers import EventId, LeadId, lead_hash
 from ghl_real_estate_ai.models.leads import Role
 from ghl_real_estate_ai.models.streams import Stream
 from tests.support.gateway import AWAY, HOME, Gateway, eventually, user_of
@@ -132,6 +132,25 @@ async def test_taking_an_action_on_is_one_fact_however_often_it_is_sent(gateway:
 
     await eventually(off_the_queue)
     assert (await gateway.post(path, AGENT)).json() == fact
+
+
+async def test_taking_an_action_on_brings_nothing_back_of_a_lead_forgotten_meanwhile(
+    gateway: Gateway,
+) -> None:
+    lead_id = LeadId(await gateway.lead("Ana Gone"))
+    action_id = await action_of(gateway, lead_id)
+    memory = gateway.services.memory
+    digest = lead_hash(HOME, lead_id)
+    # As if the erasure were committed between the route's look and its write: the lead can still be seen, just once.
+    lead, known = await memory.read(
+        lambda uow: (uow.leads.get(HOME, lead_id), uow.leads.intelligence(HOME, lead_id))
+    )
+    assert lead is not None
+    await memory.write(lambda uow: uow.leads.forget(HOME, lead_id, lead_hash=digest))
+    await memory.write(lambda uow: uow.leads.put(lead, known))
+    answer = await gateway.post(f"/v1/leads/{lead_id}/actions/{action_id}/acknowledge", AGENT)
+    assert answer.status_code == 404
+    assert await memory.read(lambda uow: uow.events.of_lead(HOME, lead_id, before=None, limit=9)) == []
 
 
 async def test_an_acknowledgement_reaches_the_screens(gateway: Gateway) -> None:

@@ -176,8 +176,9 @@ async def acknowledge(
         if action is None or action.action_id != action_id:
             raise NotFound("this action is not open for the lead any more; look at its newest one")
         delivery = _acknowledgement(identity, lead, action_id, event_id, services.clock.now())
-        done = (await services.bus.publish([delivery]))[0]
-    if done is None:  # somebody else's click was stored between our look and our write
+        await services.inbox.receive(
+            delivery
+        )  # refuses a lead that was forgotten between our look and our write
         done = await services.memory.read(lambda uow: uow.events.get(location_id, event_id))
     if done is None:
         raise NotFound(_NO_LEAD)
