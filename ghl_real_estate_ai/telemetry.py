@@ -46,7 +46,7 @@ class LatencyWindow:
     The window is bounded in time too: the backlog of a history import must not colour the figure for hours.
     """
 
-    def __init__(self, name: str, description: str, *, size: int = 1_024, seconds: float = 60.0) -> None:
+    def __init__(self, name: str, description: str, *, size: int = 1_024, seconds: float = 20.0) -> None:
         self._values: deque[tuple[float, float]] = deque(maxlen=size)
         self._seconds = seconds
         self._histogram = Histogram(f"{name}_ms", description, buckets=_BUCKETS, registry=REGISTRY)

@@ -152,3 +152,13 @@ test("a lead that was deleted in the CRM leaves the table", () => {
   publish(store, "lead_scores", { key: "l1", lead_id: "l1", removed: true });
   assert.deepEqual(keys(store.scores()), []);
 });
+
+test("a simulated city's waits are told in its own time, a real account's in ours", () => {
+  const store = new LiveStore();
+  assert.equal(store.now(5), 5);
+  publish(store, "conversation_feed", said("s1", 60));
+  publish(store, "conversation_feed", said("s0", 30));
+  assert.equal(store.now(5), Date.parse(at(60)));
+  publish(store, "lead_scores", score("l1", 0.5));
+  assert.equal(store.now(5), 5);
+});

@@ -22,6 +22,8 @@ export class LiveStore {
     this.loaded = new Set(); // streams whose first snapshot came
     this.names = new Map(); // lead_id -> name, for the feed, whose items hold none
     this.trends = new Map(); // lead_id -> recent scores, oldest first
+    this.genuine = false; // whether any lead's item came from a real account
+    this.simulatedAt = -Infinity; // newest time of a simulated item
   }
 
   /** Take in a snapshot or a publication; returns the set of streams that changed. */
@@ -48,6 +50,8 @@ export class LiveStore {
   }
 
   #put(stream, items, item) {
+    if (item.simulated) this.simulatedAt = Math.max(this.simulatedAt, Date.parse(item.at));
+    else if (stream !== "system_performance") this.genuine = true;
     if (item.removed) return void items.delete(item.key); // the lead was deleted in the CRM
     remember(items, item.key, item, stream === "conversation_feed" ? FEED_ROWS : ITEMS_HELD);
     if (item.lead_id && item.lead_name) remember(this.names, item.lead_id, item.lead_name, ITEMS_HELD);
@@ -69,6 +73,11 @@ export class LiveStore {
 
   nameOf(leadId) {
     return this.names.get(leadId) ?? "Lead without a name yet";
+  }
+
+  /** Now, for ages and waits: a simulated city lives in a time of its own, which has come as far as its newest event. */
+  now(realMs) {
+    return this.genuine || this.simulatedAt === -Infinity ? realMs : this.simulatedAt;
   }
 
   /** 0 (nothing shown is simulated) to 1 (all of it is). */

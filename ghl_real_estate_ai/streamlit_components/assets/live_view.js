@@ -90,7 +90,7 @@ export class HubView {
   #noteActions() {
     const panel = this.panels.get("next_actions");
     if (!panel.open) return writeNote(panel, "");
-    const wait = Number.isFinite(panel.longestWait) ? ` · longest wait ${span(this.nowMs() - panel.longestWait)}` : "";
+    const wait = Number.isFinite(panel.longestWait) ? ` · longest wait ${span(this.store.now(this.nowMs()) - panel.longestWait)}` : "";
     writeNote(panel, `${panel.open} open${wait}`);
   }
 
@@ -196,9 +196,10 @@ export class HubView {
     const now = this.nowMs();
     if (this.state) setText(this.refs.connectionText, stateInWords(this.state, now));
     this.#noteActions();
+    const shown = this.store.now(now);
     for (const node of this.root.querySelectorAll("[data-since]")) {
       const { since, before = "" } = node.dataset;
-      setText(node, before ? before + span(now - Date.parse(since)) : ago(since, now));
+      setText(node, before ? before + span(shown - Date.parse(since)) : ago(since, shown));
     }
   }
 
