@@ -65,8 +65,14 @@ class CursorStore(Protocol):
         """Keep what could not be used (``dead_letter_id`` is given by the store)."""
         ...
 
-    def dead_letters(self, location_id: LocationId | None = None, *, limit: int = 1_000) -> list[DeadLetter]:
-        """Oldest first."""
+    def dead_letters(
+        self, location_id: LocationId | None = None, *, after: int = 0, limit: int = 1_000
+    ) -> list[DeadLetter]:
+        """Those with ids > after, oldest first."""
+        ...
+
+    def dead_letter_count(self, location_id: LocationId) -> int:
+        """How many there are of a tenant."""
         ...
 
     def revive(self, dead_letter_id: int) -> None:

@@ -178,6 +178,29 @@ def test_an_event_that_a_handler_gave_up_is_revived_as_a_new_one(home: Path) -> 
     assert "erased" in result["kept"][0]["reason"]
 
 
+def test_no_dead_letter_is_left_untried_however_many_there_are(home: Path) -> None:
+    run("location", "add", LOCATION)
+
+    def bury(uow: UnitOfWork) -> None:
+        for number in range(1_100):
+            raw = {"type": "ContactCreate", "locationId": LOCATION, "id": "lead-9", "name": "Lee"}
+            uow.cursors.bury(
+                DeadLetter(
+                    dead_letter_id=0,
+                    location_id=LOCATION,
+                    subscriber=INBOX,
+                    delivery_id=f"d{number}",
+                    reason="too new",
+                    raw=json.dumps(raw) if number == 1_099 else "{",
+                    failed_at=NOON,
+                )
+            )
+
+    store(bury)
+    result = json.loads(run("replay", "--dead-letters", "--json").output)
+    assert (result["dead_letters"], result["revived"]) == (1_100, 1)
+
+
 def test_kept_vendor_events_are_read_again_after_an_upgrade(home: Path) -> None:
     run("location", "add", LOCATION)
     known = {"type": "ContactCreate", "locationId": LOCATION, "id": "lead-7", "name": "Kim"}

@@ -41,6 +41,9 @@ from ghl_real_estate_ai.services.event_inbox import INBOX, append_unless_forgott
 PAGE = 1_000
 """Log rows read at a time."""
 
+_LETTERS_PAGE = 100
+"""Dead letters read at a time: up to a megabyte each."""
+
 APPLIED = LEAD_FACTS | {"ActionAcknowledged"}
 """Types that change the state of a lead."""
 
@@ -213,9 +216,9 @@ async def rebuild(
 
 async def retry_dead_letters(memory: Memory, reader: WebhookReader) -> dict[str, object]:
     """Try every dead letter again: what can be read now is appended to the log, where handlers hear it as new."""
-    letters = await memory.read(lambda uow: uow.cursors.dead_letters())
-    revived, kept = 0, []
-    for letter in letters:
+    tried, revived, kept = 0, 0, []
+    async for letter in _dead_letters(memory):
+        tried += 1
         delivery, reason = await _second_try(memory, reader, letter)
         if delivery is None:
             kept.append(
@@ -229,7 +232,18 @@ async def retry_dead_letters(memory: Memory, reader: WebhookReader) -> dict[str,
 
         await memory.write(change)
         revived += 1
-    return {"dead_letters": len(letters), "revived": revived, "kept": kept}
+    return {"dead_letters": tried, "revived": revived, "kept": kept}
+
+
+async def _dead_letters(memory: Memory) -> AsyncIterator[DeadLetter]:
+    """All of them, read page by page: each may hold a whole body."""
+    last = 0
+    while page := await memory.read(
+        lambda uow: uow.cursors.dead_letters(after=last, limit=_LETTERS_PAGE)  # noqa: B023  # reason: awaited before the next turn
+    ):
+        for letter in page:
+            yield letter
+        last = page[-1].dead_letter_id
 
 
 async def _second_try(

@@ -70,7 +70,7 @@ class SystemPerformance:
 
     async def _item(self, location_id: LocationId, loop_delay_ms: float) -> PerformanceItem:
         def look(uow: UnitOfWork) -> tuple[int, int]:
-            return uow.events.head(location_id), len(uow.cursors.dead_letters(location_id))
+            return uow.events.head(location_id), uow.cursors.dead_letter_count(location_id)
 
         head, dead_letters = await self._memory.read(look)
         now = self._clock.now()

@@ -33,6 +33,12 @@ _LEAD_AT: Final = sa.select(events.c.lead_id).where(
     events.c.location_id == sa.bindparam("tenant"), events.c.position == sa.bindparam("at")
 )
 
+_COUNT_LETTERS: Final = (
+    sa.select(sa.func.count())
+    .select_from(dead_letters)
+    .where(dead_letters.c.location_id == sa.bindparam("tenant"))
+)
+
 
 class SqlCursorStore:
     """``ports.CursorStore``."""
@@ -73,13 +79,20 @@ class SqlCursorStore:
             },
         )
 
-    def dead_letters(self, location_id: LocationId | None = None, *, limit: int = 1_000) -> list[DeadLetter]:
-        """Oldest first; None: of every tenant, and those of no known tenant."""
+    def dead_letters(
+        self, location_id: LocationId | None = None, *, after: int = 0, limit: int = 1_000
+    ) -> list[DeadLetter]:
+        """Those with ids > after, oldest first; None: of every tenant, and those of no known tenant."""
+        number = dead_letters.c.dead_letter_id
         columns = (dead_letters.c[name] for name in DeadLetter.model_fields)
-        query = sa.select(*columns).order_by(dead_letters.c.dead_letter_id).limit(limit)
+        query = sa.select(*columns).where(number > after).order_by(number).limit(limit)
         if location_id is not None:
             query = query.where(dead_letters.c.location_id == location_id)
         return [DeadLetter.model_validate(dict(row)) for row in self._connection.execute(query).mappings()]
+
+    def dead_letter_count(self, location_id: LocationId) -> int:
+        """How many there are of a tenant; their texts, up to a megabyte each, are not read."""
+        return self._connection.execute(_COUNT_LETTERS, {"tenant": location_id}).scalar_one()
 
     def revive(self, dead_letter_id: int) -> None:
         """Remove it: it was used after all."""

@@ -270,6 +270,8 @@ async def test_dead_letters_come_oldest_first_and_leave_when_revived(memory: Dat
     assert (first.delivery_id, second.delivery_id, first.raw, first.failed_at) == ("a", "b", "{", NOON)
     assert await memory.read(lambda uow: uow.cursors.dead_letters(OTHER)) == [second]
     assert await memory.read(lambda uow: uow.cursors.dead_letters(limit=1)) == [first]
+    assert await memory.read(lambda uow: uow.cursors.dead_letters(after=first.dead_letter_id)) == [second]
+    assert await memory.read(lambda uow: uow.cursors.dead_letter_count(OTHER)) == 1
 
     await memory.write(lambda uow: uow.cursors.revive(second.dead_letter_id))
     await memory.write(lambda uow: uow.cursors.bury(letter("c")))

@@ -81,7 +81,8 @@ async def test_each_location_gets_its_own_numbers() -> None:
         reason="r",
         failed_at=NOON,
     )
-    await memory.write(lambda uow: uow.cursors.bury(letter))
+    for _ in range(1_001):  # more than one page of them
+        await memory.write(lambda uow: uow.cursors.bury(letter))
     performance = measured_by(memory, screens, clock)
     await performance.measure(loop_delay_ms=1.5)
     for number in range(10):
@@ -93,7 +94,7 @@ async def test_each_location_gets_its_own_numbers() -> None:
     assert first[1].events_per_s == 0.0
     location, item = second
     assert location == LOCATION
-    assert (item.events_per_s, item.log_lag_events, item.connections, item.dead_letters) == (2.5, 5, 3, 1)
+    assert (item.events_per_s, item.log_lag_events, item.connections, item.dead_letters) == (2.5, 5, 3, 1_001)
     assert (item.loop_delay_ms, item.model_versions, item.key) == (2.5, {"lead_score": "v1"}, "system")
     other = elsewhere[1]
     assert (other.events_per_s, other.log_lag_events, other.connections, other.dead_letters) == (0.0, 0, 0, 0)

@@ -95,9 +95,14 @@ class FakeCursorStore:
         number = max(self._state.letters, default=0) + 1
         self._state.letters[number] = letter.model_copy(update={"dead_letter_id": number})
 
-    def dead_letters(self, location_id: LocationId | None = None, *, limit: int = 1_000) -> list[DeadLetter]:
-        letters = self._state.letters.values()
+    def dead_letters(
+        self, location_id: LocationId | None = None, *, after: int = 0, limit: int = 1_000
+    ) -> list[DeadLetter]:
+        letters = [letter for number, letter in self._state.letters.items() if number > after]
         return [letter for letter in letters if location_id in {None, letter.location_id}][:limit]
+
+    def dead_letter_count(self, location_id: LocationId) -> int:
+        return sum(letter.location_id == location_id for letter in self._state.letters.values())
 
     def revive(self, dead_letter_id: int) -> None:
         self._state.letters.pop(dead_letter_id, None)
