@@ -438,7 +438,9 @@ def main() -> None:
     try:
         app()
     except EnterpriseHubError as error:
-        err.print(f"enterprisehub: {error}", highlight=False, markup=False)
+        err.print(
+            f"enterprisehub: {error}", highlight=False, markup=False, soft_wrap=True
+        )  # a key in it stays whole
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -18,6 +18,10 @@ GHL_PUBLIC_KEY = "MCowBQYDK2VwAyEAi2HR1srL4o18O8BRa7gVJY7G7bupbN3H9AwJrHCDiOg="
 _EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  # reason: compared with, not listened on
 
 
+_SECRET_CHARACTERS = 32
+"""Fewest characters of a secret that signs tokens."""
+
+
 class Settings(BaseSettings):
     """One field per environment variable ``ENTERPRISEHUB_<FIELD>``; ``DATABASE_URL`` is read without the prefix too."""
 
@@ -83,7 +87,7 @@ class Settings(BaseSettings):
     @field_validator("jwt_secret")
     @classmethod
     def _long_enough(cls, value: str) -> str:
-        if value and len(value) < 32:
+        if value and len(value) < _SECRET_CHARACTERS:
             raise ValueError("must have 32 characters or more; `openssl rand -hex 32` makes one")
         return value
 
@@ -125,7 +129,12 @@ class Settings(BaseSettings):
             self.data_dir.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
             path.write_text(secrets.token_hex(32))
-        return path.read_text().strip()
+        secret = path.read_text().strip()
+        if len(secret) < _SECRET_CHARACTERS:  # cut short by a full disk: it could be guessed
+            raise ConfigurationError(
+                f"{path} is damaged; delete it, and a new one is made (users sign in again)"
+            )
+        return secret
 
 
 def load_settings(**overrides: object) -> Settings:

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ghl_real_estate_ai import bootstrap, cli
-from ghl_real_estate_ai.errors import EnterpriseHubError
+from ghl_real_estate_ai.errors import ConfigurationError, EnterpriseHubError
 from ghl_real_estate_ai.models.events import DeadLetter, Delivery, VendorEventKept
 from ghl_real_estate_ai.ports import UnitOfWork
 from ghl_real_estate_ai.services.event_inbox import INBOX
@@ -103,6 +103,21 @@ def test_a_bad_email_or_password_names_the_field(home: Path, monkeypatch: pytest
 def test_a_bad_setting_names_its_variable(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENTERPRISEHUB_PORT", "many")
     assert "ENTERPRISEHUB_PORT" in str(run("location", "list").exception)
+
+
+def test_a_signing_secret_that_was_cut_short_is_refused(home: Path) -> None:
+    (home / "jwt_secret").touch()
+    with pytest.raises(ConfigurationError, match="damaged; delete it"):
+        load_settings().signing_secret()
+
+
+def test_an_error_is_one_line_however_long(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["enterprisehub", "lead", "export", "x", "--location", "l" * 200])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_replay_from_the_log_gives_the_live_states(home: Path) -> None:
