@@ -171,13 +171,17 @@ class Memory(Protocol):
 
 
 class UnreadableDelivery(Frozen):
-    """A genuine delivery that could not be translated: kept as a dead letter, with the reason."""
+    """A genuine delivery that could not be translated: kept as a dead letter, with the reason.
+
+    ``lead_ids``: what in it may name a lead; if one of them was forgotten, the delivery is not kept.
+    """
 
     location_id: LocationId | None
     delivery_id: str
     raw: str
     reason: str
     simulated: bool
+    lead_ids: tuple[LeadId, ...] = ()
 
 
 class WebhookReader(Protocol):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from ghl_real_estate_ai.models.events import DeadLetter, Delivery, RecordedEvent
-from ghl_real_estate_ai.models.identifiers import Frozen, LocationId, lead_hash
+from ghl_real_estate_ai.models.identifiers import Frozen, LeadId, LocationId, lead_hash
 from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork, UnreadableDelivery
 from ghl_real_estate_ai.services.event_bus import EventBus
 
@@ -78,15 +78,23 @@ class EventInbox:
             simulated=delivery.simulated,
             failed_at=self._clock.now(),
         )
-        await self._memory.write(lambda uow: uow.cursors.bury(letter))
-        return Receipt(outcome=Outcome.DEAD_LETTER, reason=delivery.reason)
+
+        def bury(uow: UnitOfWork) -> Receipt:
+            if any(_is_forgotten(uow, location_id, lead_id) for lead_id in delivery.lead_ids):
+                return _FORGOTTEN
+            uow.cursors.bury(letter)
+            return Receipt(outcome=Outcome.DEAD_LETTER, reason=delivery.reason)
+
+        return await self._memory.write(bury)
 
 
 def append_unless_forgotten(uow: UnitOfWork, delivery: Delivery) -> RecordedEvent | Receipt:
     """Append a delivery inside a transaction; a Receipt says why nothing was appended."""
     event = delivery.event
-    if event.lead_id is not None and uow.tenants.is_forgotten(
-        event.location_id, lead_hash(event.location_id, event.lead_id)
-    ):
+    if event.lead_id is not None and _is_forgotten(uow, event.location_id, event.lead_id):
         return _FORGOTTEN
     return uow.events.append(delivery) or _DUPLICATE
+
+
+def _is_forgotten(uow: UnitOfWork, location_id: LocationId, lead_id: LeadId) -> bool:
+    return uow.tenants.is_forgotten(location_id, lead_hash(location_id, lead_id))

@@ -76,3 +76,8 @@ async def test_a_forgotten_lead_stays_forgotten(sqlite_memory: Database) -> None
     receipt = await inbox.receive(message("n"))
     assert receipt.outcome is Outcome.IGNORED
     assert "forgotten" in (receipt.reason or "")
+    poison = UnreadableDelivery(
+        location_id=LOCATION, delivery_id="p", raw="Zelda", reason="no", simulated=False, lead_ids=(LEAD,)
+    )
+    assert (await inbox.receive(poison)).outcome is Outcome.IGNORED
+    assert await sqlite_memory.read(lambda uow: uow.cursors.dead_letters()) == []

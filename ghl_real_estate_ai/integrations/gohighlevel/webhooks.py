@@ -19,7 +19,7 @@ from ghl_real_estate_ai.integrations.gohighlevel.payload import ID_CHARACTERS, P
 from ghl_real_estate_ai.integrations.gohighlevel.signatures import SignatureVerifier, Signer
 from ghl_real_estate_ai.integrations.gohighlevel.translation import Translator, location_of
 from ghl_real_estate_ai.models.events import Delivery
-from ghl_real_estate_ai.models.identifiers import LocationId
+from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
 from ghl_real_estate_ai.ports import UnreadableDelivery
 
 _LOCATION: Final = re.compile(rf'"locationId"\s*:\s*"([A-Za-z0-9_-]{{1,{ID_CHARACTERS}}})"')
@@ -75,6 +75,7 @@ class GoHighLevelWebhookReader:
                 raw=raw,
                 reason=_reason(error),
                 simulated=simulated,
+                lead_ids=_leads_named(content),
             )
 
 
@@ -121,6 +122,18 @@ def _location_named(content: Any, raw: str) -> LocationId | None:
             return None
     found = _LOCATION.search(raw)
     return LocationId(found.group(1)) if found else None
+
+
+def _leads_named(content: Any) -> tuple[LeadId, ...]:
+    """Wherever GoHighLevel and our site activity put a contact's id; the id of another thing does no harm."""
+    found = []
+    pending = [content]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, dict):
+            found += [part.get(name) for name in ("contactId", "contact_id", "id")]
+            pending += [part.get("data"), part.get("properties")]
+    return tuple(LeadId(name.strip()) for name in found if isinstance(name, str))
 
 
 def _reason(error: TranslationError | ValidationError) -> str:

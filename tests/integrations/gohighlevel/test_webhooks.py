@@ -143,6 +143,14 @@ def test_a_broken_body_is_still_filed_under_the_tenant_it_names() -> None:
     assert refused(b'{"locationId": "loc1", broken').location_id == "loc1"
 
 
+@pytest.mark.parametrize(
+    "place", [{"id": "lead-1"}, {"contactId": " lead-1"}, {"data": {"properties": {"contact_id": "lead-1"}}}]
+)
+def test_a_broken_body_says_which_lead_it_may_be_about(place: dict[str, Any]) -> None:
+    body = encoded(webhook("ContactUpdate", **{"id": "x", "tags": 5, **place}))
+    assert "lead-1" in refused(body).lead_ids
+
+
 def test_bytes_that_no_database_takes_are_replaced_in_the_dead_letter() -> None:
     letter = refused(b'{"locationId": "loc1", "x": "\x00\xff')
     assert "\x00" not in letter.raw
