@@ -45,6 +45,10 @@ class EventLog(Protocol):
         """One event by id."""
         ...
 
+    def count(self, location_id: LocationId, *, after: int, types: frozenset[str]) -> int:
+        """How many events of these types there are at positions > after."""
+        ...
+
     def head(self, location_id: LocationId) -> int:
         """Newest position; 0 for an empty log."""
         ...

@@ -131,11 +131,17 @@ class EventBus:
                 subscriber.offer(recorded)
 
     async def lag(self, location_id: LocationId) -> int:
-        """Events in the tenant's log that the slowest durable subscriber has not finished."""
-        head = await self._memory.read(lambda uow: uow.events.head(location_id))
-        return max(
-            (head - subscriber.positions.get(location_id, 0) for subscriber in self._durable), default=0
-        )
+        """Events of the tenant that the slowest durable subscriber wants and has not finished."""
+
+        def waiting(uow: UnitOfWork) -> list[int]:
+            return [
+                uow.events.count(
+                    location_id, after=subscriber.positions.get(location_id, 0), types=subscriber.types
+                )
+                for subscriber in self._durable
+            ]
+
+        return max(await self._memory.read(waiting), default=0)
 
     # --- dispatching ---------------------------------------------------------------------------------------------
 

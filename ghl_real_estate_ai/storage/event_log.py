@@ -64,6 +64,12 @@ _GET: Final = sa.select(*_COLUMNS).where(
     events.c.event_id == sa.bindparam("event"),
     events.c.payload.is_not(None),
 )
+_COUNT: Final = sa.select(sa.func.count()).where(
+    events.c.location_id == sa.bindparam("tenant"),
+    events.c.position > sa.bindparam("after"),
+    events.c.type.in_(sa.bindparam("types", expanding=True)),
+    events.c.payload.is_not(None),
+)
 _HEAD: Final = sa.select(event_heads.c.position).where(event_heads.c.location_id == sa.bindparam("tenant"))
 _END_OF_LOG: Final = 2**63 - 1
 
@@ -125,6 +131,11 @@ class SqlEventLog:
         """One event by id; None if there is none, or if its lead was forgotten."""
         found = self._recorded(_GET, {"tenant": location_id, "event": event_id})
         return found[0] if found else None
+
+    def count(self, location_id: LocationId, *, after: int, types: frozenset[str]) -> int:
+        """How many events of these types there are at positions > after."""
+        wanted = {"tenant": location_id, "after": after, "types": sorted(types)}
+        return self._connection.execute(_COUNT, wanted).scalar_one()
 
     def head(self, location_id: LocationId) -> int:
         """Newest position; 0 for an empty log."""

@@ -74,6 +74,10 @@ class FakeEventLog:
         log = self._state.log.get(location_id, [])
         return next((recorded for recorded in log if recorded.event.event_id == event_id), None)
 
+    def count(self, location_id: LocationId, *, after: int, types: frozenset[str]) -> int:
+        log = self._state.log.get(location_id, [])
+        return sum(recorded.position > after and recorded.event.type in types for recorded in log)
+
     def head(self, location_id: LocationId) -> int:
         return len(self._state.log.get(location_id, []))
 
