@@ -12,10 +12,11 @@ import os
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -71,7 +72,7 @@ def _show(data: dict[str, object], *, as_json: bool, line: str) -> None:
     if as_json:
         sys.stdout.write(json.dumps(data, indent=2, default=str) + "\n")
     else:
-        out.print(line, highlight=False)
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 @app.callback(invoke_without_command=True)
@@ -109,9 +110,7 @@ def dashboard() -> None:
     """Serve the dashboard alone, for a gateway that runs elsewhere."""
     from ghl_real_estate_ai.commands import launch
 
-    settings = load_settings()
-    command = launch.dashboard_command(settings)
-    os.execve(command[0], command, launch.environment(settings))  # noqa: S606  # reason: becomes the dashboard
+    launch.become_dashboard(load_settings())
 
 
 @app.command()
@@ -167,7 +166,7 @@ def simulate(
 ) -> None:
     """Be GoHighLevel: send signed webhooks of a simulated city, or of a real event log, to a gateway.
 
-    The gateway must trust the simulator's key: this command prints it, ENTERPRISEHUB_SIMULATOR_PUBLIC_KEY takes it.
+    The gateway must trust the simulator's key: a refused run prints the setting to start the gateway with.
     """
     from ghl_real_estate_ai.commands import showcase
 
@@ -200,7 +199,10 @@ def simulate(
 @app.command()
 def train(
     *,
-    location: InLocation = None,
+    location: Annotated[
+        str | None,
+        typer.Option(help="Fit on this GHL location's own history; a simulated city if left out."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the simulated city, when no --location is given.")] = 7,
     leads: Annotated[int, typer.Option(min=100)] = 4_000,
     days: Annotated[float, typer.Option(min=100)] = 220.0,
@@ -256,6 +258,10 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Replay the log into fresh lead states and compare them with the stored ones; or retry what was set aside."""
+    if rebuild + dead_letters + retranslate > 1:
+        raise InputError("--rebuild, --dead-letters and --retranslate are three errands; give one of them")
+    if dead_letters and location is not None:
+        raise InputError("--dead-letters goes over every location; leave --location out")
     settings = load_settings()
     reader = bootstrap.webhook_reader(settings)
     if dead_letters:
@@ -304,7 +310,7 @@ def location_list(*, as_json: AsJson = False) -> None:
     places = _with_memory(lambda memory: memory.read(lambda uow: uow.tenants.locations()))
     table = Table("location", "name")
     for place in places:
-        table.add_row(place.location_id, place.name)
+        table.add_row(escape(place.location_id), escape(place.name))
     if as_json:
         _show({"locations": [place.model_dump(mode="json") for place in places]}, as_json=True, line="")
     elif places:
@@ -326,7 +332,10 @@ def user_add(
     as_json: AsJson = False,
 ) -> None:
     """Add somebody who may sign in. The password is never an argument: it would stay in the shell's history."""
-    password = os.environ.get(password_env) or getpass.getpass(f"password for {email}: ")
+    password = os.environ.get(password_env)
+    if not password and not sys.stdin.isatty():
+        raise InputError(f"no terminal to ask for the password; set {password_env}")
+    password = password or getpass.getpass(f"password for {email}: ")
 
     async def go(memory: Memory) -> dict[str, object]:
         place = await records.the_location(memory, location)
@@ -433,15 +442,19 @@ def load(
         raise typer.Exit(1)
 
 
+def _fail(message: str) -> NoReturn:
+    err.print(f"enterprisehub: {message}", highlight=False, markup=False, soft_wrap=True)  # a key stays whole
+    sys.exit(1)
+
+
 def main() -> None:
     """Entry point: every expected error is one line on stderr and exit code 1."""
     try:
         app()
     except EnterpriseHubError as error:
-        err.print(
-            f"enterprisehub: {error}", highlight=False, markup=False, soft_wrap=True
-        )  # a key in it stays whole
-        sys.exit(1)
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except KeyboardInterrupt:
         sys.exit(130)
 

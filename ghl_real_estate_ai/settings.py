@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from ghl_real_estate_ai.errors import ConfigurationError
 
@@ -146,3 +146,7 @@ def load_settings(**overrides: object) -> Settings:
         name = ".".join(str(part) for part in first["loc"]).upper()
         prefix = "" if name == "DATABASE_URL" else "ENTERPRISEHUB_"
         raise ConfigurationError(f"setting {prefix}{name}: {first['msg']}") from error
+    except SettingsError as error:  # the only setting that is read as JSON
+        raise ConfigurationError(
+            'setting ENTERPRISEHUB_GHL_WISH_FIELDS: not a JSON map; write e.g. {"kx8fQ2": "max_list_price"}'
+        ) from error

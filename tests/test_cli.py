@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -269,3 +272,42 @@ def test_a_forgetting_that_found_the_database_busy_is_finished_by_the_same_comma
 
 def test_version_is_printed() -> None:
     assert run("--version").output.strip() == "0.1.0"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("replay", "--rebuild", "--retranslate"), "give one of them"),
+        (("replay", "--dead-letters", "--location", LOCATION), "leave --location out"),
+    ],
+)
+def test_replay_refuses_errands_that_it_would_not_run(
+    home: Path, arguments: tuple[str, ...], says: str
+) -> None:
+    assert says in str(run(*arguments).exception)
+
+
+def test_without_a_terminal_the_password_must_be_in_the_environment(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ENTERPRISEHUB_PASSWORD")
+    assert "set ENTERPRISEHUB_PASSWORD" in str(run("user", "add", "ana@example.com").exception)
+
+
+def test_a_wish_map_that_is_not_json_names_its_variable(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENTERPRISEHUB_GHL_WISH_FIELDS", "{bad")
+    assert "ENTERPRISEHUB_GHL_WISH_FIELDS: not a JSON map" in str(run("location", "list").exception)
+
+
+def test_names_are_printed_as_they_are(home: Path) -> None:
+    assert "serving [red]Office" in run("location", "add", LOCATION, "--name", "[red]Office").output
+    assert "[red]Office" in run("location", "list").output
+
+
+def test_a_file_that_cannot_be_used_is_one_line(home: Path) -> None:
+    taken = home / ("a-long-name-" * 12)  # longer than a terminal: the line must not be broken
+    taken.write_text("")
+    command = [sys.executable, "-m", "ghl_real_estate_ai.cli", "location", "list"]
+    environment = {**os.environ, "ENTERPRISEHUB_DATA_DIR": str(taken)}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (1, f"enterprisehub: {taken}: File exists\n")

@@ -104,6 +104,13 @@ def _uvicorn(app: FastAPI, settings: Settings) -> uvicorn.Server:
     )
 
 
+def become_dashboard(settings: Settings) -> None:
+    """Serve the dashboard alone: this process becomes it. Raises ConfigurationError when its port is taken."""
+    _refuse_taken_port(settings.host, settings.dashboard_port, "ENTERPRISEHUB_DASHBOARD_PORT")
+    command = dashboard_command(settings)
+    os.execve(command[0], command, environment(settings))  # noqa: S606  # reason: our own command, no shell
+
+
 def dashboard_command(settings: Settings) -> list[str]:
     """The command that serves the screens."""
     script = Path(__file__).parents[1] / "streamlit_components" / "app.py"

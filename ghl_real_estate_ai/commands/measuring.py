@@ -77,6 +77,9 @@ def installation() -> Iterator[tuple[Settings, FakeGoHighLevel]]:
         vendor = FakeGoHighLevel(gateway_url=f"http://127.0.0.1:{port}")
         settings = load_settings(
             data_dir=Path(folder),
+            database_url="",  # never the database, or the public address, that the operator's settings name
+            public_url="",
+            host="127.0.0.1",
             port=port,
             dashboard_port=launch.free_port(0),
             simulator_public_key=vendor.public_key,

@@ -164,7 +164,7 @@ async def replay_log(
 ) -> dict[str, object]:
     """Send a real event log through the signed door; every row is accounted for."""
     for path, option in ((log, "--replay"), (map_file, "--map")):
-        if not path.exists():
+        if not path.is_file():
             raise InputError(f"{option} {path}: no such file")
     tally = await replay(
         log,
@@ -195,7 +195,7 @@ def demo(options: DemoOptions, *, say: Say) -> None:
 @contextmanager
 def _demo_folder(options: DemoOptions) -> Iterator[Path]:
     if options.data_dir is not None:
-        if options.data_dir.exists() and any(options.data_dir.iterdir()):
+        if options.data_dir.is_dir() and any(options.data_dir.iterdir()):
             raise InputError(
                 f"--data-dir {options.data_dir} is not empty; name a new folder for the demo's data"
             )
@@ -209,10 +209,12 @@ def _demo_folder(options: DemoOptions) -> Iterator[Path]:
 def _demo_in(folder: Path, options: DemoOptions, say: Say) -> None:
     seed = simulator_key_seed(folder)
     base = load_settings()
+    port = launch.free_port(base.port, base.host)
     settings = load_settings(
         data_dir=folder,
         database_url="",
-        port=launch.free_port(base.port, base.host),
+        port=port,
+        public_url=base.public_url if port == base.port else "",  # else it is another gateway's
         dashboard_port=launch.free_port(base.dashboard_port, base.host),
         simulator_public_key=FakeGoHighLevel(gateway_url="", key_seed=seed).public_key,
         log_level="WARNING",

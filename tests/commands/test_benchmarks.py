@@ -33,6 +33,16 @@ def test_cpu_of_an_event_is_measured_beside_its_peer_and_written_as_json(tmp_pat
     assert "EVENT_CPU_MS" in result.output
 
 
+def test_a_throw_away_installation_never_touches_the_operator_s_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path / 'own.db'}")
+    monkeypatch.setenv("ENTERPRISEHUB_PUBLIC_URL", "https://hub.example.com")
+    with measuring.installation() as (settings, _vendor):
+        assert settings.gateway_url == f"http://127.0.0.1:{settings.port}"
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_missed_promise_is_said_and_has_no_ratio_without_a_peer() -> None:
     row = benchmarks.Row("X", "x", measured=2.0, unit="ms", budget=1.0, samples=1, stages={"in": 0.5})
     assert not row.passed

@@ -68,6 +68,8 @@ def test_a_taken_port_is_passed_over_or_refused() -> None:
             launch.run_gateway(settings)
         with pytest.raises(ConfigurationError, match="ENTERPRISEHUB_DASHBOARD_PORT"):
             launch.serve(load_settings(dashboard_port=port), with_dashboard=True)
+        with pytest.raises(ConfigurationError, match="ENTERPRISEHUB_DASHBOARD_PORT"):
+            launch.become_dashboard(load_settings(dashboard_port=port))
 
 
 def test_serve_answers_and_stops_cleanly_with_its_dashboard(tmp_path: Path) -> None:
