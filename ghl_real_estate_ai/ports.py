@@ -45,6 +45,17 @@ class EventLog(Protocol):
         """One event by id."""
         ...
 
+    def raw_of_lead(self, location_id: LocationId, lead_id: LeadId) -> dict[int, str]:
+        """The vendor's own texts of a lead's events, by position."""
+        ...
+
+    def withdraw(self, location_id: LocationId, position: int) -> Delivery | None:
+        """Take an event out of its row, to append it anew in the same transaction; None if the row holds nothing.
+
+        The row keeps its position and its delivery id: readers pass it over, a second delivery is still a duplicate.
+        """
+        ...
+
     def count(self, location_id: LocationId, *, after: int, types: frozenset[str]) -> int:
         """How many events of these types there are at positions > after."""
         ...

@@ -172,12 +172,15 @@ def test_dead_letters_are_revived_when_they_can_be_read_now(home: Path) -> None:
     assert json.loads(run("lead", "export", "lead-9").output)["lead"]["contact"]["name"] == "Lee"
 
 
-def test_an_event_that_a_handler_gave_up_is_revived_as_a_new_one(home: Path) -> None:
+def test_an_event_that_a_handler_gave_up_moves_to_the_end_of_the_log_and_counts_once(home: Path) -> None:
     run("location", "add", LOCATION)
-    handle(contact("c"), message("m"))
+    handle(contact("c"))
 
     def bury(uow: UnitOfWork) -> None:
-        for position in (2, 999):
+        given_up = uow.events.append(message("m"))
+        assert given_up is not None
+        for position in (given_up.position, 999):
+            uow.cursors.advance(LOCATION, "lead_intelligence", given_up.position)
             uow.cursors.bury(
                 DeadLetter(
                     dead_letter_id=0,
@@ -194,6 +197,35 @@ def test_an_event_that_a_handler_gave_up_is_revived_as_a_new_one(home: Path) -> 
     result = json.loads(run("replay", "--dead-letters", "--json").output)
     assert (result["dead_letters"], result["revived"]) == (2, 1)
     assert "erased" in result["kept"][0]["reason"]
+    handle(message("m"))  # the vendor sends it once more: still a duplicate
+    exported = json.loads(run("lead", "export", LEAD).output)
+    assert exported["lead"]["activity"]["counts"]["message_in"] == 1
+    assert [row["event"]["type"] for row in exported["events"]].count("MessageReceived") == 1
+    assert json.loads(run("replay", "--json").output)["different"] == []
+
+
+def test_an_export_holds_the_vendors_own_text_and_the_leads_dead_letters(home: Path) -> None:
+    run("location", "add", LOCATION)
+    handle(contact("c").model_copy(update={"raw": '{"address1": "1 Old Mill Rd"}'}))
+
+    def bury(uow: UnitOfWork) -> None:
+        for raw in (f'{{"contactId": "{LEAD}"}}', '{"contactId": "somebody else"}'):
+            uow.cursors.bury(
+                DeadLetter(
+                    dead_letter_id=0,
+                    location_id=LOCATION,
+                    subscriber=INBOX,
+                    delivery_id=raw,
+                    reason="unreadable",
+                    raw=raw,
+                    failed_at=NOON,
+                )
+            )
+
+    store(bury)
+    exported = json.loads(run("lead", "export", LEAD).output)
+    assert "1 Old Mill Rd" in exported["events"][0]["raw"]
+    assert [letter["raw"] for letter in exported["dead_letters"]] == [f'{{"contactId": "{LEAD}"}}']
 
 
 def test_no_dead_letter_is_left_untried_however_many_there_are(home: Path) -> None:
@@ -235,6 +267,7 @@ def test_kept_vendor_events_are_read_again_after_an_upgrade(home: Path) -> None:
         )
         store(lambda uow, one=event, n=number: uow.events.append(delivery(f"kept-{n}", one)))
     assert json.loads(run("replay", "--retranslate", "--json").output) == {"kept": 2, "understood_now": 1}
+    assert json.loads(run("replay", "--retranslate", "--json").output) == {"kept": 1, "understood_now": 0}
 
 
 def test_a_lead_is_exported_and_forgotten(home: Path, tmp_path: Path) -> None:

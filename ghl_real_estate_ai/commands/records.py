@@ -10,6 +10,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from ghl_real_estate_ai.api.auth import hash_password
 from ghl_real_estate_ai.bootstrap import SystemClock
@@ -99,7 +100,7 @@ async def add_user(
 
 
 async def export_lead(memory: Memory, location_id: LocationId, lead_id: LeadId) -> dict[str, object]:
-    """Everything that is held about a lead: its state, its intelligence, every log row. For the lead, on request."""
+    """Everything that is held about a lead: state, intelligence, log rows with the vendor's own text, dead letters."""
 
     def query(uow: UnitOfWork) -> dict[str, object] | None:
         lead = uow.leads.get(location_id, lead_id)
@@ -107,18 +108,27 @@ async def export_lead(memory: Memory, location_id: LocationId, lead_id: LeadId) 
         if lead is None and not events:
             return None
         shown = uow.leads.intelligence(location_id, lead_id)
+        raw = uow.events.raw_of_lead(location_id, lead_id)
         return {
             "location_id": location_id,
             "lead_id": lead_id,
             "lead": lead.model_dump(mode="json") if lead else None,
             "intelligence": shown.model_dump(mode="json") if shown else None,
-            "events": [recorded.model_dump(mode="json") for recorded in reversed(events)],
+            "events": [
+                {**recorded.model_dump(mode="json"), "raw": raw.get(recorded.position)}
+                for recorded in reversed(events)
+            ],
         }
 
     found = await memory.read(query)
     if found is None:
         raise NotFound(f"lead {lead_id!r} is not known in location {location_id}")
-    return found
+    letters = [
+        letter.model_dump(mode="json")
+        async for letter in _dead_letters(memory, location_id)
+        if lead_id in (letter.raw or "")
+    ]
+    return {**found, "dead_letters": letters}
 
 
 async def forget_lead(memory: Memory, location_id: LocationId, lead_id: LeadId) -> dict[str, object]:
@@ -216,52 +226,65 @@ async def rebuild(
 
 async def retry_dead_letters(memory: Memory, reader: WebhookReader) -> dict[str, object]:
     """Try every dead letter again: what can be read now is appended to the log, where handlers hear it as new."""
-    tried, revived, kept = 0, 0, []
+    tried, kept = 0, []
     async for letter in _dead_letters(memory):
         tried += 1
-        delivery, reason = await _second_try(memory, reader, letter)
-        if delivery is None:
-            kept.append(
-                {"dead_letter_id": letter.dead_letter_id, "subscriber": letter.subscriber, "reason": reason}
-            )
-            continue
-
-        def change(uow: UnitOfWork, letter: DeadLetter = letter, delivery: Delivery = delivery) -> None:
-            append_unless_forgotten(uow, delivery)
-            uow.cursors.revive(letter.dead_letter_id)
-
-        await memory.write(change)
-        revived += 1
-    return {"dead_letters": tried, "revived": revived, "kept": kept}
+        reason = await (
+            _translate_again(memory, reader, letter)
+            if letter.subscriber == INBOX
+            else _handle_again(memory, letter)
+        )
+        if reason is not None:
+            place = {"dead_letter_id": letter.dead_letter_id, "subscriber": letter.subscriber}
+            kept.append({**place, "reason": reason})
+    return {"dead_letters": tried, "revived": tried - len(kept), "kept": kept}
 
 
-async def _dead_letters(memory: Memory) -> AsyncIterator[DeadLetter]:
-    """All of them, read page by page: each may hold a whole body."""
+async def _translate_again(memory: Memory, reader: WebhookReader, letter: DeadLetter) -> str | None:
+    """Append an unreadable delivery that can be read now; else why not."""
+    now = SystemClock().now()
+    read = reader.translate(
+        letter.raw or "", delivery_id=letter.delivery_id, received_at=now, simulated=letter.simulated
+    )
+    if not isinstance(read, Delivery):
+        return read.reason
+
+    def change(uow: UnitOfWork) -> None:
+        append_unless_forgotten(uow, read)
+        uow.cursors.revive(letter.dead_letter_id)
+
+    await memory.write(change)
+    return None
+
+
+async def _handle_again(memory: Memory, letter: DeadLetter) -> str | None:
+    """Move an event that a handler gave up on to the end of the log; else why not. It stays one event, in one place."""
+    now = SystemClock().now()
+
+    def change(uow: UnitOfWork) -> str | None:
+        old = uow.events.withdraw(letter.location_id, letter.position or 0)
+        if old is None:
+            return "its log row was erased"
+        again = EventId(derived_id("revived", str(letter.dead_letter_id), old.event.event_id))
+        event = old.event.model_copy(update={"event_id": again})
+        append_unless_forgotten(
+            uow, Delivery(delivery_id=f"revived:{again}", event=event, raw=old.raw, received_at=now)
+        )
+        uow.cursors.revive(letter.dead_letter_id)
+        return None
+
+    return await memory.write(change)
+
+
+async def _dead_letters(memory: Memory, location_id: LocationId | None = None) -> AsyncIterator[DeadLetter]:
+    """All of them, of one location or of all, read page by page: each may hold a whole body."""
     last = 0
     while page := await memory.read(
-        lambda uow: uow.cursors.dead_letters(after=last, limit=_LETTERS_PAGE)  # noqa: B023  # reason: awaited before the next turn
+        lambda uow: uow.cursors.dead_letters(location_id, after=last, limit=_LETTERS_PAGE)  # noqa: B023  # reason: awaited before the next turn
     ):
         for letter in page:
             yield letter
         last = page[-1].dead_letter_id
-
-
-async def _second_try(
-    memory: Memory, reader: WebhookReader, letter: DeadLetter
-) -> tuple[Delivery | None, str]:
-    now = SystemClock().now()
-    if letter.subscriber == INBOX:
-        read = reader.translate(
-            letter.raw or "", delivery_id=letter.delivery_id, received_at=now, simulated=letter.simulated
-        )
-        return (read, "") if isinstance(read, Delivery) else (None, read.reason)
-    position = letter.position or 0
-    found = await memory.read(lambda uow: uow.events.read(letter.location_id, after=position - 1, limit=1))
-    if not found or found[0].position != position:
-        return None, "its log row was erased"
-    again = EventId(derived_id("revived", str(letter.dead_letter_id), found[0].event.event_id))
-    event = found[0].event.model_copy(update={"event_id": again})
-    return Delivery(delivery_id=f"revived:{again}", event=event, received_at=now), ""
 
 
 async def retranslate(memory: Memory, reader: WebhookReader, location_id: LocationId) -> dict[str, object]:
@@ -278,6 +301,11 @@ async def retranslate(memory: Memory, reader: WebhookReader, location_id: Locati
             simulated=recorded.event.simulated,
         )
         if isinstance(read, Delivery) and not isinstance(read.event, VendorEventKept):
-            await memory.write(lambda uow, delivery=read: append_unless_forgotten(uow, delivery))  # type: ignore[misc]  # reason: binds the loop variable
+            await memory.write(partial(_replace, position=recorded.position, delivery=read))
             understood += 1
     return {"kept": kept, "understood_now": understood}
+
+
+def _replace(uow: UnitOfWork, *, position: int, delivery: Delivery) -> None:
+    uow.events.withdraw(delivery.event.location_id, position)
+    append_unless_forgotten(uow, delivery)

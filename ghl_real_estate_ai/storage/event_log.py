@@ -9,10 +9,14 @@ from datetime import UTC, datetime
 from typing import Final
 
 import sqlalchemy as sa
+from pydantic import ValidationError
 
+from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.models.events import Delivery, RecordedEvent, event_from_json
 from ghl_real_estate_ai.models.identifiers import EventId, LeadId, LocationId
 from ghl_real_estate_ai.storage.schema import event_heads, events, on_both
+
+_log = telemetry.get_logger("event_log")
 
 # Creates the tenant's head or moves it, and locks its row until the commit: the next appender of this tenant, in
 # whatever process, waits here. So positions are dense and become visible in order.
@@ -69,6 +73,21 @@ _COUNT: Final = sa.select(sa.func.count()).where(
     events.c.position > sa.bindparam("after"),
     events.c.type.in_(sa.bindparam("types", expanding=True)),
     events.c.payload.is_not(None),
+)
+_ROW: Final = sa.select(*_COLUMNS, events.c.raw).where(
+    events.c.location_id == sa.bindparam("tenant"),
+    events.c.position == sa.bindparam("place"),
+    events.c.payload.is_not(None),
+)
+_EMPTY_ROW: Final = (
+    sa.update(events)
+    .where(events.c.location_id == sa.bindparam("tenant"), events.c.position == sa.bindparam("place"))
+    .values(payload=None, raw=None, lead_id=None)
+)
+_RAW_OF_LEAD: Final = sa.select(events.c.position, events.c.raw).where(
+    events.c.location_id == sa.bindparam("tenant"),
+    events.c.lead_id == sa.bindparam("lead"),
+    events.c.raw.is_not(None),
 )
 _HEAD: Final = sa.select(event_heads.c.position).where(event_heads.c.location_id == sa.bindparam("tenant"))
 _END_OF_LOG: Final = 2**63 - 1
@@ -132,6 +151,25 @@ class SqlEventLog:
         found = self._recorded(_GET, {"tenant": location_id, "event": event_id})
         return found[0] if found else None
 
+    def raw_of_lead(self, location_id: LocationId, lead_id: LeadId) -> dict[int, str]:
+        """The vendor's own texts of a lead's events, by position."""
+        rows = self._connection.execute(_RAW_OF_LEAD, {"tenant": location_id, "lead": lead_id})
+        return {row.position: row.raw for row in rows}
+
+    def withdraw(self, location_id: LocationId, position: int) -> Delivery | None:
+        """Take an event out of its row, to append it anew in the same transaction; None if the row holds nothing."""
+        place = {"tenant": location_id, "place": position}
+        row = self._connection.execute(_ROW, place).first()
+        if row is None:
+            return None
+        self._connection.execute(_EMPTY_ROW, place)
+        return Delivery(
+            delivery_id=row.delivery_id,
+            event=event_from_json(row.payload),
+            raw=row.raw,
+            received_at=row.received_at,
+        )
+
     def count(self, location_id: LocationId, *, after: int, types: frozenset[str]) -> int:
         """How many events of these types there are at positions > after."""
         wanted = {"tenant": location_id, "after": after, "types": sorted(types)}
@@ -144,13 +182,21 @@ class SqlEventLog:
     def _recorded(
         self, query: sa.Select[tuple[int, str, datetime, datetime, str]], parameters: dict[str, object]
     ) -> list[RecordedEvent]:
-        return [
-            RecordedEvent(
-                position=row.position,
-                delivery_id=row.delivery_id,
-                received_at=row.received_at,
-                recorded_at=row.recorded_at,
-                event=event_from_json(row.payload),
-            )
-            for row in self._connection.execute(query, parameters)
-        ]
+        found = (_recorded_event(row) for row in self._connection.execute(query, parameters))
+        return [recorded for recorded in found if recorded is not None]
+
+
+def _recorded_event(row: sa.Row[tuple[int, str, datetime, datetime, str]]) -> RecordedEvent | None:
+    """The row's event. None, loudly, for a row of a newer version or a damaged one: it must not stop every tenant."""
+    try:
+        event = event_from_json(row.payload)
+    except ValidationError as error:
+        _log.error("row.unreadable", position=row.position, problems=error.error_count())
+        return None
+    return RecordedEvent(
+        position=row.position,
+        delivery_id=row.delivery_id,
+        received_at=row.received_at,
+        recorded_at=row.recorded_at,
+        event=event,
+    )

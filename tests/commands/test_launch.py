@@ -98,11 +98,11 @@ def test_a_gateway_whose_inside_crashed_ends_and_says_so_without_personal_data(t
             database.execute(
                 "INSERT INTO events (location_id, position, event_id, delivery_id, type, occurred_at, received_at,"
                 " recorded_at, source, simulated, payload) VALUES ('loc', 1, 'e', 'd', 'MessageReceived',"
-                " 0, 0, 0, 'api', 0, '{\"type\": \"+1 555 010 0199\"}')"
+                " 0, '+1 555 010 0199', 0, 'api', 0, '{}')"
             )
         assert process.wait(20) == 1
     said = log.read_text()
-    assert "the gateway stopped: ValidationError at" in said
+    assert "the gateway stopped: " in said
     assert "555" not in said
     assert "Traceback" not in said
 

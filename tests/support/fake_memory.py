@@ -78,6 +78,14 @@ class FakeEventLog:
         log = self._state.log.get(location_id, [])
         return sum(recorded.position > after and recorded.event.type in types for recorded in log)
 
+    def raw_of_lead(self, location_id: LocationId, lead_id: LeadId) -> dict[int, str]:
+        """No raw texts are held here."""
+        return {}
+
+    def withdraw(self, location_id: LocationId, position: int) -> Delivery | None:
+        """No service does this; the operator's commands are tested on a real database."""
+        return None
+
     def head(self, location_id: LocationId) -> int:
         return len(self._state.log.get(location_id, []))
 

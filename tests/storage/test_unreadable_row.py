@@ -1,0 +1,30 @@
+"""A row that this version cannot read is passed over, loudly; the tenant's other events are served."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from structlog.testing import capture_logs
+
+from ghl_real_estate_ai.storage.database import Database
+from ghl_real_estate_ai.storage.schema import events
+from tests.support.facts import LOCATION, message
+from tests.support.memory import sqlite_url
+
+
+@pytest.mark.asyncio
+async def test_an_unreadable_row_does_not_hide_the_others(sqlite_memory: Database, tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        await sqlite_memory.write(lambda uow, one=name: uow.events.append(message(one)))
+    engine = sa.create_engine(sqlite_url(tmp_path))
+    with engine.begin() as connection:
+        connection.execute(
+            sa.update(events).where(events.c.position == 2).values(payload='{"type": "FromTheFuture"}')
+        )
+    engine.dispose()
+    with capture_logs() as logs:
+        found = await sqlite_memory.read(lambda uow: uow.events.read(LOCATION, after=0, limit=10))
+    assert [recorded.position for recorded in found] == [1, 3]
+    assert [(log["event"], log["position"]) for log in logs] == [("row.unreadable", 2)]
