@@ -6,25 +6,32 @@ Heavy libraries are imported inside the commands that need them: ``user add`` mu
 from __future__ import annotations
 
 import asyncio
-import getpass
 import json
 import os
 import sys
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from ghl_real_estate_ai import __version__, bootstrap, telemetry
+from ghl_real_estate_ai import __version__, bootstrap
 from ghl_real_estate_ai.commands import records
+from ghl_real_estate_ai.commands.terminal import (
+    AsJson,
+    InLocation,
+    ask_password,
+    err,
+    in_lines,
+    out,
+    progress_bar,
+    show,
+    with_memory,
+)
 from ghl_real_estate_ai.errors import EnterpriseHubError, InputError
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
-from ghl_real_estate_ai.models.leads import Location, Role
+from ghl_real_estate_ai.models.leads import Location, Role, User
 from ghl_real_estate_ai.ports import Memory
 from ghl_real_estate_ai.settings import load_settings
 
@@ -41,44 +48,11 @@ app.add_typer(user_app, name="user")
 app.add_typer(location_app, name="location")
 app.add_typer(lead_app, name="lead")
 
-out = Console()
-err = Console(stderr=True)
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a script.")]
-InLocation = Annotated[
-    str | None, typer.Option("--location", help="GHL locationId; not needed while there is only one.")
-]
-
-
-def _progress(description: str) -> Progress:
-    columns = (TextColumn(description), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
-
-
-def _with_memory[T](work: Callable[[Memory], Coroutine[object, object, T]]) -> T:
-    """Run one coroutine on the configured database."""
-    settings = load_settings()
-    telemetry.configure_logging(level="WARNING", as_json=settings.log_json)
-
-    async def go() -> T:
-        async with bootstrap.opened(settings) as memory:
-            return await work(memory)
-
-    return asyncio.run(go())
-
-
-def _show(data: dict[str, object], *, as_json: bool, line: str) -> None:
-    """Print data as JSON, or a line for a person."""
-    if as_json:
-        sys.stdout.write(json.dumps(data, indent=2, default=str) + "\n")
-    else:
-        out.print(line, highlight=False, markup=False, soft_wrap=True)
-
 
 @app.callback(invoke_without_command=True)
-def version(*, show: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+def version(*, wanted: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     """Real-time lead intelligence beside GoHighLevel."""
-    if show:
+    if wanted:
         out.print(__version__)
         raise typer.Exit
 
@@ -173,7 +147,7 @@ def simulate(
     settings = load_settings()
     if (replay is None) != (map_file is None):
         raise InputError("--replay and --map go together: the log, and the TOML map that reads it")
-    with _progress("sending") as progress:
+    with progress_bar("sending") as progress:
         task = progress.add_task("sending", total=None)
 
         def advance(done: int, total: int | None) -> None:
@@ -190,7 +164,7 @@ def simulate(
         else:
             city = showcase.CityOptions(seed=seed, leads=leads, days=days, history_days=history_days)
             tally = asyncio.run(showcase.run_city(source, city, truth=truth, progress=advance))
-    _show(tally, as_json=as_json, line="  ".join(f"{name}={value}" for name, value in tally.items()))
+    show(tally, as_json=as_json, line=in_lines(tally))
 
 
 # --- models and replay --------------------------------------------------------------------------------------------
@@ -216,7 +190,7 @@ def train(
 
     settings = load_settings()
     folder = out_dir or settings.data_dir / "models"
-    with _progress("reading") as progress:
+    with progress_bar("reading") as progress:
         task = progress.add_task("reading", total=None)
 
         def advance() -> None:
@@ -227,12 +201,12 @@ def train(
                 seed=seed, leads=leads, days=days, out_dir=folder, progress=advance
             )
         else:
-            report = _with_memory(
+            report = with_memory(
                 lambda memory: learning.train_on_location(
                     memory, LocationId(location), out_dir=folder, progress=advance
                 )
             )
-    _show(report.as_dict(), as_json=as_json, line=report.table() + f"\nwritten to {folder}")
+    show(report.as_dict(), as_json=as_json, line=report.table() + f"\nwritten to {folder}")
 
 
 @app.command()
@@ -265,14 +239,14 @@ def replay(
     settings = load_settings()
     reader = bootstrap.webhook_reader(settings)
     if dead_letters:
-        result = _with_memory(lambda memory: records.retry_dead_letters(memory, reader))
-        _show(
+        result = with_memory(lambda memory: records.retry_dead_letters(memory, reader))
+        show(
             result,
             as_json=as_json,
             line=f"{result['revived']} of {result['dead_letters']} dead letters revived",
         )
         return
-    with _progress("replaying") as progress:
+    with progress_bar("replaying") as progress:
         task = progress.add_task("replaying", total=None)
 
         async def go(memory: Memory) -> dict[str, object]:
@@ -284,8 +258,8 @@ def replay(
             )
             return done.as_dict()
 
-        result = _with_memory(go)
-    _show(result, as_json=as_json, line="  ".join(f"{name}={value}" for name, value in result.items()))
+        result = with_memory(go)
+    show(result, as_json=as_json, line="  ".join(f"{name}={value}" for name, value in result.items()))
 
 
 # --- people, places, leads ----------------------------------------------------------------------------------------
@@ -300,23 +274,40 @@ def location_add(
 ) -> None:
     """Serve a GHL location: deliveries of others are not stored."""
     place = Location(location_id=LocationId(location_id), name=name or location_id)
-    _with_memory(lambda memory: records.add_location(memory, place))
-    _show(place.model_dump(mode="json"), as_json=as_json, line=f"serving {place.name} ({place.location_id})")
+    with_memory(lambda memory: records.add_location(memory, place))
+    show(place.model_dump(mode="json"), as_json=as_json, line=f"serving {place.name} ({place.location_id})")
 
 
 @location_app.command("list")
 def location_list(*, as_json: AsJson = False) -> None:
     """The locations that are served."""
-    places = _with_memory(lambda memory: memory.read(lambda uow: uow.tenants.locations()))
+    places = with_memory(lambda memory: memory.read(lambda uow: uow.tenants.locations()))
     table = Table("location", "name")
     for place in places:
         table.add_row(escape(place.location_id), escape(place.name))
     if as_json:
-        _show({"locations": [place.model_dump(mode="json") for place in places]}, as_json=True, line="")
+        show({"locations": [place.model_dump(mode="json") for place in places]}, as_json=True, line="")
     elif places:
         out.print(table)
     else:
         out.print("no location yet: `enterprisehub location add ID --name NAME`", highlight=False)
+
+
+@user_app.command("list")
+def user_list(*, location: InLocation = None, as_json: AsJson = False) -> None:
+    """Who may sign in."""
+
+    async def go(memory: Memory) -> list[User]:
+        place = await records.the_location(memory, location)
+        return await memory.read(lambda uow: uow.tenants.users(place))
+
+    users = with_memory(go)
+    lines = [f"{user.email}  {user.role}  {user.name}" for user in users]
+    show(
+        {"users": [user.model_dump(mode="json") for user in users]},
+        as_json=as_json,
+        line="\n".join(lines) or "nobody yet: `enterprisehub user add EMAIL`",
+    )
 
 
 @user_app.command("add")
@@ -326,26 +317,32 @@ def user_add(
     role: Annotated[Role, typer.Option(help="What the user may do.")] = Role.AGENT,
     location: InLocation = None,
     name: Annotated[str, typer.Option()] = "",
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Give an existing user this name, role and password.")
+    ] = False,
     password_env: Annotated[
         str, typer.Option(help="Environment variable that holds the password; asked for if unset.")
     ] = "ENTERPRISEHUB_PASSWORD",  # noqa: S107  # reason: the name of a variable, not a password
     as_json: AsJson = False,
 ) -> None:
     """Add somebody who may sign in. The password is never an argument: it would stay in the shell's history."""
-    password = os.environ.get(password_env)
-    if not password and not sys.stdin.isatty():
-        raise InputError(f"no terminal to ask for the password; set {password_env}")
-    password = password or getpass.getpass(f"password for {email}: ")
+    password = os.environ.get(password_env) or ask_password(email, password_env)
 
     async def go(memory: Memory) -> dict[str, object]:
         place = await records.the_location(memory, location)
         user = await records.add_user(
-            memory, location_id=place, email=email, name=name, role=role, password=password
+            memory,
+            location_id=place,
+            email=email,
+            name=name,
+            role=role,
+            password=password,
+            replace=replace,
         )
         return user.model_dump(mode="json")
 
-    added = _with_memory(go)
-    _show(
+    added = with_memory(go)
+    show(
         added,
         as_json=as_json,
         line=f"{added['email']} may sign in as {added['role']} of {added['location_id']}",
@@ -366,7 +363,7 @@ def lead_export(
             memory, await records.the_location(memory, location), LeadId(lead_id)
         )
 
-    text = json.dumps(_with_memory(go), indent=2, default=str) + "\n"
+    text = json.dumps(with_memory(go), indent=2, default=str) + "\n"
     if file is None:
         sys.stdout.write(text)
         return
@@ -392,8 +389,8 @@ def lead_forget(
             memory, await records.the_location(memory, location), LeadId(lead_id)
         )
 
-    result = _with_memory(go)
-    _show(
+    result = with_memory(go)
+    show(
         result,
         as_json=as_json,
         line=f"forgotten: {result['log_rows_scrubbed']} log rows scrubbed, lead row deleted",
@@ -437,7 +434,7 @@ def load(
         crowd.Load(viewers=viewers, per_second=per_second, seconds=seconds),
         say=lambda line: err.print(line, highlight=False),
     )
-    _show(result, as_json=as_json, line="\n".join(f"{name:28} {value}" for name, value in result.items()))
+    show(result, as_json=as_json, line="\n".join(f"{name:28} {value}" for name, value in result.items()))
     if result["publications_received"] != result["publications_expected"]:
         raise typer.Exit(1)
 

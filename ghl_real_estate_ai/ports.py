@@ -138,6 +138,14 @@ class TenantStore(Protocol):
         """Raises Conflict when the email exists in the location."""
         ...
 
+    def replace_user(self, user: User, *, password_hash: str) -> bool:
+        """Name, role and password anew for the user with this email in this location; False if there is none."""
+        ...
+
+    def users(self, location_id: LocationId) -> list[User]:
+        """Who may sign in, by email."""
+        ...
+
     def credentials(self, email: str) -> list[tuple[User, str]]:
         """Users with this email (one per location), each with the password hash."""
         ...

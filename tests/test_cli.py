@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ghl_real_estate_ai import bootstrap, cli
+from ghl_real_estate_ai.api.auth import verify_password
 from ghl_real_estate_ai.errors import ConfigurationError, EnterpriseHubError
 from ghl_real_estate_ai.models.events import DeadLetter, Delivery, VendorEventKept
 from ghl_real_estate_ai.ports import UnitOfWork
@@ -73,6 +74,26 @@ def test_places_and_people_are_added_and_listed(home: Path) -> None:
     added = json.loads(run("user", "add", "Ana@Example.com", "--role", "manager", "--json").output)
     assert (added["email"], added["role"], added["location_id"]) == ("ana@example.com", "manager", LOCATION)
     assert "has a user with this email already" in str(run("user", "add", "ana@example.com").exception)
+
+
+def test_users_are_listed_and_given_a_new_password(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("location", "add", LOCATION)
+    assert "nobody yet" in run("user", "list").output
+    assert "leave --replace out" in str(run("user", "add", "ana@example.com", "--replace").exception)
+    run("user", "add", "ana@example.com")
+    monkeypatch.setenv("ENTERPRISEHUB_PASSWORD", "another horse 9")
+    run("user", "add", "ana@example.com", "--replace", "--role", "manager", "--name", "Ana Diaz")
+    assert "ana@example.com  manager  Ana Diaz" in run("user", "list").output
+    (user,) = json.loads(run("user", "list", "--json").output)["users"]
+
+    async def hashes() -> list[str]:
+        async with bootstrap.opened(load_settings()) as memory:
+            known = await memory.read(lambda uow: uow.tenants.credentials("ana@example.com"))
+        return [digest for _, digest in known]
+
+    (digest,) = asyncio.run(hashes())
+    assert user["role"] == "manager"
+    assert asyncio.run(verify_password("another horse 9", digest))
 
 
 @pytest.mark.parametrize(

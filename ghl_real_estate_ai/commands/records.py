@@ -79,9 +79,16 @@ async def add_location(memory: Memory, location: Location) -> Location:
 
 
 async def add_user(
-    memory: Memory, *, location_id: LocationId, email: str, name: str, role: Role, password: str
+    memory: Memory,
+    *,
+    location_id: LocationId,
+    email: str,
+    name: str,
+    role: Role,
+    password: str,
+    replace: bool = False,
 ) -> User:
-    """Add somebody who may sign in. Raises InputError or Conflict naming the field."""
+    """Add somebody who may sign in, or ``replace`` name, role and password. Raises InputError, Conflict or NotFound."""
     address = email.strip().lower()
     if "@" not in address or address.startswith("@") or address.endswith("@"):
         raise InputError(f"email {email!r} is not an address; use e.g. ana@example.com")
@@ -95,7 +102,10 @@ async def add_user(
         role=role,
     )
     digest = await hash_password(password)
-    await memory.write(lambda uow: uow.tenants.add_user(user, password_hash=digest))
+    if not replace:
+        await memory.write(lambda uow: uow.tenants.add_user(user, password_hash=digest))
+    elif not await memory.write(lambda uow: uow.tenants.replace_user(user, password_hash=digest)):
+        raise NotFound(f"{address} is not a user of location {location_id}; leave --replace out to add them")
     return user
 
 

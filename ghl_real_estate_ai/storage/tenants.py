@@ -59,22 +59,25 @@ class SqlTenantStore:
                 f"location {user.location_id} has a user with this email already; choose another email"
             )
 
+    def replace_user(self, user: User, *, password_hash: str) -> bool:
+        """Name, role and password anew for the user with this email in this location; False if there is none."""
+        change = (
+            sa.update(users)
+            .where(users.c.location_id == user.location_id, users.c.email == _normal(user.email))
+            .values(name=user.name, role=user.role.value, password_hash=password_hash)
+            .returning(users.c.user_id)
+        )
+        return self._connection.execute(change).first() is not None
+
+    def users(self, location_id: LocationId) -> list[User]:
+        """Who may sign in, by email."""
+        query = sa.select(users).where(users.c.location_id == location_id).order_by(users.c.email)
+        return [_user(row) for row in self._connection.execute(query)]
+
     def credentials(self, email: str) -> list[tuple[User, str]]:
         """Users with this email (one per location), each with the password hash."""
         query = sa.select(users).where(users.c.email == _normal(email)).order_by(users.c.location_id)
-        return [
-            (
-                User(
-                    location_id=LocationId(row.location_id),
-                    user_id=UserId(row.user_id),
-                    email=row.email,
-                    name=row.name,
-                    role=Role(row.role),
-                ),
-                row.password_hash,
-            )
-            for row in self._connection.execute(query)
-        ]
+        return [(_user(row), row.password_hash) for row in self._connection.execute(query)]
 
     def is_forgotten(self, location_id: LocationId, lead_hash: str) -> bool:
         """Whether a lead with this hash was erased: its later deliveries are refused."""
@@ -84,3 +87,13 @@ class SqlTenantStore:
 
 def _normal(email: str) -> str:
     return email.strip().lower()
+
+
+def _user(row: sa.Row[tuple[str, ...]]) -> User:
+    return User(
+        location_id=LocationId(row.location_id),
+        user_id=UserId(row.user_id),
+        email=row.email,
+        name=row.name,
+        role=Role(row.role),
+    )

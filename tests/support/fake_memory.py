@@ -190,6 +190,16 @@ class FakeTenantStore:
             raise Conflict(f"{user.email} is a user of {user.location_id} already")
         self._state.users[key] = (user, password_hash)
 
+    def replace_user(self, user: User, *, password_hash: str) -> bool:
+        key = (user.location_id, user.email)
+        known = key in self._state.users
+        if known:
+            self._state.users[key] = (user, password_hash)
+        return known
+
+    def users(self, location_id: LocationId) -> list[User]:
+        return [user for (place, _), (user, _) in sorted(self._state.users.items()) if place == location_id]
+
     def credentials(self, email: str) -> list[tuple[User, str]]:
         return [known for (_, known_email), known in self._state.users.items() if known_email == email]
 
