@@ -38,6 +38,9 @@ Say = Callable[[str], None]
 Progress = Callable[[int, int | None], None]
 
 CITY_LISTINGS = 400
+DEMO_HOURS = 6.0
+"""Real hours that a demo lasts at most. All lives of the city are drawn before its first event: a year of them takes 1.5 s."""
+
 DEMO_LOCATION = LocationId("simulated-city")
 DEMO_EMAIL = "manager@example.com"
 DEMO_AGENT = "agent@example.com"
@@ -265,7 +268,8 @@ def _announce(settings: Settings, password: str, options: DemoOptions, say: Say)
 
 async def _live(source: Source, options: DemoOptions, password: str, say: Say) -> None:
     token = await _sign_in(source.gateway, password)
-    city = CityOptions(seed=options.seed, leads=options.leads, days=3_650.0, history_days=14.0)
+    days = options.speed * DEMO_HOURS / 24
+    city = CityOptions(seed=options.seed, leads=options.leads, days=days, history_days=14.0)
     shown = time.monotonic()
 
     def progress(done: int, _total: int | None) -> None:
