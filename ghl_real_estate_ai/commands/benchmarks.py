@@ -18,6 +18,7 @@ from ghl_real_estate_ai.commands import measuring
 from ghl_real_estate_ai.commands.learning import CITY_START, city_events
 from ghl_real_estate_ai.commands.measuring import Say
 from ghl_real_estate_ai.errors import InputError
+from ghl_real_estate_ai.models.events import RecordedEvent
 from ghl_real_estate_ai.settings import load_settings
 
 
@@ -103,13 +104,13 @@ def event_cpu(say: Say) -> Row:
     )
 
 
-def _recompute_ms(events: Sequence[measuring.RecordedEvent]) -> float:
+def _recompute_ms(events: Sequence[RecordedEvent]) -> float:
     """Mean CPU ms per event when nothing is remembered between events, over the busiest lead of the newest 400 events."""
     from ghl_real_estate_ai.ml.features import vector
     from ghl_real_estate_ai.ml.lead_state import apply
 
     sample = events[-400:]
-    by_lead: dict[object, list[measuring.RecordedEvent]] = {}
+    by_lead: dict[object, list[RecordedEvent]] = {}
     for recorded in events:
         by_lead.setdefault(recorded.event.lead_id, []).append(recorded)
     started = time.process_time()

@@ -23,7 +23,6 @@ import httpx
 
 from ghl_real_estate_ai import bootstrap
 from ghl_real_estate_ai.commands import launch, records
-from ghl_real_estate_ai.models.events import RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import Location
 from ghl_real_estate_ai.settings import Settings, load_settings
@@ -183,6 +182,3 @@ def message_body(number: int, *, lead: str | None = None) -> bytes:
             "dateAdded": now,
         }
     ).encode()
-
-
-__all__ = ["RecordedEvent", "Say"]

@@ -10,11 +10,12 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from ghl_real_estate_ai.bootstrap import Services
+from ghl_real_estate_ai.commands import launch
 from ghl_real_estate_ai.models.leads import Lead, Role
 from ghl_real_estate_ai.settings import load_settings
 from ghl_real_estate_ai.simulation.city import City
 from ghl_real_estate_ai.simulation.vendor_servers import FakeGoHighLevel, Tally
-from tests.support.dashboard import OFFICE, LiveGateway, free_port, live_gateway
+from tests.support.dashboard import OFFICE, LiveGateway, live_gateway
 
 KEY = b"a test's own key"
 
@@ -28,7 +29,10 @@ def leads_after(folder: Path, *, doubled: float, shuffled: float) -> tuple[dict[
     """The leads as stored after the whole city was sent and handled."""
     vendor = FakeGoHighLevel(gateway_url="", key_seed=KEY)
     settings = load_settings(
-        data_dir=folder, port=free_port(), simulator_public_key=vendor.public_key, sqlite_synchronous="NORMAL"
+        data_dir=folder,
+        port=launch.free_port(0),
+        simulator_public_key=vendor.public_key,
+        sqlite_synchronous="NORMAL",
     )
     with live_gateway(settings) as gateway:
         gateway.add_user(email="agent@example.com", role=Role.AGENT)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 
 import pytest
 
+from ghl_real_estate_ai.bootstrap import SystemClock
 from ghl_real_estate_ai.budgets import LIVE_QUEUE
 from ghl_real_estate_ai.errors import StorageUnavailable
 from ghl_real_estate_ai.models.events import NoteAdded, RecordedEvent, Source
@@ -23,18 +23,13 @@ MESSAGES = frozenset({"MessageReceived"})
 OTHER = LocationId("loc-2")
 
 
-class WallClock:
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-
 async def no_wait(_seconds: float) -> None:
     await asyncio.sleep(0)
 
 
 def make_bus(memory: Memory, *, poll_s: float = 0.02) -> EventBus:
     return EventBus(
-        memory=memory, clock=WallClock(), poll_s=poll_s, retry_delays_s=(0.001, 0.001), sleep=no_wait
+        memory=memory, clock=SystemClock(), poll_s=poll_s, retry_delays_s=(0.001, 0.001), sleep=no_wait
     )
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 
+from ghl_real_estate_ai.bootstrap import SystemClock
 from ghl_real_estate_ai.models.identifiers import LocationId, lead_hash
 from ghl_real_estate_ai.models.leads import Location
 from ghl_real_estate_ai.ports import UnreadableDelivery
@@ -15,14 +14,9 @@ from ghl_real_estate_ai.storage.database import Database
 from tests.support.facts import LEAD, LOCATION, message
 
 
-class WallClock:
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-
 async def make_inbox(memory: Database) -> EventInbox:
     await memory.write(lambda uow: uow.tenants.put_location(Location(location_id=LOCATION, name="One")))
-    return EventInbox(memory=memory, bus=EventBus(memory=memory, clock=WallClock()), clock=WallClock())
+    return EventInbox(memory=memory, bus=EventBus(memory=memory, clock=SystemClock()), clock=SystemClock())
 
 
 @pytest.mark.asyncio

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from ghl_real_estate_ai.commands import launch
 from ghl_real_estate_ai.models.identifiers import LocationId, UserId
 from ghl_real_estate_ai.models.leads import Role, User
 from ghl_real_estate_ai.streamlit_components import app
 from ghl_real_estate_ai.streamlit_components.live_client import Session
-from tests.support.dashboard import OFFICE, PASSWORD, LiveGateway, dashboard_settings, free_port, live_gateway
+from tests.support.dashboard import OFFICE, PASSWORD, LiveGateway, dashboard_settings, live_gateway
 
 APP = Path(app.__file__)
 
@@ -73,7 +74,7 @@ def test_an_empty_form_is_one_line(page: AppTest) -> None:
 
 
 def test_a_gateway_that_does_not_answer_is_named_with_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ENTERPRISEHUB_PORT", str(port := free_port()))
+    monkeypatch.setenv("ENTERPRISEHUB_PORT", str(port := launch.free_port(0)))
     page = sign_in(AppTest.from_file(str(APP), default_timeout=30).run(), "dana@example.com", PASSWORD)
     assert page.error[0].value == (
         f"The gateway at http://127.0.0.1:{port} does not answer. Start it with: enterprisehub serve"

@@ -13,16 +13,8 @@ from typing import Any, Literal
 
 import pytest
 
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+from ghl_real_estate_ai.commands.painting import CHROMIUM_FLAGS
+
 DESKTOP = (1440, 900)
 PHONE = (390, 844)
 PATIENCE_MS = 30_000
@@ -47,7 +39,7 @@ def open_browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright  # here: without Chromium nobody needs Playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_FLAGS))
         try:
             yield browser
         finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -25,18 +24,13 @@ PASSWORD = "correct horse battery"
 WAIT_S = 30.0
 
 
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 def dashboard_settings(data_dir: Path) -> Settings:
     """Settings of a throw-away installation."""
     return load_settings(
-        data_dir=data_dir, port=free_port(), dashboard_port=free_port(), sqlite_synchronous="NORMAL"
+        data_dir=data_dir,
+        port=launch.free_port(0),
+        dashboard_port=launch.free_port(0),
+        sqlite_synchronous="NORMAL",
     )
 
 

@@ -43,8 +43,8 @@ LeadPath = Annotated[LeadId, Path(min_length=1, max_length=100)]
 ActionPath = Annotated[ActionId, Path(min_length=1, max_length=100)]
 
 
-class LeadRow(Frozen):
-    """A lead in the list."""
+class LeadHead(Frozen):
+    """What the list and the detail both tell of a lead."""
 
     lead_id: LeadId
     name: str
@@ -53,6 +53,11 @@ class LeadRow(Frozen):
     simulated: bool
     deleted: bool
     last_activity_at: datetime | None
+
+
+class LeadRow(LeadHead):
+    """A lead in the list."""
+
     intelligence: LeadIntelligence | None
 
 
@@ -64,16 +69,9 @@ class LeadPage(Frozen):
     offset: int
 
 
-class LeadFacts(Frozen):
+class LeadFacts(LeadHead):
     """What is known of a lead."""
 
-    lead_id: LeadId
-    name: str
-    stage: str
-    assigned_to: UserId | None
-    simulated: bool
-    deleted: bool
-    last_activity_at: datetime | None
     contact: Contact
     wishes: Wishes
 
@@ -206,20 +204,15 @@ def _acknowledgement(
 
 
 def _row(lead: Lead, known: LeadIntelligence | None) -> LeadRow:
-    return LeadRow(
-        lead_id=lead.lead_id,
-        name=lead.contact.display_name,
-        stage=lead.stage,
-        assigned_to=lead.contact.assigned_to,
-        simulated=lead.simulated,
-        deleted=lead.deleted,
-        last_activity_at=_last_activity_at(lead),
-        intelligence=known,
-    )
+    return LeadRow(**dict(_head(lead)), intelligence=known)
 
 
 def _facts(lead: Lead) -> LeadFacts:
-    return LeadFacts(
+    return LeadFacts(**dict(_head(lead)), contact=lead.contact, wishes=lead.wishes)
+
+
+def _head(lead: Lead) -> LeadHead:
+    return LeadHead(
         lead_id=lead.lead_id,
         name=lead.contact.display_name,
         stage=lead.stage,
@@ -227,8 +220,6 @@ def _facts(lead: Lead) -> LeadFacts:
         simulated=lead.simulated,
         deleted=lead.deleted,
         last_activity_at=_last_activity_at(lead),
-        contact=lead.contact,
-        wishes=lead.wishes,
     )
 
 
