@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
+from ghl_real_estate_ai.models.connections import Connection, LocationSetup
 from ghl_real_estate_ai.models.events import DeadLetter, Delivery, Event, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import EventId, Frozen, LeadId, ListingKey, LocationId
 from ghl_real_estate_ai.models.intelligence import LeadIntelligence
 from ghl_real_estate_ai.models.leads import Lead, Location, User
 from ghl_real_estate_ai.models.properties import Listing
+from ghl_real_estate_ai.models.synchronization import (
+    ChangeStatus,
+    CrmChange,
+    DeliveryTally,
+    RereadRequest,
+    SyncProgress,
+    SyncSource,
+)
 
 
 class Clock(Protocol):
@@ -155,6 +164,104 @@ class TenantStore(Protocol):
         ...
 
 
+class ConnectionStore(Protocol):
+    """Access to CRM accounts, by owner (location or company), and the setup of each location. Tokens are sealed."""
+
+    def get(self, owner_id: str) -> Connection | None: ...
+
+    def all(self) -> list[Connection]: ...
+
+    def put(self, connection: Connection) -> None:
+        """Insert or replace; whoever was renewing the old one no longer may."""
+        ...
+
+    def lease(self, owner_id: str, *, generation: int, holder: str, now: datetime, until: datetime) -> bool:
+        """Become the one who renews this generation; False when it is renewed already, or somebody else is at it."""
+        ...
+
+    def renew(self, connection: Connection, *, holder: str) -> bool:
+        """Replace the generation before this one, if ``holder`` still has the lease; gives the lease back."""
+        ...
+
+    def release(self, owner_id: str, *, holder: str) -> None:
+        """Give the lease back without new tokens."""
+        ...
+
+    def setup(self, location_id: LocationId) -> LocationSetup | None: ...
+
+    def put_setup(self, setup: LocationSetup) -> None: ...
+
+    def setup_by_workflow_key(self, key_hash: str) -> LocationSetup | None:
+        """Whose workflow webhook URL holds the secret with this hash."""
+        ...
+
+    def add_state(self, state_hash: str, *, expires_at: datetime) -> None:
+        """An OAuth state was given out."""
+        ...
+
+    def spend_state(self, state_hash: str, *, now: datetime) -> bool:
+        """Take a state back, once; False for one that is unknown, spent or too old."""
+        ...
+
+
+class SyncStore(Protocol):
+    """How far each source of the CRM was read, whom to read again, and the tallies of deliveries."""
+
+    def progress(self, location_id: LocationId, source: SyncSource) -> SyncProgress | None: ...
+
+    def put_progress(self, progress: SyncProgress) -> None: ...
+
+    def request_reread(self, request: RereadRequest) -> None:
+        """Ask for a lead to be read again; a second hint makes the request newer."""
+        ...
+
+    def due_rereads(self, *, now: datetime, limit: int) -> list[RereadRequest]:
+        """Requests whose time has come, oldest first."""
+        ...
+
+    def postpone_reread(self, request: RereadRequest) -> None:
+        """Try later, unless a newer hint came meanwhile."""
+        ...
+
+    def finish_reread(self, request: RereadRequest) -> None:
+        """It was read; a hint that came meanwhile stays."""
+        ...
+
+    def waiting_rereads(self, location_id: LocationId) -> int: ...
+
+    def add_tallies(self, tallies: Sequence[DeliveryTally]) -> None:
+        """Add counts to those of the same day, location, source and outcome."""
+        ...
+
+    def tallies(self, *, since: date) -> list[DeliveryTally]: ...
+
+
+class ChangeStore(Protocol):
+    """What is written into the CRM: stored with its idempotency key before it leaves, settled after it."""
+
+    def want(self, change: CrmChange) -> bool:
+        """Store it, or its new content; False when this content is known already, done or not."""
+        ...
+
+    def due(self, *, now: datetime, limit: int) -> list[CrmChange]:
+        """Pending changes whose time has come, oldest first."""
+        ...
+
+    def settle(self, change: CrmChange) -> bool:
+        """Store what became of this version; False when a newer one is wanted."""
+        ...
+
+    def of_lead(self, location_id: LocationId, lead_id: LeadId) -> list[CrmChange]:
+        """Every change about a lead, oldest first."""
+        ...
+
+    def drop_pending(self, location_id: LocationId, *, error: str) -> int:
+        """Give up on everything that waits for a location; returns how many."""
+        ...
+
+    def counts(self, location_id: LocationId) -> dict[ChangeStatus, int]: ...
+
+
 class UnitOfWork(Protocol):
     """One transaction: everything in it becomes true together, or not at all."""
 
@@ -168,6 +275,12 @@ class UnitOfWork(Protocol):
     def listings(self) -> ListingStore: ...
     @property
     def tenants(self) -> TenantStore: ...
+    @property
+    def connections(self) -> ConnectionStore: ...
+    @property
+    def sync(self) -> SyncStore: ...
+    @property
+    def changes(self) -> ChangeStore: ...
 
 
 class Memory(Protocol):
@@ -264,8 +377,10 @@ class EventTransport(Protocol):
 
 
 __all__ = [
+    "ChangeStore",
     "ClientConnection",
     "Clock",
+    "ConnectionStore",
     "CursorStore",
     "DurableHandler",
     "DurableWork",
@@ -276,6 +391,7 @@ __all__ = [
     "ListingStore",
     "LivePublisher",
     "Memory",
+    "SyncStore",
     "TenantStore",
     "UnitOfWork",
     "UnreadableDelivery",

@@ -14,12 +14,18 @@ from ghl_real_estate_ai.errors import ConfigurationError
 GHL_PUBLIC_KEY = "MCowBQYDK2VwAyEAi2HR1srL4o18O8BRa7gVJY7G7bupbN3H9AwJrHCDiOg="
 """HighLevel's Ed25519 webhook key (SPKI, base64), published in its Webhook Integration Guide. One key for all apps."""
 
+GHL_API_URL = "https://services.leadconnectorhq.com"
+"""GoHighLevel's own API. What any other address says is stored, and shown, as simulated."""
+
+GHL_INSTALL_URL = "https://marketplace.gohighlevel.com/v2/oauth/chooselocation"
+"""Where an account's owner chooses the location to install an app for; agencies with a white label have their own."""
+
 
 _EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  # reason: compared with, not listened on
 
 
 _SECRET_CHARACTERS = 32
-"""Fewest characters of a secret that signs tokens."""
+"""Fewest characters of a secret that signs or seals."""
 
 
 class Settings(BaseSettings):
@@ -72,6 +78,28 @@ class Settings(BaseSettings):
         default_factory=dict,
         description='JSON map from a GHL custom field id to the wish it states, e.g. {"kx8f...": "max_list_price"}.',
     )
+    ghl_api_url: str = Field(
+        default=GHL_API_URL,
+        description="Address of GoHighLevel's API. Data from any other address counts as simulated.",
+    )
+    ghl_install_url: str = Field(
+        default=GHL_INSTALL_URL, description="Page on which an account's owner installs the marketplace app."
+    )
+    ghl_api_version: Literal["v3", "dates"] = Field(
+        default="v3", description="Version header of API calls: v3, or the older date versions."
+    )
+    ghl_client_id: str = Field(
+        default="", description="Client id of your marketplace app; not needed with private tokens."
+    )
+    ghl_client_secret: str = Field(
+        default="", repr=False, description="Client secret of your marketplace app."
+    )
+    encryption_key: str = Field(
+        default="",
+        repr=False,
+        description="Secret that seals the CRM's tokens in the database, 32 characters or more; "
+        "empty means one generated in data_dir. Without it they cannot be read again.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severe log line shown."
     )
@@ -84,7 +112,7 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("jwt_secret")
+    @field_validator("jwt_secret", "encryption_key")
     @classmethod
     def _long_enough(cls, value: str) -> str:
         if value and len(value) < _SECRET_CHARACTERS:
@@ -120,20 +148,35 @@ class Settings(BaseSettings):
         }
         return tuple(sorted({*self.allowed_origins, self.dashboard_url, self.gateway_url, *local}))
 
+    @property
+    def oauth_callback_url(self) -> str:
+        """Where GoHighLevel sends the account's owner back to; must be registered in the marketplace app."""
+        return f"{self.gateway_url}/oauth/ghl/callback"
+
+    @property
+    def ghl_is_simulated(self) -> bool:
+        """Whether the API is somebody else's than GoHighLevel's own."""
+        return self.ghl_api_url.rstrip("/") != GHL_API_URL
+
     def signing_secret(self) -> str:
         """The token secret: the configured one, else one made once and kept in ``data_dir/jwt_secret`` (mode 0600)."""
-        if self.jwt_secret:
-            return self.jwt_secret
-        path = self.data_dir / "jwt_secret"
+        return self.jwt_secret or self._kept_secret("jwt_secret", loss="users sign in again")
+
+    def sealing_secret(self) -> str:
+        """What seals the CRM's tokens: the configured one, else one made once and kept in ``data_dir/encryption_key``."""
+        return self.encryption_key or self._kept_secret(
+            "encryption_key", loss="each account is connected again"
+        )
+
+    def _kept_secret(self, name: str, *, loss: str) -> str:
+        path = self.data_dir / name
         if not path.exists():
             self.data_dir.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
             path.write_text(secrets.token_hex(32))
         secret = path.read_text().strip()
         if len(secret) < _SECRET_CHARACTERS:  # cut short by a full disk: it could be guessed
-            raise ConfigurationError(
-                f"{path} is damaged; delete it, and a new one is made (users sign in again)"
-            )
+            raise ConfigurationError(f"{path} is damaged; delete it, and a new one is made ({loss})")
         return secret
 
 

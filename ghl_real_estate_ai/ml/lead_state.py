@@ -180,6 +180,7 @@ def _opportunity(event: OpportunityChanged, stamp: Stamp) -> Opportunity:
         status=event.status,
         pipeline_id=event.pipeline_id,
         pipeline_stage_id=event.pipeline_stage_id,
+        stage_role=event.stage_role,
         monetary_value=event.monetary_value,
         deleted=event.deleted,
     )

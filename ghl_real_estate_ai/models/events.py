@@ -24,7 +24,7 @@ from ghl_real_estate_ai.models.identifiers import (
     UtcTime,
 )
 from ghl_real_estate_ai.models.intelligence import LeadIntelligence
-from ghl_real_estate_ai.models.leads import OpportunityStatus
+from ghl_real_estate_ai.models.leads import OpportunityStatus, StageRole
 
 
 class Source(StrEnum):
@@ -115,6 +115,9 @@ class OpportunityChanged(BaseEvent):
     status: OpportunityStatus | None = None
     pipeline_id: str | None = None
     pipeline_stage_id: str | None = None
+    stage_role: StageRole | None = Field(
+        default=None, description="what the stage means by the owner's map, on the day it came in"
+    )
     monetary_value: Decimal | None = None
     deleted: bool = False
 

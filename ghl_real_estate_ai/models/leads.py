@@ -89,6 +89,16 @@ class OpportunityStatus(StrEnum):
     ABANDONED = "abandoned"
 
 
+class StageRole(StrEnum):
+    """What a stage of the account's own pipelines means; the owner maps each stage to one (``enterprisehub connect``)."""
+
+    NEW = "new"
+    WORKING = "working"
+    APPOINTMENT = "appointment"
+    WON = "won"
+    LOST = "lost"
+
+
 class Stamp(Frozen):
     """When a value became true, with the event id to break ties: the newest wins, in any order of arrival."""
 
@@ -106,8 +116,20 @@ class Opportunity(Frozen):
     status: OpportunityStatus | None = None
     pipeline_id: str | None = None
     pipeline_stage_id: str | None = None
+    stage_role: StageRole | None = Field(default=None, description="what its stage means; None: not mapped")
     monetary_value: Decimal | None = None
     deleted: bool = False
+
+    @property
+    def standing(self) -> StageRole | None:
+        """Where the deal stands: its status once it is decided, else what its stage means."""
+        match self.status:
+            case OpportunityStatus.WON:
+                return StageRole.WON
+            case OpportunityStatus.LOST | OpportunityStatus.ABANDONED:
+                return StageRole.LOST
+            case _:
+                return self.stage_role
 
 
 class Appointment(Frozen):
@@ -216,13 +238,13 @@ class Lead(Frozen):
         """Where the lead stands, from its deals, appointments and touches; DELETED once it is gone from the CRM."""
         if self.deleted:
             return DELETED
-        statuses = {deal.status for deal in self.opportunities.values() if not deal.deleted}
-        if OpportunityStatus.WON in statuses:
+        standings = {deal.standing for deal in self.opportunities.values() if not deal.deleted}
+        if StageRole.WON in standings:
             return "won"
-        if statuses and statuses <= {OpportunityStatus.LOST, OpportunityStatus.ABANDONED}:
+        if standings == {StageRole.LOST}:
             return "lost"
-        if any(
+        if StageRole.APPOINTMENT in standings or any(
             not a.deleted and a.status not in {"cancelled", "invalid"} for a in self.appointments.values()
         ):
             return "appointment"
-        return "working" if self.activity.first_agent_at else "new"
+        return "working" if StageRole.WORKING in standings or self.activity.first_agent_at else "new"

@@ -22,11 +22,13 @@ from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
 from ghl_real_estate_ai.models.leads import Contact, Lead
 from ghl_real_estate_ai.storage.schema import (
     UNKNOWN_LOCATION,
+    crm_changes,
     dead_letters,
     events,
     forgotten_leads,
     leads,
     on_both,
+    reread_requests,
 )
 
 _ERASED: Final = "[erased]"
@@ -84,6 +86,7 @@ def erase_lead(connection: sa.Connection, location_id: LocationId, lead_id: Lead
     changed = _erase_from_log(connection, location_id, lead_id, traces)
     _erase_from_dead_letters(connection, location_id, lead_id, traces)
     _erase_from_leads(connection, location_id, lead_id, traces)
+    _erase_from_crm_tables(connection, location_id, lead_id, traces)
     connection.execute(
         _REMEMBER[connection.dialect.name],
         {"location_id": location_id, "lead_hash": lead_hash, "forgotten_at": datetime.now(UTC)},
@@ -197,3 +200,20 @@ def _erase_from_leads(
         kept = {"state": traces.cut(row.state), "intelligence": traces.cut(row.intelligence)}
         this = sa.and_(table.location_id == location_id, table.lead_id == row.lead_id)
         connection.execute(sa.update(leads).where(this).values(kept))
+
+
+def _erase_from_crm_tables(
+    connection: sa.Connection, location_id: LocationId, lead_id: LeadId, traces: Traces
+) -> None:
+    for table in (crm_changes, reread_requests):
+        connection.execute(
+            sa.delete(table).where(table.c.location_id == location_id, table.c.lead_id == lead_id)
+        )
+    texts = (crm_changes.c.content, crm_changes.c.error)
+    caught = sa.select(crm_changes.c.change_id, *texts).where(
+        crm_changes.c.location_id == location_id, traces.maybe_in(*texts)
+    )
+    for row in connection.execute(caught).all():
+        kept = {"content": traces.cut(row.content), "error": traces.cut(row.error)}
+        this = sa.and_(crm_changes.c.location_id == location_id, crm_changes.c.change_id == row.change_id)
+        connection.execute(sa.update(crm_changes).where(this).values(kept))

@@ -166,3 +166,94 @@ users: Final = sa.Table(
     sa.Index(None, "email"),
 )
 """``email`` is lower case."""
+
+connections: Final = sa.Table(
+    "connections",
+    metadata,
+    sa.Column("owner_id", sa.Text, primary_key=True),
+    sa.Column("owner_kind", sa.Text, nullable=False),
+    sa.Column("company_id", sa.Text),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("access_token", sa.Text, nullable=False),
+    sa.Column("refresh_token", sa.Text, nullable=False),
+    sa.Column("expires_at", Microseconds),
+    sa.Column("scopes", sa.Text, nullable=False),
+    sa.Column("generation", sa.BigInteger, nullable=False),
+    sa.Column("obtained_at", Microseconds, nullable=False),
+    sa.Column("simulated", sa.Boolean, nullable=False),
+    sa.Column("lease_holder", sa.Text),
+    sa.Column("lease_until", Microseconds),
+)
+"""Access to CRM accounts. Tokens are sealed before they come here. The lease says who renews them, and until when."""
+
+install_states: Final = sa.Table(
+    "install_states",
+    metadata,
+    sa.Column("state_hash", sa.Text, primary_key=True),
+    sa.Column("expires_at", Microseconds, nullable=False),
+)
+"""OAuth ``state`` values that were given out and not yet spent."""
+
+location_setups: Final = sa.Table(
+    "location_setups",
+    metadata,
+    sa.Column("location_id", sa.Text, primary_key=True),
+    sa.Column("setup", sa.Text, nullable=False),
+    sa.Column("workflow_key_hash", sa.Text),
+    sa.UniqueConstraint("workflow_key_hash"),
+)
+
+sync_progress: Final = sa.Table(
+    "sync_progress",
+    metadata,
+    sa.Column("location_id", sa.Text, primary_key=True),
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("cursor", sa.Text, nullable=False),
+    sa.Column("items", sa.BigInteger, nullable=False),
+    sa.Column("caught_up_at", Microseconds),
+    sa.Column("updated_at", Microseconds, nullable=False),
+)
+
+reread_requests: Final = sa.Table(
+    "reread_requests",
+    metadata,
+    sa.Column("location_id", sa.Text, primary_key=True),
+    sa.Column("lead_id", sa.Text, primary_key=True),
+    sa.Column("requested_at", Microseconds, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("due_at", Microseconds, nullable=False),
+)
+
+crm_changes: Final = sa.Table(
+    "crm_changes",
+    metadata,
+    sa.Column("location_id", sa.Text, primary_key=True),
+    sa.Column("change_id", sa.Text, primary_key=True),
+    sa.Column("lead_id", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("content", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("due_at", Microseconds, nullable=False),
+    sa.Column("remote_id", sa.Text),
+    sa.Column("error", sa.Text),
+    sa.Column("created_at", Microseconds, nullable=False),
+    sa.Column("settled_at", Microseconds),
+    sa.Index(None, "status", "due_at"),
+    sa.Index(None, "location_id", "lead_id"),
+)
+"""What we write into the CRM: stored with its idempotency key before the call, settled after it."""
+
+delivery_tallies: Final = sa.Table(
+    "delivery_tallies",
+    metadata,
+    sa.Column("day", sa.Text, primary_key=True),
+    sa.Column("location_id", sa.Text, primary_key=True),
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("outcome", sa.Text, primary_key=True),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    sa.Column("last_at", Microseconds, nullable=False),
+)
+"""``day`` is an ISO date in UTC."""

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from ghl_real_estate_ai.storage.connections import SqlConnectionStore
+from ghl_real_estate_ai.storage.crm_changes import SqlChangeStore
 from ghl_real_estate_ai.storage.cursors import SqlCursorStore
 from ghl_real_estate_ai.storage.event_log import SqlEventLog
 from ghl_real_estate_ai.storage.leads import SqlLeadStore
 from ghl_real_estate_ai.storage.properties import SqlListingStore
+from ghl_real_estate_ai.storage.synchronization import SqlSyncStore
 from ghl_real_estate_ai.storage.tenants import SqlTenantStore
 
 
@@ -23,3 +26,6 @@ class SqlUnitOfWork:
         self.leads = SqlLeadStore(connection)
         self.listings = SqlListingStore(connection)
         self.tenants = SqlTenantStore(connection)
+        self.connections = SqlConnectionStore(connection)
+        self.sync = SqlSyncStore(connection)
+        self.changes = SqlChangeStore(connection)

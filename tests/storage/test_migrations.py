@@ -74,8 +74,16 @@ def test_file_numbers_are_the_revisions() -> None:
     assert sorted(item.revision for item in script.walk_revisions()) == migrations.revisions()
 
 
+OF_NO_TENANT = {
+    "connections",  # of an owner: a location, or an agency with many
+    "install_states",  # given out before anybody knows which account will come back
+}
+
+
 def test_every_table_belongs_to_a_tenant() -> None:
     for table in metadata.tables.values():
+        if table.name in OF_NO_TENANT:
+            continue
         assert not table.c.location_id.nullable, table.name
         assert table.c.location_id.primary_key or table.name == "dead_letters"
 

@@ -13,6 +13,7 @@ from ghl_real_estate_ai.models.intelligence import LeadIntelligence
 from ghl_real_estate_ai.models.leads import Lead, Location, User
 from ghl_real_estate_ai.models.properties import Listing
 from ghl_real_estate_ai.ports import UnitOfWork
+from tests.support.fake_crm_stores import CrmState, FakeChangeStore, FakeConnectionStore, FakeSyncStore
 
 
 @dataclass
@@ -28,11 +29,13 @@ class _State:
     locations: dict[LocationId, Location] = field(default_factory=dict)
     users: dict[tuple[LocationId, str], tuple[User, str]] = field(default_factory=dict)
     forgotten: set[tuple[LocationId, str]] = field(default_factory=set)
+    crm: CrmState = field(default_factory=CrmState)
 
     def snapshot(self) -> _State:
         copied = copy.copy(self)
         for name, value in vars(self).items():
             setattr(copied, name, copy.copy(value))
+        copied.crm = self.crm.snapshot()
         copied.log = {location_id: list(events) for location_id, events in self.log.items()}
         return copied
 
@@ -45,7 +48,10 @@ class FakeEventLog:
 
     def append(self, delivery: Delivery) -> RecordedEvent | None:
         log = self._state.log.setdefault(delivery.event.location_id, [])
-        if any(known.delivery_id == delivery.delivery_id for known in log):
+        if any(
+            known.delivery_id == delivery.delivery_id or known.event.event_id == delivery.event.event_id
+            for known in log
+        ):
             return None
         recorded = RecordedEvent(
             position=len(log) + 1,
@@ -216,6 +222,9 @@ class FakeUnitOfWork:
         self.leads = FakeLeadStore(state)
         self.listings = FakeListingStore(state)
         self.tenants = FakeTenantStore(state)
+        self.connections = FakeConnectionStore(state.crm)
+        self.sync = FakeSyncStore(state.crm)
+        self.changes = FakeChangeStore(state.crm)
 
 
 class FakeMemory:

@@ -1,0 +1,257 @@
+"""What every memory promises about the CRM beside us, on SQLite, on a real PostgreSQL, and in the tests' own memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import date, timedelta
+
+import pytest
+import pytest_asyncio
+
+from ghl_real_estate_ai.models.connections import (
+    Connection,
+    ConnectionKind,
+    ConnectionStatus,
+    LocationSetup,
+    OwnerKind,
+    WriteBackPart,
+)
+from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
+from ghl_real_estate_ai.models.leads import StageRole
+from ghl_real_estate_ai.models.synchronization import (
+    ChangeKind,
+    ChangeStatus,
+    CrmChange,
+    DeliveryTally,
+    RereadRequest,
+    SyncProgress,
+    SyncSource,
+)
+from ghl_real_estate_ai.ports import Memory
+from ghl_real_estate_ai.storage.database import Database
+from tests.support.facts import LOCATION, NOON
+from tests.support.fake_memory import FakeMemory
+
+pytestmark = pytest.mark.asyncio
+LATER = NOON + timedelta(seconds=30)
+OTHER = LocationId("loc-2")
+
+
+@pytest_asyncio.fixture(params=["sql", "fake"])
+async def any_memory(request: pytest.FixtureRequest, memory: Database) -> AsyncIterator[Memory]:
+    yield memory if request.param == "sql" else FakeMemory()
+
+
+def connection(**fields: object) -> Connection:
+    return Connection.model_validate(
+        {
+            "owner_id": LOCATION,
+            "owner_kind": OwnerKind.LOCATION,
+            "company_id": "company-1",
+            "kind": ConnectionKind.OAUTH,
+            "access_token": "sealed-1",
+            "refresh_token": "sealed-2",
+            "expires_at": NOON + timedelta(days=1),
+            "scopes": ("contacts.readonly", "contacts.write"),
+            "obtained_at": NOON,
+        }
+        | fields
+    )
+
+
+def change(name: str = "fields:lead-1", **fields: object) -> CrmChange:
+    return CrmChange.model_validate(
+        {
+            "location_id": LOCATION,
+            "change_id": name,
+            "lead_id": "lead-1",
+            "kind": ChangeKind.FIELDS,
+            "content": {"score": 71, "stage": "working"},
+            "due_at": NOON,
+            "created_at": NOON,
+        }
+        | fields
+    )
+
+
+# --- connections ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_connection_comes_back_as_it_was(any_memory: Memory) -> None:
+    stored = connection()
+    await any_memory.write(lambda uow: uow.connections.put(stored))
+    await any_memory.write(lambda uow: uow.connections.put(connection(owner_id="loc-0", expires_at=None)))
+
+    assert await any_memory.read(lambda uow: uow.connections.get(LOCATION)) == stored
+    assert await any_memory.read(lambda uow: uow.connections.get("nobody")) is None
+    assert [c.owner_id for c in await any_memory.read(lambda uow: uow.connections.all())] == [
+        "loc-0",
+        LOCATION,
+    ]
+
+
+async def test_only_one_of_many_gets_the_lease_on_a_generation(any_memory: Memory) -> None:
+    await any_memory.write(lambda uow: uow.connections.put(connection()))
+
+    async def take(holder: str) -> bool:
+        return await any_memory.write(
+            lambda uow: uow.connections.lease(LOCATION, generation=1, holder=holder, now=NOON, until=LATER)
+        )
+
+    taken = await asyncio.gather(*(take(f"process-{number}") for number in range(20)))
+    assert sum(taken) == 1
+
+
+async def test_a_lease_ends_by_time_by_release_and_by_renewal(any_memory: Memory) -> None:
+    await any_memory.write(lambda uow: uow.connections.put(connection()))
+
+    async def take(holder: str, generation: int, seconds: int) -> bool:
+        now = NOON + timedelta(seconds=seconds)
+        until = now + timedelta(seconds=30)
+        return await any_memory.write(
+            lambda uow: uow.connections.lease(
+                LOCATION, generation=generation, holder=holder, now=now, until=until
+            )
+        )
+
+    assert await take("one", 1, 0)
+    assert not await take("two", 1, 29)
+    assert await take("two", 1, 30)
+    await any_memory.write(lambda uow: uow.connections.release(LOCATION, holder="one"))  # no longer its own
+    assert not await take("one", 1, 31)
+    renewed = connection(generation=2, access_token="sealed-3")
+    assert not await any_memory.write(lambda uow: uow.connections.renew(renewed, holder="one"))
+    assert await any_memory.write(lambda uow: uow.connections.renew(renewed, holder="two"))
+    assert not await any_memory.write(lambda uow: uow.connections.renew(renewed, holder="two"))
+    assert await any_memory.read(lambda uow: uow.connections.get(LOCATION)) == renewed
+    assert not await take("one", 1, 32)
+    assert await take("one", 2, 32)
+    await any_memory.write(lambda uow: uow.connections.release(LOCATION, holder="one"))
+    assert await take("two", 2, 33)
+
+
+async def test_a_replaced_connection_cannot_be_renewed_by_who_held_the_old_one(any_memory: Memory) -> None:
+    await any_memory.write(lambda uow: uow.connections.put(connection()))
+    await any_memory.write(
+        lambda uow: uow.connections.lease(LOCATION, generation=1, holder="one", now=NOON, until=LATER)
+    )
+    gone = connection(status=ConnectionStatus.UNINSTALLED, access_token="", refresh_token="")
+    await any_memory.write(lambda uow: uow.connections.put(gone))
+
+    late = connection(generation=2)
+    assert not await any_memory.write(lambda uow: uow.connections.renew(late, holder="one"))
+    assert await any_memory.read(lambda uow: uow.connections.get(LOCATION)) == gone
+
+
+async def test_a_setup_is_found_by_its_location_and_by_its_workflow_key(any_memory: Memory) -> None:
+    setup = LocationSetup(
+        location_id=LOCATION,
+        stages={"stage-1": StageRole.WORKING},
+        write_back=frozenset({WriteBackPart.TAGS}),
+        workflow_key_hash="abc",
+    )
+    await any_memory.write(lambda uow: uow.connections.put_setup(setup))
+
+    assert await any_memory.read(lambda uow: uow.connections.setup(LOCATION)) == setup
+    assert await any_memory.read(lambda uow: uow.connections.setup(OTHER)) is None
+    assert await any_memory.read(lambda uow: uow.connections.setup_by_workflow_key("abc")) == setup
+    assert await any_memory.read(lambda uow: uow.connections.setup_by_workflow_key("abd")) is None
+    changed = setup.model_copy(update={"polling": False, "workflow_key_hash": None})
+    await any_memory.write(lambda uow: uow.connections.put_setup(changed))
+    assert await any_memory.read(lambda uow: uow.connections.setup(LOCATION)) == changed
+    assert await any_memory.read(lambda uow: uow.connections.setup_by_workflow_key("abc")) is None
+
+
+async def test_an_install_state_is_spent_once_and_in_time(any_memory: Memory) -> None:
+    await any_memory.write(lambda uow: uow.connections.add_state("s-1", expires_at=LATER))
+    await any_memory.write(lambda uow: uow.connections.add_state("s-2", expires_at=NOON))
+
+    assert await any_memory.write(lambda uow: uow.connections.spend_state("s-1", now=NOON))
+    assert not await any_memory.write(lambda uow: uow.connections.spend_state("s-1", now=NOON))
+    assert not await any_memory.write(lambda uow: uow.connections.spend_state("s-2", now=NOON))
+    assert not await any_memory.write(lambda uow: uow.connections.spend_state("s-3", now=NOON))
+
+
+# --- reading --------------------------------------------------------------------------------------------------------
+
+
+async def test_progress_is_kept_per_location_and_source(any_memory: Memory) -> None:
+    first = SyncProgress(location_id=LOCATION, source=SyncSource.MESSAGES, cursor="c-1", updated_at=NOON)
+    moved = first.model_copy(update={"cursor": "c-2", "items": 500, "caught_up_at": LATER})
+    await any_memory.write(lambda uow: uow.sync.put_progress(first))
+    await any_memory.write(lambda uow: uow.sync.put_progress(moved))
+
+    assert await any_memory.read(lambda uow: uow.sync.progress(LOCATION, SyncSource.MESSAGES)) == moved
+    assert await any_memory.read(lambda uow: uow.sync.progress(LOCATION, SyncSource.EMAILS)) is None
+    assert await any_memory.read(lambda uow: uow.sync.progress(OTHER, SyncSource.MESSAGES)) is None
+
+
+async def test_a_hint_that_comes_while_a_lead_is_read_is_not_lost(any_memory: Memory) -> None:
+    first = RereadRequest(location_id=LOCATION, lead_id=LeadId("lead-1"), requested_at=NOON, due_at=NOON)
+    newer = first.model_copy(update={"requested_at": LATER, "due_at": LATER})
+    await any_memory.write(lambda uow: uow.sync.request_reread(first))
+    assert await any_memory.read(lambda uow: uow.sync.due_rereads(now=NOON, limit=5)) == [first]
+    await any_memory.write(lambda uow: uow.sync.request_reread(newer))
+
+    await any_memory.write(lambda uow: uow.sync.finish_reread(first))
+    await any_memory.write(
+        lambda uow: uow.sync.postpone_reread(first.model_copy(update={"attempts": 9, "due_at": NOON}))
+    )
+    assert await any_memory.read(lambda uow: uow.sync.due_rereads(now=NOON, limit=5)) == []
+    assert await any_memory.read(lambda uow: uow.sync.due_rereads(now=LATER, limit=5)) == [newer]
+    assert await any_memory.read(lambda uow: uow.sync.waiting_rereads(LOCATION)) == 1
+    await any_memory.write(lambda uow: uow.sync.finish_reread(newer))
+    assert await any_memory.read(lambda uow: uow.sync.waiting_rereads(LOCATION)) == 0
+
+
+async def test_tallies_add_up_by_day_and_outcome(any_memory: Memory) -> None:
+    def tally(day: int, count: int) -> DeliveryTally:
+        return DeliveryTally(
+            day=date(2026, 11, day),
+            location_id="",
+            source="app_webhook",
+            outcome="stored",
+            count=count,
+            last_at=NOON,
+        )
+
+    await any_memory.write(lambda uow: uow.sync.add_tallies([tally(22, 1), tally(23, 5)]))
+    await any_memory.write(lambda uow: uow.sync.add_tallies([tally(23, 7)]))
+    await any_memory.write(lambda uow: uow.sync.add_tallies([]))
+
+    assert await any_memory.read(lambda uow: uow.sync.tallies(since=date(2026, 11, 23))) == [tally(23, 12)]
+
+
+# --- writing --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_change_is_wanted_once_and_a_new_content_is_a_new_version(any_memory: Memory) -> None:
+    first, again = change(), change(content={"stage": "working", "score": 71})
+    assert await any_memory.write(lambda uow: uow.changes.want(first))
+    assert not await any_memory.write(lambda uow: uow.changes.want(again))
+    done = first.model_copy(update={"status": ChangeStatus.DONE, "settled_at": LATER, "remote_id": "r-1"})
+    assert await any_memory.write(lambda uow: uow.changes.settle(done))
+    assert await any_memory.read(lambda uow: uow.changes.due(now=LATER, limit=9)) == []
+    assert not await any_memory.write(lambda uow: uow.changes.want(again))
+
+    newer = change(content={"score": 80, "stage": "working"}, due_at=LATER)
+    assert await any_memory.write(lambda uow: uow.changes.want(newer))
+    assert await any_memory.read(lambda uow: uow.changes.due(now=NOON, limit=9)) == []
+    (due,) = await any_memory.read(lambda uow: uow.changes.due(now=LATER, limit=9))
+    assert (due.version, due.content, due.status) == (2, newer.content, ChangeStatus.PENDING)
+    assert not await any_memory.write(lambda uow: uow.changes.settle(done)), "it settles an older version"
+    assert await any_memory.read(lambda uow: uow.changes.counts(LOCATION)) == {ChangeStatus.PENDING: 1}
+
+
+async def test_changes_of_a_lead_and_of_an_uninstalled_location(any_memory: Memory) -> None:
+    for wanted in (change("note:1", kind=ChangeKind.NOTE), change("x", lead_id="lead-2"), change("tags")):
+        await any_memory.write(lambda uow, wanted=wanted: uow.changes.want(wanted))  # type: ignore[misc]
+    await any_memory.write(lambda uow: uow.changes.want(change("tags", location_id=OTHER)))
+
+    own = await any_memory.read(lambda uow: uow.changes.of_lead(LOCATION, LeadId("lead-1")))
+    assert [c.change_id for c in own] == ["note:1", "tags"]
+    assert await any_memory.write(lambda uow: uow.changes.drop_pending(LOCATION, error="uninstalled")) == 3
+    assert await any_memory.read(lambda uow: uow.changes.counts(LOCATION)) == {ChangeStatus.FAILED: 3}
+    (left,) = await any_memory.read(lambda uow: uow.changes.due(now=LATER, limit=9))
+    assert left.location_id == OTHER

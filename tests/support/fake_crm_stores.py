@@ -1,0 +1,196 @@
+"""The CRM's stores as dicts, for ``FakeMemory``: connections and setups, reading progress, changes to write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from ghl_real_estate_ai.models.connections import Connection, LocationSetup
+from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
+from ghl_real_estate_ai.models.synchronization import (
+    ChangeStatus,
+    CrmChange,
+    DeliveryTally,
+    RereadRequest,
+    SyncProgress,
+    SyncSource,
+)
+
+
+@dataclass
+class CrmState:
+    """Everything that is true of the CRM side."""
+
+    connections: dict[str, Connection] = field(default_factory=dict)
+    leases: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    setups: dict[LocationId, LocationSetup] = field(default_factory=dict)
+    states: dict[str, datetime] = field(default_factory=dict)
+    progress: dict[tuple[LocationId, SyncSource], SyncProgress] = field(default_factory=dict)
+    rereads: dict[tuple[LocationId, LeadId], RereadRequest] = field(default_factory=dict)
+    tallies: dict[tuple[date, str, str, str], DeliveryTally] = field(default_factory=dict)
+    changes: dict[tuple[LocationId, str], CrmChange] = field(default_factory=dict)
+
+    def snapshot(self) -> CrmState:
+        """A copy that may be changed and thrown away."""
+        return CrmState(**{name: dict(value) for name, value in vars(self).items()})
+
+
+class FakeConnectionStore:
+    """``ports.ConnectionStore``."""
+
+    def __init__(self, state: CrmState) -> None:
+        self._state = state
+
+    def get(self, owner_id: str) -> Connection | None:
+        return self._state.connections.get(owner_id)
+
+    def all(self) -> list[Connection]:
+        return [connection for _, connection in sorted(self._state.connections.items())]
+
+    def put(self, connection: Connection) -> None:
+        self._state.connections[connection.owner_id] = connection
+        self._state.leases.pop(connection.owner_id, None)
+
+    def lease(self, owner_id: str, *, generation: int, holder: str, now: datetime, until: datetime) -> bool:
+        known = self._state.connections.get(owner_id)
+        held_by, held_until = self._state.leases.get(owner_id, (holder, now))
+        if known is None or known.generation != generation or (held_by != holder and held_until > now):
+            return False
+        self._state.leases[owner_id] = (holder, until)
+        return True
+
+    def renew(self, connection: Connection, *, holder: str) -> bool:
+        known = self._state.connections.get(connection.owner_id)
+        held_by, _ = self._state.leases.get(connection.owner_id, ("", None))
+        if known is None or known.generation != connection.generation - 1 or held_by != holder:
+            return False
+        self.put(connection)
+        return True
+
+    def release(self, owner_id: str, *, holder: str) -> None:
+        if self._state.leases.get(owner_id, ("", None))[0] == holder:
+            del self._state.leases[owner_id]
+
+    def setup(self, location_id: LocationId) -> LocationSetup | None:
+        return self._state.setups.get(location_id)
+
+    def put_setup(self, setup: LocationSetup) -> None:
+        self._state.setups[setup.location_id] = setup
+
+    def setup_by_workflow_key(self, key_hash: str) -> LocationSetup | None:
+        found = (setup for setup in self._state.setups.values() if setup.workflow_key_hash == key_hash)
+        return next(found, None)
+
+    def add_state(self, state_hash: str, *, expires_at: datetime) -> None:
+        self._state.states.setdefault(state_hash, expires_at)
+
+    def spend_state(self, state_hash: str, *, now: datetime) -> bool:
+        expires_at = self._state.states.pop(state_hash, None)
+        return expires_at is not None and expires_at > now
+
+
+class FakeSyncStore:
+    """``ports.SyncStore``."""
+
+    def __init__(self, state: CrmState) -> None:
+        self._state = state
+
+    def progress(self, location_id: LocationId, source: SyncSource) -> SyncProgress | None:
+        return self._state.progress.get((location_id, source))
+
+    def put_progress(self, progress: SyncProgress) -> None:
+        self._state.progress[progress.location_id, progress.source] = progress
+
+    def request_reread(self, request: RereadRequest) -> None:
+        self._state.rereads[request.location_id, request.lead_id] = request
+
+    def due_rereads(self, *, now: datetime, limit: int) -> list[RereadRequest]:
+        due = [request for request in self._state.rereads.values() if request.due_at <= now]
+        return sorted(due, key=lambda request: request.due_at)[:limit]
+
+    def postpone_reread(self, request: RereadRequest) -> None:
+        if self._is_newest(request):
+            self._state.rereads[request.location_id, request.lead_id] = request
+
+    def finish_reread(self, request: RereadRequest) -> None:
+        if self._is_newest(request):
+            del self._state.rereads[request.location_id, request.lead_id]
+
+    def waiting_rereads(self, location_id: LocationId) -> int:
+        return sum(place == location_id for place, _ in self._state.rereads)
+
+    def _is_newest(self, request: RereadRequest) -> bool:
+        known = self._state.rereads.get((request.location_id, request.lead_id))
+        return known is not None and known.requested_at == request.requested_at
+
+    def add_tallies(self, tallies: Sequence[DeliveryTally]) -> None:
+        for tally in tallies:
+            key = (tally.day, tally.location_id, tally.source, tally.outcome)
+            known = self._state.tallies.get(key)
+            count = tally.count + (known.count if known else 0)
+            self._state.tallies[key] = tally.model_copy(update={"count": count})
+
+    def tallies(self, *, since: date) -> list[DeliveryTally]:
+        return [tally for tally in self._state.tallies.values() if tally.day >= since]
+
+
+class FakeChangeStore:
+    """``ports.ChangeStore``."""
+
+    def __init__(self, state: CrmState) -> None:
+        self._state = state
+
+    def want(self, change: CrmChange) -> bool:
+        known = self._state.changes.get((change.location_id, change.change_id))
+        if known is not None and known.content == change.content:
+            return False
+        if known is not None:
+            change = change.model_copy(
+                update={
+                    "version": known.version + 1,
+                    "created_at": known.created_at,
+                    "remote_id": known.remote_id,
+                }
+            )
+        self._state.changes[change.location_id, change.change_id] = change
+        return True
+
+    def due(self, *, now: datetime, limit: int) -> list[CrmChange]:
+        waiting = (c for c in self._state.changes.values() if c.status is ChangeStatus.PENDING)
+        due = [change for change in waiting if change.due_at <= now]
+        return sorted(due, key=lambda change: (change.due_at, change.change_id))[:limit]
+
+    def settle(self, change: CrmChange) -> bool:
+        known = self._state.changes.get((change.location_id, change.change_id))
+        if known is None or known.version != change.version:
+            return False
+        self._state.changes[change.location_id, change.change_id] = change
+        return True
+
+    def of_lead(self, location_id: LocationId, lead_id: LeadId) -> list[CrmChange]:
+        own = [
+            c
+            for (place, _), c in self._state.changes.items()
+            if place == location_id and c.lead_id == lead_id
+        ]
+        return sorted(own, key=lambda change: (change.created_at, change.change_id))
+
+    def drop_pending(self, location_id: LocationId, *, error: str) -> int:
+        waiting = [
+            (key, change)
+            for key, change in self._state.changes.items()
+            if key[0] == location_id and change.status is ChangeStatus.PENDING
+        ]
+        for key, change in waiting:
+            self._state.changes[key] = change.model_copy(
+                update={"status": ChangeStatus.FAILED, "error": error}
+            )
+        return len(waiting)
+
+    def counts(self, location_id: LocationId) -> dict[ChangeStatus, int]:
+        found: dict[ChangeStatus, int] = {}
+        for (place, _), change in self._state.changes.items():
+            if place == location_id:
+                found[change.status] = found.get(change.status, 0) + 1
+        return found
