@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -172,12 +175,20 @@ class Settings(BaseSettings):
         path = self.data_dir / name
         if not path.exists():
             self.data_dir.mkdir(parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-            path.write_text(secrets.token_hex(32))
+            _make_secret(path)
         secret = path.read_text().strip()
         if len(secret) < _SECRET_CHARACTERS:  # cut short by a full disk: it could be guessed
             raise ConfigurationError(f"{path} is damaged; delete it, and a new one is made ({loss})")
         return secret
+
+
+def _make_secret(path: Path) -> None:
+    """Whole or not at all, and once: gateway and a command may start together, and must end with the same secret."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-") as draft:  # mode 0600
+        draft.write(secrets.token_hex(32))
+        draft.flush()
+        with suppress(FileExistsError):
+            os.link(draft.name, path)
 
 
 def load_settings(**overrides: object) -> Settings:
