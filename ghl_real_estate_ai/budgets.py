@@ -142,5 +142,38 @@ MATCHES_PER_LEAD: Final = 5
 OUTBOUND_TIMEOUT_S: Final = 10.0
 """Any wait on another host."""
 
+OUTBOUND_ANSWER_S: Final = 60.0
+"""One whole answer of another host: a drop every nine seconds would pass OUTBOUND_TIMEOUT_S for ever."""
+
+OUTBOUND_ANSWER_BYTES: Final = 67_108_864
+"""Largest answer that is read; the largest expected is the recording of a call, 1 MiB per minute as WAV."""
+
+OUTBOUND_CONNECTIONS: Final = 20
+"""Open connections to other hosts; beyond it requests wait for one."""
+
+CRM_CALLS_PER_INTERVAL: Final = 90
+"""CRM calls per app and location in CRM_INTERVAL_S, until its headers say otherwise; GoHighLevel refuses above 100."""
+
+CRM_INTERVAL_S: Final = 10.0
+"""The CRM's window of CRM_CALLS_PER_INTERVAL, until its headers say otherwise."""
+
+CRM_CALLS_PER_DAY: Final = 200_000
+"""CRM calls per app and location in a day, until its headers say otherwise."""
+
+CRM_DAILY_RESERVE: Final = 10_000
+"""Of the day's calls, those kept for urgent ones: an import must not use up what an agent's click needs."""
+
+CRM_DAILY_PROBE_S: Final = 600.0
+"""With only the reserve left, one ordinary call in this time passes, to see whether the CRM's day is over."""
+
+CRM_QUEUE_WAIT_S: Final = 60.0
+"""Longest wait for a turn under the CRM's limits; a call that would wait longer is refused at once."""
+
+CRM_ATTEMPTS: Final = 4
+"""Times that one CRM call is sent, first attempt included, whatever went wrong before."""
+
+CRM_BACKOFF_S: Final = 0.5
+"""Longest wait before the second attempt of a failed CRM call; doubled for each further one, drawn from 0 up to it."""
+
 PERFORMANCE_INTERVAL_S: Final = 2.0
 """How often the system performance stream is measured."""

@@ -10,9 +10,20 @@ EnterpriseHubError
 +-- Conflict                   409  already exists
 +-- TooManyRequests            429  slow down; ``retry_after_s`` says for how long
 +-- Unreachable                503  another host gave no usable answer in time
+|   +-- NotSent                503  no connection: the other host cannot have seen the request
+|   +-- AnswerLost             503  the request may have arrived; its answer did not
++-- CrmError                   502  the CRM did not do what it was asked; the message says what to do
+|   +-- NeedsReconnect         502  the account's token is not accepted and cannot be renewed
+|   +-- ScopeMissing           502  the token is good, but its scopes do not allow this call
+|   +-- LocationInactive       502  the account is paused or cancelled at the CRM
+|   +-- CrmRefused             422  the CRM read the request and refused it, in its own words
+|   +-- CrmUnreadable          502  an answer in a shape that we cannot read
+|   +-- NotInThisVersion       502  the API version in use has no such call
+|   +-- OutcomeUnknown         502  a change that must not be doubled may have happened: look before sending it again
 +-- StorageUnavailable         429  not stored, send again: GHL retries 429 under both of its retry policies
 +-- ConfigurationError         500  a setting or file that the operator must mend
 |   +-- ModelArtifactError     500
++-- VendorRefusal              ...  what the simulated GoHighLevel answers instead of doing it; only simulation/ knows it
 +-- TranslationError           422  signed, but not readable as the event it claims to be (goes to dead letters)
 """
 
@@ -95,6 +106,72 @@ class Unreachable(EnterpriseHubError):
     retryable = True
 
 
+class NotSent(Unreachable):
+    """No connection was made: the other host cannot have seen the request. Sending it again doubles nothing."""
+
+
+class AnswerLost(Unreachable):
+    """The request may have arrived; its answer did not."""
+
+
+class CrmError(EnterpriseHubError):
+    """The CRM did not do what it was asked. Holds no token and no request."""
+
+    code = "crm_error"
+    http_status = 502
+
+
+class NeedsReconnect(CrmError):
+    """The account's token is not accepted and cannot be renewed: its owner connects again."""
+
+    code = "crm_needs_reconnect"
+
+
+class ScopeMissing(CrmError):
+    """The token is good, but its scopes do not allow this call; ``scope`` is the missing one, where it is known."""
+
+    code = "crm_scope_missing"
+
+    def __init__(self, message: str, *, scope: str | None = None) -> None:
+        super().__init__(message)
+        self.scope = scope
+
+
+class LocationInactive(CrmError):
+    """The account is paused or cancelled at the CRM. Its tokens are still good: it may come back."""
+
+    code = "crm_location_inactive"
+
+
+class CrmRefused(CrmError):
+    """The CRM read the request and refused it; ``status`` is its HTTP status, the message its own words."""
+
+    code = "crm_refused"
+    http_status = 422
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class CrmUnreadable(CrmError):
+    """An answer in a shape that we cannot read; the message names the field, never its value."""
+
+    code = "crm_unreadable"
+
+
+class NotInThisVersion(CrmError):
+    """The API version in use has no such call; the message names the one that has."""
+
+    code = "crm_version_lacks_call"
+
+
+class OutcomeUnknown(CrmError):
+    """A change that must not be doubled may or may not have happened: look before sending it again."""
+
+    code = "crm_outcome_unknown"
+
+
 class StorageUnavailable(EnterpriseHubError):
     """The database did not take the write. 429, because GHL retries it under its old and its new policy."""
 
@@ -120,3 +197,14 @@ class TranslationError(EnterpriseHubError):
 
     code = "untranslatable_event"
     http_status = 422
+
+
+class VendorRefusal(EnterpriseHubError):
+    """What the simulated GoHighLevel answers instead of doing what it was asked; raised and caught in simulation/ only."""
+
+    code = "vendor_refusal"
+
+    def __init__(self, http_status: int, message: str | list[str]) -> None:
+        super().__init__("; ".join(message) if isinstance(message, list) else message)
+        self.http_status = http_status
+        self.said = message
