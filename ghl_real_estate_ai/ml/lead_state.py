@@ -90,6 +90,38 @@ def apply(lead: Lead | None, recorded: RecordedEvent) -> Lead:
     return lead.model_copy(update=changes)
 
 
+def states_something_new(lead: Lead | None, event: Event) -> bool:
+    """Whether a lead would hold something else after the event, stamps aside.
+
+    What happens once (a message, a visit, a creation) always is; a state that is held already, or is older than what is
+    held, is not. So a page of the CRM that is read again says nothing. Called by services/event_inbox and services/loop_guard.
+    """
+    if lead is None or not _is_a_state(event):
+        return True
+    changes = _changes(lead, event, Stamp(at=event.occurred_at, event_id=event.event_id))
+    return any(
+        _without_stamps(value) != _without_stamps(getattr(lead, name))
+        for name, value in changes.items()
+        if name != "stamps"
+    )
+
+
+def _is_a_state(event: Event) -> bool:
+    match event:
+        case LeadUpserted() | AppointmentChanged():
+            return not event.created
+        case LeadDeleted() | OpportunityChanged():
+            return True
+        case _:
+            return False
+
+
+def _without_stamps(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _without_stamps(part) for key, part in value.items()}
+    return value.model_dump(exclude={"stamp"}) if isinstance(value, Opportunity | Appointment) else value
+
+
 def summary(event: Event) -> str:
     """The event in words, without personal data."""
     match event:

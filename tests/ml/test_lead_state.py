@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ghl_real_estate_ai.errors import TranslationError
 from ghl_real_estate_ai.ml.features import vector
-from ghl_real_estate_ai.ml.lead_state import activity_kind, apply, summary
+from ghl_real_estate_ai.ml.lead_state import activity_kind, apply, states_something_new, summary
 from ghl_real_estate_ai.models.events import EVENT_TYPES, RecordedEvent
 from ghl_real_estate_ai.models.leads import ACKNOWLEDGED_KEPT, LAST_MESSAGE_CHARS, ActivityKind, Lead
 from tests.support.lead_events import LEAD, LOCATION, START, EventMaker, logs, recorded
@@ -201,3 +201,66 @@ def test_facts_of_other_kinds_only_move_the_position() -> None:
     kept = EventMaker().make("VendorEventKept", vendor_type="X", body={})
     assert must(replay([kept])) == Lead(location_id=LOCATION, lead_id=LEAD, position=1)
     assert {event_type.__name__ for event_type in EVENT_TYPES} >= {"VendorEventKept"}
+
+
+STATED = {
+    "LeadUpserted": {"created": False, "contact": {"name": "Ann", "tags": ["hot"]}, "wishes": {"city": "Waco"}},
+    "OpportunityChanged": {"opportunity_id": "o", "status": "open", "monetary_value": "10.50"},
+    "AppointmentChanged": {"appointment_id": "a", "status": "confirmed", "start_time": START.isoformat()},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", STATED)
+def test_a_state_that_is_held_already_is_nothing_new_however_late_it_is_read(kind: str) -> None:
+    maker = EventMaker()
+    lead = must(replay([maker.make(kind, **STATED[kind])]))
+    assert not states_something_new(
+        lead, maker.make(kind, at=START + timedelta(days=1), **STATED[kind]).event
+    )
+    assert states_something_new(None, maker.make(kind, **STATED[kind]).event)
+
+
+@pytest.mark.parametrize(
+    ("kind", "other"),
+    [
+        ("LeadUpserted", {"contact": {"name": "Ben"}}),
+        ("LeadUpserted", {"contact": {"dnd": True}}),
+        ("LeadUpserted", {"wishes": {"city": None}}),
+        ("OpportunityChanged", {"status": "won"}),
+        ("AppointmentChanged", {"status": "cancelled"}),
+        ("AppointmentChanged", {"deleted": True}),
+    ],
+)
+def test_another_state_is_new_unless_it_is_older(kind: str, other: dict[str, object]) -> None:
+    maker = EventMaker()
+    lead = must(replay([maker.make(kind, **STATED[kind])]))
+    later = maker.make(kind, at=START + timedelta(hours=1), **{**STATED[kind], **other})
+    assert states_something_new(lead, later.event)
+    unset = (
+        {**STATED[kind], **other} if kind != "LeadUpserted" else {**STATED[kind], "contact": {"name": "Ben"}}
+    )
+    assert not states_something_new(lead, maker.make(kind, at=START - timedelta(hours=1), **unset).event)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("MessageReceived", {"channel": "sms", "text": "Hi"}),
+        ("PropertyActivityRecorded", {"interaction": "viewed", "listing_key": "H1"}),
+        ("LeadUpserted", {"created": True, "contact": {"name": "Ann"}}),
+        ("AppointmentChanged", {"appointment_id": "a", "created": True}),
+        ("NoteAdded", {"text": "called"}),
+    ],
+)
+def test_what_happens_once_is_always_new(kind: str, fields: dict[str, object]) -> None:
+    maker = EventMaker()
+    lead = must(replay([maker.make(kind, **fields)]))
+    assert states_something_new(lead, maker.make(kind, **fields).event)
+
+
+def test_a_deleted_contact_that_is_written_about_again_is_new() -> None:
+    maker = EventMaker()
+    lead = must(replay([maker.make("LeadUpserted", **STATED["LeadUpserted"]), maker.make("LeadDeleted")]))
+    back = maker.make("LeadUpserted", at=START + timedelta(hours=1), **STATED["LeadUpserted"])
+    assert states_something_new(lead, back.event)
+    assert not states_something_new(lead, maker.make("LeadDeleted", at=START + timedelta(hours=1)).event)
