@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, datetime, tzinfo
+from pathlib import Path
 from typing import Protocol
 
 from ghl_real_estate_ai.models.connections import Connection, LocationSetup
+from ghl_real_estate_ai.models.crm_account import ApiUse, CrmAccount
 from ghl_real_estate_ai.models.events import DeadLetter, Delivery, Event, RecordedEvent
+from ghl_real_estate_ai.models.exports import ExportKind, ExportLayout, ExportRow
 from ghl_real_estate_ai.models.identifiers import EventId, Frozen, LeadId, ListingKey, LocationId
 from ghl_real_estate_ai.models.intelligence import LeadIntelligence
-from ghl_real_estate_ai.models.leads import Lead, Location, User
+from ghl_real_estate_ai.models.leads import Lead, Location, StageRole, User
 from ghl_real_estate_ai.models.properties import Listing
 from ghl_real_estate_ai.models.synchronization import (
     ChangeStatus,
@@ -240,7 +243,16 @@ class ChangeStore(Protocol):
     """What is written into the CRM: stored with its idempotency key before it leaves, settled after it."""
 
     def want(self, change: CrmChange) -> bool:
-        """Store it, or its new content; False when this content is known already, done or not."""
+        """Store it, or its new content; False when this content waits already or is done. A failed one is tried anew."""
+        ...
+
+    def get(self, location_id: LocationId, change_id: str) -> CrmChange | None: ...
+
+    def claim(self, change: CrmChange, *, until: datetime) -> bool:
+        """Become the one who sends it: counts the attempt, and nobody else finds it due before ``until``.
+
+        False when somebody else did, or a newer version is wanted. Who crashes leaves attempts > 0 behind.
+        """
         ...
 
     def due(self, *, now: datetime, limit: int) -> list[CrmChange]:
@@ -336,6 +348,54 @@ class WebhookReader(Protocol):
         ...
 
 
+class ExportReader(Protocol):
+    """Reads files that the CRM exported, for accounts without API access."""
+
+    def layout(self, file: Path, *, kind: ExportKind | None) -> ExportLayout:
+        """What the file is (None: by its header). Raises InputError when it cannot be read."""
+        ...
+
+    def rows(
+        self,
+        layout: ExportLayout,
+        *,
+        location_id: LocationId,
+        zone: tzinfo,
+        stages: Mapping[str, StageRole],
+        simulated: bool,
+        received_at: datetime,
+    ) -> Iterator[ExportRow]:
+        """Every row, as the events that it states or refused; ``stages``: name of a stage in lower case -> its meaning."""
+        ...
+
+
+class CrmAccountReader(Protocol):
+    """A look at a location's account at the CRM: harmless reads, for ``connect`` and ``doctor``."""
+
+    async def describe(self, location_id: LocationId) -> CrmAccount:
+        """What it holds and what the token may do. Raises CrmError or Unreachable when nothing can be asked."""
+        ...
+
+    def use(self, location_id: LocationId) -> ApiUse:
+        """What the newest answers said of calls left and clock; asks nothing."""
+        ...
+
+
+class CrmWriter(Protocol):
+    """Writes one change into the CRM of its location. Knows nothing of when, whether or how often.
+
+    Raises the errors of the CRM's client; OutcomeUnknown when nobody can say whether it happened.
+    """
+
+    async def apply(self, change: CrmChange) -> str | None:
+        """Make it so; returns the CRM's id of what was made, None for a state."""
+        ...
+
+    async def find(self, change: CrmChange) -> str | None:
+        """The CRM's id of what an earlier attempt at a task, note or message made; None: it made nothing."""
+        ...
+
+
 class ClientConnection(Protocol):
     """One open socket, as the hub sees it."""
 
@@ -381,12 +441,15 @@ __all__ = [
     "ClientConnection",
     "Clock",
     "ConnectionStore",
+    "CrmAccountReader",
+    "CrmWriter",
     "CursorStore",
     "DurableHandler",
     "DurableWork",
     "Event",
     "EventLog",
     "EventTransport",
+    "ExportReader",
     "LeadStore",
     "ListingStore",
     "LivePublisher",

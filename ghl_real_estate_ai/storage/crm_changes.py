@@ -15,7 +15,7 @@ from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
 from ghl_real_estate_ai.models.synchronization import ChangeKind, ChangeStatus, CrmChange
 from ghl_real_estate_ai.storage.schema import crm_changes, on_both
 
-# The same content again changes nothing; another content is a new version that waits anew.
+# The same content again changes nothing, unless it failed; another content is a new version that waits anew.
 _WANT: Final = on_both(
     lambda insert: (
         (row := insert(crm_changes))
@@ -30,7 +30,10 @@ _WANT: Final = on_both(
                 "error": None,
                 "settled_at": None,
             },
-            where=crm_changes.c.content != row.excluded.content,
+            where=sa.or_(
+                crm_changes.c.content != row.excluded.content,
+                crm_changes.c.status == ChangeStatus.FAILED.value,
+            ),
         )
         .returning(crm_changes.c.version)
     )
@@ -44,9 +47,33 @@ class SqlChangeStore:
         self._connection = connection
 
     def want(self, change: CrmChange) -> bool:
-        """Store it, or its new content; False when this content is known already, done or not."""
+        """Store it, or its new content; False when this content waits already or is done. A failed one is tried anew."""
         row = self._connection.execute(_WANT[self._connection.dialect.name], _row(change)).first()
         return row is not None
+
+    def get(self, location_id: LocationId, change_id: str) -> CrmChange | None:
+        """One change by its id."""
+        table = crm_changes.c
+        query = sa.select(crm_changes).where(table.location_id == location_id, table.change_id == change_id)
+        row = self._connection.execute(query).mappings().first()
+        return None if row is None else _change(row)
+
+    def claim(self, change: CrmChange, *, until: datetime) -> bool:
+        """Count an attempt and keep the change from others until then; False when it is no longer as it was read."""
+        table = crm_changes.c
+        update = (
+            sa.update(crm_changes)
+            .where(
+                table.location_id == change.location_id,
+                table.change_id == change.change_id,
+                table.version == change.version,
+                table.attempts == change.attempts,
+                table.status == ChangeStatus.PENDING.value,
+            )
+            .values(attempts=change.attempts + 1, due_at=until)
+            .returning(table.change_id)
+        )
+        return self._connection.execute(update).first() is not None
 
     def due(self, *, now: datetime, limit: int) -> list[CrmChange]:
         """Pending changes whose time has come, oldest first."""

@@ -244,6 +244,36 @@ async def test_a_change_is_wanted_once_and_a_new_content_is_a_new_version(any_me
     assert await any_memory.read(lambda uow: uow.changes.counts(LOCATION)) == {ChangeStatus.PENDING: 1}
 
 
+async def test_only_one_of_many_sends_a_change_and_a_crashed_one_leaves_its_attempt(
+    any_memory: Memory,
+) -> None:
+    await any_memory.write(lambda uow: uow.changes.want(change()))
+    (read,) = await any_memory.read(lambda uow: uow.changes.due(now=NOON, limit=9))
+
+    async def take() -> bool:
+        return await any_memory.write(lambda uow: uow.changes.claim(read, until=LATER))
+
+    assert sum(await asyncio.gather(*(take() for _ in range(20)))) == 1
+    assert await any_memory.read(lambda uow: uow.changes.due(now=NOON, limit=9)) == []
+    (again,) = await any_memory.read(lambda uow: uow.changes.due(now=LATER, limit=9))
+    assert again.attempts == 1
+    assert await any_memory.read(lambda uow: uow.changes.get(LOCATION, again.change_id)) == again
+    assert await any_memory.read(lambda uow: uow.changes.get(OTHER, again.change_id)) is None
+
+    await any_memory.write(lambda uow: uow.changes.want(change(content={"score": 1}, due_at=LATER)))
+    assert not await any_memory.write(lambda uow: uow.changes.claim(again, until=LATER)), "an older version"
+
+
+async def test_a_failed_change_can_be_wanted_again(any_memory: Memory) -> None:
+    await any_memory.write(lambda uow: uow.changes.want(change()))
+    failed = change(status=ChangeStatus.FAILED, error="refused", attempts=1)
+    await any_memory.write(lambda uow: uow.changes.settle(failed))
+
+    assert await any_memory.write(lambda uow: uow.changes.want(change()))
+    (due,) = await any_memory.read(lambda uow: uow.changes.due(now=NOON, limit=9))
+    assert (due.version, due.attempts, due.error) == (2, 0, None)
+
+
 async def test_changes_of_a_lead_and_of_an_uninstalled_location(any_memory: Memory) -> None:
     for wanted in (change("note:1", kind=ChangeKind.NOTE), change("x", lead_id="lead-2"), change("tags")):
         await any_memory.write(lambda uow, wanted=wanted: uow.changes.want(wanted))  # type: ignore[misc]

@@ -143,7 +143,7 @@ class FakeChangeStore:
 
     def want(self, change: CrmChange) -> bool:
         known = self._state.changes.get((change.location_id, change.change_id))
-        if known is not None and known.content == change.content:
+        if known is not None and known.content == change.content and known.status is not ChangeStatus.FAILED:
             return False
         if known is not None:
             change = change.model_copy(
@@ -155,6 +155,19 @@ class FakeChangeStore:
             )
         self._state.changes[change.location_id, change.change_id] = change
         return True
+
+    def get(self, location_id: LocationId, change_id: str) -> CrmChange | None:
+        return self._state.changes.get((location_id, change_id))
+
+    def claim(self, change: CrmChange, *, until: datetime) -> bool:
+        known = self.get(change.location_id, change.change_id)
+        if (
+            known is None
+            or (known.version, known.attempts) != (change.version, change.attempts)
+            or known.status is not ChangeStatus.PENDING
+        ):
+            return False
+        return self.settle(known.model_copy(update={"attempts": known.attempts + 1, "due_at": until}))
 
     def due(self, *, now: datetime, limit: int) -> list[CrmChange]:
         waiting = (c for c in self._state.changes.values() if c.status is ChangeStatus.PENDING)

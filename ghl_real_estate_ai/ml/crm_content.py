@@ -1,0 +1,123 @@
+"""What the CRM should say about a lead, as content of changes: fields, tags, a task, a note. Pure.
+
+Called by services/crm_write_back.py. Policy numbers and names live in models/write_back.py. What is simulated, lead or
+model, says so in every text, and in the field ``EnterpriseHub Basis`` beside the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from pydantic import JsonValue
+
+from ghl_real_estate_ai.models.intelligence import LeadIntelligence, NextAction, RiskStage, risk_stage
+from ghl_real_estate_ai.models.write_back import (
+    HOT_SCORE,
+    SCORE_STEP,
+    TASK_DUE_HOURS,
+    TASK_URGENCY,
+    OwnField,
+    OwnTag,
+)
+
+Content = dict[str, JsonValue]
+"""What a ``CrmChange`` holds."""
+
+
+def fields_of(seen: LeadIntelligence) -> Content:
+    """Our custom fields by name. What is not known is left out: an old value is better than an invented one."""
+    content: Content = {
+        OwnField.STAGE.value: seen.stage,
+        OwnField.NEXT_ACTION.value: "" if seen.next_action is None else seen.next_action.title,
+        OwnField.BASIS.value: _basis(seen),
+    }
+    if seen.score.value is not None:
+        content[OwnField.SCORE.value] = round(seen.score.value.probability * 100)
+    if seen.churn.value is not None:
+        content[OwnField.RISK.value] = seen.churn.value.stage.name.lower()
+    return content
+
+
+def fields_worth_writing(known: Mapping[str, JsonValue], wanted: Content) -> bool:
+    """Whether ``wanted`` differs enough from what was written: another word, or a score that really moved."""
+    for name, value in wanted.items():
+        before = known.get(name)
+        if name == OwnField.SCORE and isinstance(before, int) and isinstance(value, int):
+            if abs(value - before) >= SCORE_STEP:
+                return True
+        elif before != value:
+            return True
+    return False
+
+
+def tags_of(seen: LeadIntelligence) -> Content:
+    """All of our tags that the lead should have now."""
+    score, churn, action = seen.score.value, seen.churn.value, seen.next_action
+    holds = {
+        OwnTag.HOT: score is not None and score.probability >= HOT_SCORE,
+        OwnTag.WAITING: action is not None and action.waiting_since is not None,
+        OwnTag.SLIPPING: churn is not None and churn.stage >= RiskStage.ACTIVE,
+    }
+    return {"tags": [tag.value for tag, so in sorted(holds.items()) if so]}
+
+
+def task_of(seen: LeadIntelligence, *, mark: str) -> Content | None:
+    """A task for the next action; None when there is none, or it can wait."""
+    action = seen.next_action
+    if action is None or action.urgency < TASK_URGENCY:
+        return None
+    content: Content = {
+        "action_id": action.action_id,
+        "action": action.kind.value,
+        "title": f"{action.title}{' (simulated)' if seen.simulated else ''}",
+        "body": _signed([f"- {evidence.text}" for evidence in action.evidence], seen, mark),
+        "due_at": _due_at(action, seen.as_of).isoformat(),
+    }
+    return content if seen.assigned_to is None else {**content, "assigned_to": seen.assigned_to}
+
+
+def note_of(seen: LeadIntelligence, *, mark: str) -> Content | None:
+    """Why the lead is about to go silent, when the risk has just become critical; None otherwise."""
+    churn = seen.churn.value
+    if churn is None or not _became_critical(seen):
+        return None
+    lines = [
+        f"Risk of going silent rose to critical: {churn.probability:.0%} for the next {churn.horizon_days} days.",
+        f"- last event: {seen.cause.summary}",
+    ]
+    if seen.next_action is not None:
+        lines += [f"- {evidence.text}" for evidence in seen.next_action.evidence]
+        lines.append(f"What to do: {seen.next_action.title}.")
+    return {"body": _signed(lines, seen, mark)}
+
+
+def _became_critical(seen: LeadIntelligence) -> bool:
+    """The risk crossed into critical since the last look, by the event or by time. A first look is no rise."""
+    churn, cause = seen.churn, seen.cause
+    if churn.value is None or churn.stale_reason is not None or churn.value.stage is not RiskStage.CRITICAL:
+        return False
+    if cause.churn_by_event is None or cause.churn_by_time is None:
+        return False
+    before = churn.value.probability - cause.churn_by_event - cause.churn_by_time
+    return risk_stage(before) < RiskStage.CRITICAL
+
+
+def _due_at(action: NextAction, now: datetime) -> datetime:
+    hours = next(hours for urgency, hours in TASK_DUE_HOURS if action.urgency >= urgency)
+    return now + timedelta(hours=hours)
+
+
+def _signed(lines: list[str], seen: LeadIntelligence, mark: str) -> str:
+    """The lines, and under them who wrote it and what it is based on. The mark lets us know the text again."""
+    return "\n".join([*lines, "", f"Written by EnterpriseHub ({_basis(seen)}). {mark}"])
+
+
+def _basis(seen: LeadIntelligence) -> str:
+    """What the numbers rest on, in words for the account's owner."""
+    simulated = [part.value.model.simulated for part in (seen.score, seen.churn) if part.value is not None]
+    if not simulated:
+        model = "no model"
+    else:
+        model = "model of simulated leads" if any(simulated) else "model of your own leads"
+    return f"{'simulated lead' if seen.simulated else 'real lead'}, {model}"
