@@ -175,5 +175,38 @@ CRM_ATTEMPTS: Final = 4
 CRM_BACKOFF_S: Final = 0.5
 """Longest wait before the second attempt of a failed CRM call; doubled for each further one, drawn from 0 up to it."""
 
+CSV_CELL_CHARACTERS: Final = 1_048_576
+"""Longest value of an imported file; a longer one is a quote that was never closed."""
+
+CSV_BATCH_ROWS: Final = 500
+"""Rows of an imported file that share one transaction."""
+
+TOKEN_EARLY_S: Final = 300.0
+"""An access token that expires within this time is renewed before it is used."""
+
+TOKEN_LEASE_S: Final = 30.0
+"""Whoever renews a connection's tokens has this long; after it, another process may take over from one that died."""
+
+TOKEN_ASK_S: Final = 20.0
+"""Of the lease, the time for asking the CRM; the rest is for storing what it gave."""
+
+TOKEN_WAIT_S: Final = 60.0
+"""Longest wait for new tokens, of everybody who needs them: two leases."""
+
+TOKEN_LOOK_S: Final = 0.1
+"""How often a process looks whether another one has renewed the tokens."""
+
+INSTALL_STATE_S: Final = 600.0
+"""Life of the ``state`` in an installation's URL."""
+
+INSTALL_CALLBACKS_PER_MIN: Final = 10
+"""Returns from the CRM's consent page per address and minute."""
+
+INSTALL_TOKENS_S: Final = 20.0
+"""How long the owner of an agency waits for the tokens of its locations; later ones come at their first use."""
+
+COMPANY_LOCATIONS: Final = 5_000
+"""Most locations of one agency that are listed."""
+
 PERFORMANCE_INTERVAL_S: Final = 2.0
 """How often the system performance stream is measured."""

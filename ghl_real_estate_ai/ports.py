@@ -53,6 +53,12 @@ class EventLog(Protocol):
         """A lead's newest events at positions < before (None: from the end), newest first."""
         ...
 
+    def near(
+        self, location_id: LocationId, lead_id: LeadId, *, since: datetime, until: datetime
+    ) -> list[RecordedEvent]:
+        """A lead's events that happened between two times, both included."""
+        ...
+
     def get(self, location_id: LocationId, event_id: EventId) -> RecordedEvent | None:
         """One event by id."""
         ...
@@ -365,7 +371,7 @@ class ExportReader(Protocol):
         simulated: bool,
         received_at: datetime,
     ) -> Iterator[ExportRow]:
-        """Every row, as the events that it states or refused; ``stages``: name of a stage in lower case -> its meaning."""
+        """Every row, as the events that it states or refused; ``stages``: a stage's id, or name in lower case -> its meaning."""
         ...
 
 

@@ -34,6 +34,7 @@ class Source(StrEnum):
     WORKFLOW_WEBHOOK = "workflow_webhook"
     POLLING = "polling"
     API = "api"
+    CSV = "csv"
     HOUSE = "house"
 
 
@@ -165,6 +166,7 @@ class NoteAdded(BaseEvent):
     """
 
     type: Literal["NoteAdded"] = "NoteAdded"
+    note_id: str | None = None
     text: str | None = None
 
 
@@ -177,6 +179,7 @@ class TaskChanged(BaseEvent):
     type: Literal["TaskChanged"] = "TaskChanged"
     task_id: str
     title: str | None = None
+    text: str | None = None
     due_at: UtcTime | None = None
     completed: bool = False
     deleted: bool = False
@@ -196,7 +199,7 @@ class VendorEventKept(BaseEvent):
 class LeadIntelligenceUpdated(BaseEvent):
     """Score, churn risk, matches, cause and next action of a lead, after one event.
 
-    Published by: realtime_lead_intelligence. Heard by: stream_projection.
+    Published by: realtime_lead_intelligence. Heard by: stream_projection, crm_write_back.
     """
 
     type: Literal["LeadIntelligenceUpdated"] = "LeadIntelligenceUpdated"
