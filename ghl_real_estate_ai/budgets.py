@@ -210,3 +210,6 @@ COMPANY_LOCATIONS: Final = 5_000
 
 PERFORMANCE_INTERVAL_S: Final = 2.0
 """How often the system performance stream is measured."""
+
+TALLY_FLUSH_S: Final = 5.0
+"""How often the counts of deliveries are written down; a crash loses so much of them."""

@@ -402,6 +402,30 @@ class CrmWriter(Protocol):
         ...
 
 
+class CrmAccess(Protocol):
+    """Where the owners of CRM accounts give access. Connections come with sealed tokens, ready to be stored."""
+
+    def install_url(self, state: str) -> str:
+        """The page on which an owner gives consent. Raises ConfigurationError when no app is configured."""
+        ...
+
+    async def of_code(self, code: str) -> Connection:
+        """What the owner agreed to, by the code of the callback. Raises GrantRefused for a void one."""
+        ...
+
+    async def of_private_token(self, location_id: LocationId, token: str) -> Connection:
+        """By a token that the owner made, after one call with it. Raises NeedsReconnect when it is not accepted."""
+        ...
+
+    async def of_company(self, company: Connection, location_id: LocationId) -> Connection:
+        """A location's own connection, by that of its agency."""
+        ...
+
+    async def places(self, connection: Connection) -> list[Location]:
+        """The location itself, or those of the agency that installed the app, with their names."""
+        ...
+
+
 class ClientConnection(Protocol):
     """One open socket, as the hub sees it."""
 
@@ -449,6 +473,7 @@ __all__ = [
     "ConnectionStore",
     "CrmAccountReader",
     "CrmWriter",
+    "CrmAccess",
     "CursorStore",
     "DurableHandler",
     "DurableWork",

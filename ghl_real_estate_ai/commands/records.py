@@ -37,7 +37,8 @@ from ghl_real_estate_ai.models.identifiers import (
 )
 from ghl_real_estate_ai.models.leads import Lead, Location, Role, User
 from ghl_real_estate_ai.ports import Memory, UnitOfWork, WebhookReader
-from ghl_real_estate_ai.services.event_inbox import INBOX, append_unless_forgotten
+from ghl_real_estate_ai.services.admission import admit
+from ghl_real_estate_ai.services.event_inbox import INBOX
 
 PAGE = 1_000
 """Log rows read at a time."""
@@ -260,7 +261,7 @@ async def _translate_again(memory: Memory, reader: WebhookReader, letter: DeadLe
         return read.reason
 
     def change(uow: UnitOfWork) -> None:
-        append_unless_forgotten(uow, read)
+        admit(uow, read)
         uow.cursors.revive(letter.dead_letter_id)
 
     await memory.write(change)
@@ -277,9 +278,7 @@ async def _handle_again(memory: Memory, letter: DeadLetter) -> str | None:
             return "its log row was erased"
         again = EventId(derived_id("revived", str(letter.dead_letter_id), old.event.event_id))
         event = old.event.model_copy(update={"event_id": again})
-        append_unless_forgotten(
-            uow, Delivery(delivery_id=f"revived:{again}", event=event, raw=old.raw, received_at=now)
-        )
+        admit(uow, Delivery(delivery_id=f"revived:{again}", event=event, raw=old.raw, received_at=now))
         uow.cursors.revive(letter.dead_letter_id)
         return None
 
@@ -303,6 +302,8 @@ async def retranslate(memory: Memory, reader: WebhookReader, location_id: Locati
     async for recorded in log_events(memory, location_id):
         if not isinstance(recorded.event, VendorEventKept):
             continue
+        if recorded.event.source is Source.WORKFLOW_WEBHOOK:  # unsigned: what it hints at is read by API
+            continue
         kept += 1
         read = reader.translate(
             json.dumps(recorded.event.body),
@@ -318,4 +319,4 @@ async def retranslate(memory: Memory, reader: WebhookReader, location_id: Locati
 
 def _replace(uow: UnitOfWork, *, position: int, delivery: Delivery) -> None:
     uow.events.withdraw(delivery.event.location_id, position)
-    append_unless_forgotten(uow, delivery)
+    admit(uow, delivery)

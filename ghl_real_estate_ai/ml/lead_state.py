@@ -96,7 +96,7 @@ def states_something_new(lead: Lead | None, event: Event) -> bool:
     What happens once (a message, a visit, a creation) always is; a state that is held already, or is older than what is
     held, is not. So a page of the CRM that is read again says nothing. Called by services/event_inbox and services/loop_guard.
     """
-    if lead is None or not _is_a_state(event):
+    if lead is None or not is_state(event):
         return True
     changes = _changes(lead, event, Stamp(at=event.occurred_at, event_id=event.event_id))
     return any(
@@ -106,7 +106,8 @@ def states_something_new(lead: Lead | None, event: Event) -> bool:
     )
 
 
-def _is_a_state(event: Event) -> bool:
+def is_state(event: Event) -> bool:
+    """Whether it tells how something stands, rather than what happened once."""
     match event:
         case LeadUpserted() | AppointmentChanged():
             return not event.created

@@ -54,6 +54,11 @@ def derived_id(*parts: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, "\x1f".join(parts)))
 
 
+def fact_id(location_id: LocationId, *names: str) -> EventId:
+    """The event id of a fact that the vendor's own ids name, e.g. ("message", id): the same by whichever door it comes."""
+    return EventId(derived_id(location_id, *names))
+
+
 def lead_hash(location_id: LocationId, lead_id: LeadId) -> str:
     """What remains of a forgotten lead: enough to recognise its id again, nothing to read (SHA-256, hex)."""
     return hashlib.sha256(f"{location_id}\x1f{lead_id}".encode()).hexdigest()

@@ -1,4 +1,5 @@
-"""Where every source's deliveries come in: stored once, or refused with a reason. Called by the routes (webhook, click) and ``cli``.
+"""Where every source's deliveries come in: stored once, or refused with a reason. Called by the routes (webhook, click),
+``crm_sync``, ``crm_reread``, ``workflow_hints`` and ``cli``.
 
 A delivery is answered only after its row is committed. Deliveries of unknown tenants and of forgotten leads are not
 stored; genuine but unreadable ones become dead letters that ``enterprisehub replay --dead-letters`` retries.
@@ -6,95 +7,128 @@ stored; genuine but unreadable ones become dead letters that ``enterprisehub rep
 
 from __future__ import annotations
 
-from enum import StrEnum
+from collections import Counter
+from collections.abc import Callable, Sequence
 
-from ghl_real_estate_ai.models.events import DeadLetter, Delivery, RecordedEvent
-from ghl_real_estate_ai.models.identifiers import Frozen, LeadId, LocationId, lead_hash
+from ghl_real_estate_ai.models.events import DeadLetter, Delivery, RecordedEvent, Source
+from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork, UnreadableDelivery
+from ghl_real_estate_ai.services.admission import FORGOTTEN, Outcome, Receipt, admit, is_forgotten
+from ghl_real_estate_ai.services.delivery_tally import DeliveryCounter
 from ghl_real_estate_ai.services.event_bus import EventBus
 
 INBOX = "inbox"
 """Name under which unreadable deliveries are buried."""
 
-
-class Outcome(StrEnum):
-    """What became of a delivery. Each counts as accepted: the vendor need not send it again."""
-
-    STORED = "stored"
-    DUPLICATE = "duplicate"
-    DEAD_LETTER = "dead_letter"
-    IGNORED = "ignored"
-
-
-class Receipt(Frozen):
-    """The answer to a delivery."""
-
-    outcome: Outcome
-    reason: str | None = None
-    position: int | None = None
-
-
-_DUPLICATE = Receipt(outcome=Outcome.DUPLICATE)
 _UNKNOWN_LOCATION = Receipt(outcome=Outcome.IGNORED, reason="this location is not served here")
-_FORGOTTEN = Receipt(outcome=Outcome.IGNORED, reason="this lead was forgotten on request")
+
+AnyDelivery = Delivery | UnreadableDelivery
 
 
 class EventInbox:
-    """Stores deliveries; tells the bus of new ones."""
+    """Stores deliveries; counts them; tells the bus of new ones."""
 
-    def __init__(self, *, memory: Memory, bus: EventBus, clock: Clock) -> None:
+    def __init__(
+        self, *, memory: Memory, bus: EventBus, clock: Clock, counter: DeliveryCounter | None = None
+    ) -> None:
+        """``counter``: somebody runs it; None for one that counts and writes nothing down."""
         self._memory = memory
         self._bus = bus
         self._clock = clock
         self._known: frozenset[LocationId] = frozenset()
+        self.counter = counter or DeliveryCounter(memory=memory, clock=clock)
 
-    async def receive(self, delivery: Delivery | UnreadableDelivery) -> Receipt:
-        """Store it, or say why not. Raises StorageUnavailable when the database did not take it."""
-        location_id = delivery.event.location_id if isinstance(delivery, Delivery) else delivery.location_id
-        if location_id is None or not await self._serves(location_id):
+    async def receive(
+        self,
+        delivery: AnyDelivery,
+        *,
+        source: Source = Source.APP_WEBHOOK,
+        also: Callable[[UnitOfWork, Receipt], None] = lambda _uow, _receipt: None,
+    ) -> Receipt:
+        """Store it, or say why not. Raises StorageUnavailable when the database did not take it.
+
+        ``also``: what becomes true with it, in the same transaction.
+        """
+        location_id = _location_of(delivery)
+        if location_id is None or not await self.serves(location_id):
+            self.counter.count(source, _UNKNOWN_LOCATION.outcome)
             return _UNKNOWN_LOCATION
-        if isinstance(delivery, UnreadableDelivery):
-            return await self._bury(delivery, location_id)
-        stored = await self._memory.write(lambda uow: append_unless_forgotten(uow, delivery))
-        if isinstance(stored, Receipt):
-            return stored
-        self._bus.announce([stored])
-        return Receipt(outcome=Outcome.STORED, position=stored.position)
 
-    async def _serves(self, location_id: LocationId) -> bool:
+        def store(uow: UnitOfWork) -> RecordedEvent | Receipt:
+            stored = self._store(uow, delivery, location_id)
+            also(uow, _receipt(stored))
+            return stored
+
+        stored = await self._memory.write(store)
+        if isinstance(stored, RecordedEvent):
+            self._bus.announce([stored])
+        receipt = _receipt(stored)
+        self.counter.count(source, receipt.outcome, location_id)
+        return receipt
+
+    async def receive_page(
+        self,
+        location_id: LocationId,
+        deliveries: Sequence[AnyDelivery],
+        *,
+        if_so: Callable[[UnitOfWork], bool] = lambda _uow: True,
+    ) -> Counter[Outcome] | None:
+        """Store what was read from the CRM of one location, all in one transaction; how many had which outcome.
+
+        ``if_so`` runs first in the transaction: it moves the reader's cursor, or says that another process did (None).
+        Raises StorageUnavailable when the database did not take it.
+        """
+        if any(_location_of(delivery) != location_id for delivery in deliveries):
+            raise ValueError(f"a page of {location_id} speaks of another location")
+
+        def store(uow: UnitOfWork) -> list[RecordedEvent | Receipt] | None:
+            if not if_so(uow):
+                return None
+            return [self._store(uow, delivery, location_id) for delivery in deliveries]
+
+        stored = await self._memory.write(store)
+        if stored is None:
+            return None
+        self._bus.announce(fact for fact in stored if isinstance(fact, RecordedEvent))
+        outcomes = Counter(_receipt(one).outcome for one in stored)
+        for outcome, times in outcomes.items():
+            self.counter.count(Source.POLLING, outcome, location_id, times=times)
+        return outcomes
+
+    async def serves(self, location_id: LocationId) -> bool:
+        """Whether the location is a tenant of this installation."""
         if location_id not in self._known:  # a location may have been added since: look again before refusing
             places = await self._memory.read(lambda uow: uow.tenants.locations())
             self._known = frozenset(place.location_id for place in places)
         return location_id in self._known
 
-    async def _bury(self, delivery: UnreadableDelivery, location_id: LocationId) -> Receipt:
-        letter = DeadLetter(
-            dead_letter_id=0,
-            location_id=location_id,
-            subscriber=INBOX,
-            delivery_id=delivery.delivery_id,
-            reason=delivery.reason,
-            raw=delivery.raw,
-            simulated=delivery.simulated,
-            failed_at=self._clock.now(),
+    def _store(
+        self, uow: UnitOfWork, delivery: AnyDelivery, location_id: LocationId
+    ) -> RecordedEvent | Receipt:
+        if isinstance(delivery, Delivery):
+            return admit(uow, delivery)
+        if any(is_forgotten(uow, location_id, lead_id) for lead_id in delivery.lead_ids):
+            return FORGOTTEN
+        uow.cursors.bury(
+            DeadLetter(
+                dead_letter_id=0,
+                location_id=location_id,
+                subscriber=INBOX,
+                delivery_id=delivery.delivery_id,
+                reason=delivery.reason,
+                raw=delivery.raw,
+                simulated=delivery.simulated,
+                failed_at=self._clock.now(),
+            )
         )
-
-        def bury(uow: UnitOfWork) -> Receipt:
-            if any(_is_forgotten(uow, location_id, lead_id) for lead_id in delivery.lead_ids):
-                return _FORGOTTEN
-            uow.cursors.bury(letter)
-            return Receipt(outcome=Outcome.DEAD_LETTER, reason=delivery.reason)
-
-        return await self._memory.write(bury)
+        return Receipt(outcome=Outcome.DEAD_LETTER, reason=delivery.reason)
 
 
-def append_unless_forgotten(uow: UnitOfWork, delivery: Delivery) -> RecordedEvent | Receipt:
-    """Append a delivery inside a transaction; a Receipt says why nothing was appended."""
-    event = delivery.event
-    if event.lead_id is not None and _is_forgotten(uow, event.location_id, event.lead_id):
-        return _FORGOTTEN
-    return uow.events.append(delivery) or _DUPLICATE
+def _location_of(delivery: AnyDelivery) -> LocationId | None:
+    return delivery.event.location_id if isinstance(delivery, Delivery) else delivery.location_id
 
 
-def _is_forgotten(uow: UnitOfWork, location_id: LocationId, lead_id: LeadId) -> bool:
-    return uow.tenants.is_forgotten(location_id, lead_hash(location_id, lead_id))
+def _receipt(stored: RecordedEvent | Receipt) -> Receipt:
+    if isinstance(stored, Receipt):
+        return stored
+    return Receipt(outcome=Outcome.STORED, position=stored.position)

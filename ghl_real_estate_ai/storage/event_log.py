@@ -63,6 +63,16 @@ _OF_LEAD: Final = (
     .order_by(events.c.position.desc())
     .limit(sa.bindparam("rows"))
 )
+_NEAR: Final = (
+    sa.select(*_COLUMNS)
+    .where(
+        events.c.location_id == sa.bindparam("tenant"),
+        events.c.lead_id == sa.bindparam("lead"),
+        events.c.occurred_at.between(sa.bindparam("since"), sa.bindparam("until")),
+        events.c.payload.is_not(None),
+    )
+    .order_by(events.c.position)
+)
 _GET: Final = sa.select(*_COLUMNS).where(
     events.c.location_id == sa.bindparam("tenant"),
     events.c.event_id == sa.bindparam("event"),
@@ -145,6 +155,13 @@ class SqlEventLog:
         return self._recorded(
             _OF_LEAD, {"tenant": location_id, "lead": lead_id, "before": end, "rows": limit}
         )
+
+    def near(
+        self, location_id: LocationId, lead_id: LeadId, *, since: datetime, until: datetime
+    ) -> list[RecordedEvent]:
+        """A lead's events that happened between two times, both included."""
+        wanted = {"tenant": location_id, "lead": lead_id, "since": since, "until": until}
+        return self._recorded(_NEAR, wanted)
 
     def get(self, location_id: LocationId, event_id: EventId) -> RecordedEvent | None:
         """One event by id; None if there is none, or if its lead was forgotten."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from ghl_real_estate_ai.errors import Conflict, StorageUnavailable
 from ghl_real_estate_ai.models.events import DeadLetter, Delivery, RecordedEvent
@@ -75,6 +76,12 @@ class FakeEventLog:
             for recorded in newest_first
             if recorded.event.lead_id == lead_id and (before is None or recorded.position < before)
         ][:limit]
+
+    def near(
+        self, location_id: LocationId, lead_id: LeadId, *, since: datetime, until: datetime
+    ) -> list[RecordedEvent]:
+        own = (known for known in self._state.log.get(location_id, []) if known.event.lead_id == lead_id)
+        return [known for known in own if since <= known.event.occurred_at <= until]
 
     def get(self, location_id: LocationId, event_id: EventId) -> RecordedEvent | None:
         log = self._state.log.get(location_id, [])
