@@ -14,6 +14,7 @@ EnterpriseHubError
 |   +-- AnswerLost             503  the request may have arrived; its answer did not
 +-- CrmError                   502  the CRM did not do what it was asked; the message says what to do
 |   +-- NeedsReconnect         502  the account's token is not accepted and cannot be renewed
+|   +-- GrantRefused           502  a code or refresh token is definitely void
 |   +-- ScopeMissing           502  the token is good, but its scopes do not allow this call
 |   +-- LocationInactive       502  the account is paused or cancelled at the CRM
 |   +-- CrmRefused             422  the CRM read the request and refused it, in its own words
@@ -125,6 +126,12 @@ class NeedsReconnect(CrmError):
     """The account's token is not accepted and cannot be renewed: its owner connects again."""
 
     code = "crm_needs_reconnect"
+
+
+class GrantRefused(CrmError):
+    """A code or a refresh token is definitely void: used, expired, or its app was uninstalled."""
+
+    code = "crm_grant_refused"
 
 
 class ScopeMissing(CrmError):

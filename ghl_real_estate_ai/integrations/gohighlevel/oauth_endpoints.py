@@ -24,10 +24,13 @@ class AppCredentials:
 
 
 def exchange_code(
-    api: ApiProfile, app: AppCredentials, *, code: str, user_type: str, redirect_uri: str
+    api: ApiProfile, app: AppCredentials, *, code: str, user_type: str | None = None, redirect_uri: str
 ) -> ApiRequest:
-    """The first tokens, for the code of an installation. A code is good once. ``user_type``: Location or Company."""
-    more = {"code": code, "user_type": user_type, "redirect_uri": redirect_uri}
+    """The first tokens, for the code of an installation, which is good once.
+
+    ``user_type``: Location or Company; None: whatever the owner chose, the answer says it.
+    """
+    more: dict[str, str | None] = {"code": code, "user_type": user_type, "redirect_uri": redirect_uri}
     return _token_request(api, app, "authorization_code", more)
 
 
@@ -66,7 +69,7 @@ def installed_locations(
     return api_request(api, operation, query={**query, **page}, scope="oauth.readonly")
 
 
-def _token_request(api: ApiProfile, app: AppCredentials, grant: str, more: dict[str, str]) -> ApiRequest:
+def _token_request(api: ApiProfile, app: AppCredentials, grant: str, more: dict[str, str | None]) -> ApiRequest:
     said = {"client_id": app.client_id, "client_secret": app.client_secret, "grant_type": grant, **more}
     form: dict[str, str | None] = {api.named(name): value for name, value in said.items()}
     request = api_request(api, "POST /oauth/token", form=form, authorized=False)
