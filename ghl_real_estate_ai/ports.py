@@ -378,8 +378,11 @@ class ExportReader(Protocol):
 class CrmAccountReader(Protocol):
     """A look at a location's account at the CRM: harmless reads, for ``connect`` and ``doctor``."""
 
-    async def describe(self, location_id: LocationId) -> CrmAccount:
-        """What it holds and what the token may do. Raises CrmError or Unreachable when nothing can be asked."""
+    async def describe(self, location_id: LocationId, *, stated: Sequence[str]) -> CrmAccount:
+        """What it holds and what the token may do. ``stated``: the scopes that came with the token, if the CRM named them.
+
+        Raises CrmError, Unreachable or TooManyRequests when nothing can be asked.
+        """
         ...
 
     def use(self, location_id: LocationId) -> ApiUse:

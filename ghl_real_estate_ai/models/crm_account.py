@@ -6,7 +6,7 @@ Filled by integrations/gohighlevel/account.py; read by services/crm_health.py an
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from enum import StrEnum
 from typing import Final
 
 from pydantic import Field
@@ -67,10 +67,19 @@ class AccountCalendar(Frozen):
     name: str
 
 
+class ScopeNeed(StrEnum):
+    """Who needs a scope: everybody, those who write back, or those who want what it gives."""
+
+    ALWAYS = "always"
+    WRITE_BACK = "write_back"
+    OPTIONAL = "optional"
+
+
 class ScopeCheck(Frozen):
-    """Whether the token may do something. ``granted`` None: not known, because only a change would show it."""
+    """Whether the token may do something. ``granted`` None: not known, because no harmless call shows it."""
 
     scope: str
+    need: ScopeNeed
     granted: bool | None
     without: str = Field(description="what does not work without it")
 
@@ -103,4 +112,3 @@ class ApiUse(Frozen):
     calls_left_today: int | None = None
     calls_per_day: int | None = None
     clock_skew_s: float | None = Field(default=None, description="the CRM's clock minus ours")
-    answered_at: datetime | None = None
