@@ -7,8 +7,6 @@ own: a gateway that trusts the key stores what it sends, and shows it, as simula
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 import json
 import random
 import ssl
@@ -21,12 +19,11 @@ from http import HTTPStatus
 from typing import Final, Protocol
 
 import httpx
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import JsonValue
 
 from ghl_real_estate_ai.budgets import OUTBOUND_TIMEOUT_S
 from ghl_real_estate_ai.errors import ConfigurationError
+from ghl_real_estate_ai.simulation.vendor_signature import VendorKey
 
 WEBHOOK_PATH: Final = "/webhooks/ghl"
 CONCURRENCY: Final = 32
@@ -151,11 +148,7 @@ class FakeGoHighLevel:
         ones is decided by ``luck_seed``.
         """
         self._url: Final = gateway_url.rstrip("/") + WEBHOOK_PATH
-        self._key: Final = (
-            Ed25519PrivateKey.generate()
-            if key_seed is None
-            else Ed25519PrivateKey.from_private_bytes(hashlib.sha256(key_seed).digest())
-        )
+        self._key: Final = VendorKey(key_seed)
         self._concurrency: Final = concurrency
         self._retries: Final = retries
         self._doubled: Final = doubled
@@ -166,13 +159,11 @@ class FakeGoHighLevel:
     @property
     def public_key(self) -> str:
         """SPKI, base64: the value of ENTERPRISEHUB_SIMULATOR_PUBLIC_KEY."""
-        der = self._key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        return base64.b64encode(der).decode()
+        return self._key.public
 
     def headers(self, body: bytes) -> dict[str, str]:
         """The headers of a delivery: X-GHL-Signature over the raw bytes."""
-        signature = base64.b64encode(self._key.sign(body)).decode()
-        return {"Content-Type": "application/json", "X-GHL-Signature": signature}
+        return self._key.headers(body)
 
     async def run[E: VendorEvent](
         self,
@@ -302,11 +293,14 @@ class _Run:
 
 
 def envelope(event: VendorEvent, *, location_id: str, run_id: str, name: str) -> bytes:
-    """The delivery's bytes: the event's own fields, flat, with locationId, webhookId, timestamp, appId, versionId."""
+    """The delivery's bytes: the event's own fields, flat, with locationId, webhookId, timestamp, appId, versionId.
+
+    ``location_id`` '': an agency's event, which has none.
+    """
     body = {
         "type": event.type,
         **event.body,
-        "locationId": location_id,
+        **({"locationId": location_id} if location_id else {}),
         "webhookId": str(uuid.uuid5(_WEBHOOK_IDS, "\x1f".join((run_id, location_id, name)))),
         "timestamp": vendor_time(event.at),
         "appId": APP_ID,

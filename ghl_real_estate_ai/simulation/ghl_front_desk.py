@@ -1,0 +1,101 @@
+"""What every call to the fake GoHighLevel passes: faults, limits, the Date header, and the stamp that says "simulated".
+
+Called by the server, as the ASGI layer around the routes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from email.utils import format_datetime
+from http import HTTPStatus
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ghl_real_estate_ai.errors import VendorRefusal
+from ghl_real_estate_ai.simulation.ghl_requests import bearer_of, refused
+from ghl_real_estate_ai.simulation.ghl_vendor import Vendor
+
+SIMULATED_HEADER: Final = "X-Simulated"
+SIMULATED_BY: Final = "enterprisehub"
+
+
+class FrontDesk:
+    """``vendor`` decides; the app inside does."""
+
+    def __init__(self, app: ASGIApp, *, vendor: Vendor) -> None:
+        self._app, self._vendor = app, vendor
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One call."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        vendor, faults = self._vendor, self._vendor.faults
+        vendor.clock.skew_s = faults.clock_skew_s
+        vendor.account.settle()
+        extra = self._limit_headers(scope)
+        stamped = self._stamping(send, extra[1])
+        if not faults.touch(scope["method"], scope["path"]):
+            await self._pass_on(scope, receive, stamped, refusal=extra[0])
+            return
+        if faults.slow_s:
+            await asyncio.sleep(faults.slow_s)
+        refusal = extra[0] or faults.refusal(vendor.luck)
+        if refusal is None and faults.loses_the_answer():
+            await self._lose(scope, receive, stamped)
+        elif refusal is None and faults.fails_afterwards():
+            await self._app(scope, receive, _nowhere)
+            await refused(VendorRefusal(500, "Internal server error"))(scope, receive, stamped)
+        else:
+            await self._pass_on(scope, receive, stamped, refusal=refusal)
+
+    async def _pass_on(
+        self, scope: Scope, receive: Receive, send: Send, *, refusal: VendorRefusal | None
+    ) -> None:
+        inner = self._app if refusal is None else refused(refusal)
+        await inner(scope, receive, send)
+
+    def _limit_headers(self, scope: Scope) -> tuple[VendorRefusal | None, dict[str, str]]:
+        """A refusal when the caller's limit is used up; and the headers that tell of it. Calls without a token have none."""
+        token = bearer_of(Headers(scope=scope).get("authorization", ""))
+        grant = self._vendor.authority.grant_of(token) if token else None
+        if grant is None or scope["path"].startswith("/_fake/"):
+            return None, {}
+        allowance = self._vendor.limits.take((grant.app_id, grant.location_id or grant.company_id))
+        refusal = (
+            None if allowance.granted else VendorRefusal(HTTPStatus.TOO_MANY_REQUESTS, "Too Many Requests")
+        )
+        return refusal, allowance.headers
+
+    def _stamping(self, send: Send, extra: dict[str, str]) -> Send:
+        """``send`` that adds the headers of every answer."""
+
+        async def send_stamped(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Date"] = format_datetime(self._vendor.clock.now(), usegmt=True)
+                headers[SIMULATED_HEADER] = SIMULATED_BY
+                for name, value in extra.items():
+                    headers[name] = value
+            await send(message)
+
+        return send_stamped
+
+    async def _lose(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Do it, and let the answer never arrive: the connection breaks after the head, or stays silent."""
+        silent = self._vendor.faults.lose_silently
+
+        async def send_the_head_only(message: Message) -> None:
+            if message["type"] == "http.response.start" and not silent:
+                await send(message)
+
+        await self._app(scope, receive, send_the_head_only)
+        if silent:
+            while (await receive())["type"] != "http.disconnect":
+                continue
+
+
+async def _nowhere(message: Message) -> None:
+    """Takes an answer that nobody gets."""
