@@ -24,6 +24,7 @@ from ghl_real_estate_ai.models.identifiers import (
     LocationId,
     UserId,
     derived_id,
+    fact_id,
 )
 from ghl_real_estate_ai.models.leads import OpportunityStatus
 
@@ -73,11 +74,18 @@ class Translator:
         }
 
     def event(
-        self, body: Mapping[str, Any], *, delivery_id: str, received_at: datetime, simulated: bool
+        self,
+        body: Mapping[str, Any],
+        *,
+        delivery_id: str,
+        received_at: datetime,
+        simulated: bool,
+        source: events.Source = events.Source.APP_WEBHOOK,
     ) -> events.BaseEvent:
         """The fact that the body states; VendorEventKept when the house has no use for it.
 
-        Raises TranslationError naming the field that cannot be read.
+        A fact that the vendor's own ids name gets its event id from them, any other from the delivery. Raises
+        TranslationError naming the field that cannot be read.
         """
         payload = Payload(body)
         location_id = location_of(payload)
@@ -85,7 +93,7 @@ class Translator:
             "event_id": EventId(derived_id(location_id, delivery_id)),
             "location_id": location_id,
             "correlation_id": CorrelationId(delivery_id),
-            "source": events.Source.APP_WEBHOOK,
+            "source": source,
             "simulated": simulated,
         }
         family = self._families.get(_family(payload))
@@ -101,7 +109,7 @@ class Translator:
             )
         created = kind == "ContactCreate"
         return events.LeadUpserted(
-            **envelope,
+            **(_named(envelope, "contact", lead_id, "created") if created else envelope),
             lead_id=lead_id,
             occurred_at=_added_at(payload, received_at) if created else _changed_at(payload, received_at),
             created=created,
@@ -122,14 +130,20 @@ class Translator:
             return None
         searched = interaction is events.PropertyInteraction.SEARCHED
         listing_key = record.identifier("listing_key") if searched else record.needed("listing_key")
+        record_id = payload.identifier("id")
         return events.PropertyActivityRecorded(
-            **envelope,
+            **(envelope if record_id is None else _named(envelope, "record", record_id)),
             lead_id=LeadId(lead_id),
             occurred_at=_added_at(payload, received_at),
             interaction=interaction,
             listing_key=None if listing_key is None else ListingKey(listing_key),
             wishes=self._wishes.of_search(properties) if searched else {},
         )
+
+
+def _named(envelope: Envelope, *names: str) -> Envelope:
+    """The envelope of a fact that the vendor's own ids name: a second door that tells of it tells nothing new."""
+    return {**envelope, "event_id": fact_id(envelope["location_id"], *names)}
 
 
 def location_of(payload: Payload) -> LocationId:
@@ -216,7 +230,11 @@ def _message(payload: Payload, envelope: Envelope, received_at: datetime) -> eve
     how = messages.channel(payload)
     call_seconds = payload.number("callDuration") if how in {Channel.CALL, Channel.VOICEMAIL} else None
     conversation_id = payload.identifier("conversationId")
-    message_id = payload.identifier("messageId") or payload.identifier("emailMessageId")
+    message_id = payload.identifier("messageId")
+    if message_id is not None:
+        envelope = _named(envelope, "message", message_id)
+    else:
+        message_id = payload.identifier("emailMessageId")  # names the email, not the message: no identity
     text = messages.text(payload, how)
     occurred_at = _added_at(payload, received_at)
     if way is Direction.INBOUND:
@@ -286,11 +304,12 @@ def _appointment(payload: Payload, envelope: Envelope, received_at: datetime) ->
     kind = payload.kind
     added, updated = meeting.first_time("dateAdded"), meeting.first_time("dateUpdated")
     created = kind == "AppointmentCreate" and (updated is None or added is None or updated <= added)
+    appointment_id = meeting.needed("id")
     return events.AppointmentChanged(
-        **envelope,
+        **(_named(envelope, "appointment", appointment_id, "created") if created else envelope),
         lead_id=LeadId(lead_id),
         occurred_at=payload.first_time("timestamp") or updated or (added if created else None) or received_at,
-        appointment_id=meeting.needed("id"),
+        appointment_id=appointment_id,
         created=created,
         status=meeting.text("appointmentStatus"),
         start_time=meeting.time("startTime"),
@@ -307,6 +326,7 @@ def _note(payload: Payload, envelope: Envelope, received_at: datetime) -> events
         **envelope,
         lead_id=LeadId(lead_id),
         occurred_at=at,
+        note_id=payload.identifier("id"),
         text=messages.plain_text(payload.text("body") or ""),
     )
 
@@ -322,6 +342,7 @@ def _task(payload: Payload, envelope: Envelope, received_at: datetime) -> events
         occurred_at=at,
         task_id=payload.needed("id"),
         title=payload.text("title"),
+        text=messages.plain_text(payload.text("body") or ""),
         due_at=payload.time("dueDate"),
         completed=kind == "TaskComplete",
         deleted=kind == "TaskDelete",
