@@ -208,6 +208,30 @@ INSTALL_TOKENS_S: Final = 20.0
 COMPANY_LOCATIONS: Final = 5_000
 """Most locations of one agency that are listed."""
 
+CRM_OUTBOX_BATCH: Final = 50
+"""Most changes that the outbox takes up at once; each location sends its own one after the other."""
+
+CRM_OUTBOX_POLL_S: Final = 1.0
+"""How often the outbox looks for changes to send when it has none."""
+
+CRM_CHANGE_ATTEMPTS: Final = 12
+"""Times that a change is tried whose attempts end in trouble or silence; then it has failed."""
+
+CRM_CHANGE_BACKOFF_S: Final = 5.0
+"""Longest wait before the second attempt at a change; doubled for each further one, drawn from half of it up to it."""
+
+CRM_CHANGE_BACKOFF_MOST_S: Final = 3_600.0
+"""Longest wait between two attempts at a change."""
+
+CRM_CHANGE_CLAIM_S: Final = 600.0
+"""An attempt that nobody settled in this time has crashed: longer than a call with all of its waits and repetitions."""
+
+CRM_CLOSED_WAIT_S: Final = 900.0
+"""How long changes rest when the account is paused, disconnected or lacks a scope; its owner has to act first."""
+
+CRM_MESSAGES_LOOKED_AT: Final = 100
+"""Newest messages of a conversation among which a message with an unknown outcome is looked for."""
+
 PERFORMANCE_INTERVAL_S: Final = 2.0
 """How often the system performance stream is measured."""
 

@@ -20,6 +20,7 @@ EnterpriseHubError
 |   +-- CrmRefused             422  the CRM read the request and refused it, in its own words
 |   +-- CrmUnreadable          502  an answer in a shape that we cannot read
 |   +-- NotInThisVersion       502  the API version in use has no such call
+|   +-- NotYet                 503  the CRM does not do this yet; the same call later will pass
 |   +-- OutcomeUnknown         502  a change that must not be doubled may have happened: look before sending it again
 +-- StorageUnavailable         429  not stored, send again: GHL retries 429 under both of its retry policies
 +-- ConfigurationError         500  a setting or file that the operator must mend
@@ -171,6 +172,14 @@ class NotInThisVersion(CrmError):
     """The API version in use has no such call; the message names the one that has."""
 
     code = "crm_version_lacks_call"
+
+
+class NotYet(CrmError):
+    """The CRM does not do this yet, such as take a status of a message that is seconds old; try again later."""
+
+    code = "crm_not_yet"
+    http_status = 503
+    retryable = True
 
 
 class OutcomeUnknown(CrmError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Final
 
 from pydantic import JsonValue
 
@@ -20,6 +21,9 @@ from ghl_real_estate_ai.models.write_back import (
     OwnField,
     OwnTag,
 )
+
+_NO_MARKUP: Final = str.maketrans("<>", "‹›")
+"""The CRM shows notes as HTML, and evidence quotes what leads wrote: their words stay words."""
 
 Content = dict[str, JsonValue]
 """What a ``CrmChange`` holds."""
@@ -110,7 +114,8 @@ def _due_at(action: NextAction, now: datetime) -> datetime:
 
 def _signed(lines: list[str], seen: LeadIntelligence, mark: str) -> str:
     """The lines, and under them who wrote it and what it is based on. The mark lets us know the text again."""
-    return "\n".join([*lines, "", f"Written by EnterpriseHub ({_basis(seen)}). {mark}"])
+    words = [line.translate(_NO_MARKUP) for line in lines]
+    return "\n".join([*words, "", f"Written by EnterpriseHub ({_basis(seen)}). {mark}"])
 
 
 def _basis(seen: LeadIntelligence) -> str:

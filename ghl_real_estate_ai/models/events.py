@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, TypeAdapter
 
+from ghl_real_estate_ai.models.connections import OwnerKind
 from ghl_real_estate_ai.models.conversations import Channel
 from ghl_real_estate_ai.models.identifiers import (
     ActionId,
@@ -231,6 +232,18 @@ class ListingsImported(BaseEvent):
     listing_keys: tuple[ListingKey, ...]
 
 
+class CrmAppUninstalled(BaseEvent):
+    """The owner of a CRM account took our app away. Of an agency, ``location_id`` is its companyId: the log is its own.
+
+    Published by: event_inbox. Heard by: crm_connections, which closes the connection.
+    """
+
+    about_lead: ClassVar[bool] = False
+    type: Literal["CrmAppUninstalled"] = "CrmAppUninstalled"
+    owner_kind: OwnerKind = Field(description="one location, or an agency with all of its own")
+    app_id: str | None = Field(default=None, description="whose app: the vendor signs for all apps with one key")
+
+
 class LeadForgotten(BaseEvent):
     """A lead's personal data was erased everywhere; only this keyed hash of its id remains.
 
@@ -256,6 +269,7 @@ Event = Annotated[
     | LeadIntelligenceUpdated
     | ActionAcknowledged
     | ListingsImported
+    | CrmAppUninstalled
     | LeadForgotten,
     Field(discriminator="type"),
 ]
@@ -274,6 +288,7 @@ EVENT_TYPES: tuple[type[BaseEvent], ...] = (
     LeadIntelligenceUpdated,
     ActionAcknowledged,
     ListingsImported,
+    CrmAppUninstalled,
     LeadForgotten,
 )
 

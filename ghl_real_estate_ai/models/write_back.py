@@ -10,7 +10,12 @@ import hashlib
 from enum import StrEnum
 from typing import Final
 
-from ghl_real_estate_ai.models.connections import WriteBackPart
+from ghl_real_estate_ai.models.connections import (
+    Connection,
+    ConnectionStatus,
+    LocationSetup,
+    WriteBackPart,
+)
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.synchronization import ChangeKind
 
@@ -63,6 +68,27 @@ PART_OF: Final[dict[ChangeKind, WriteBackPart]] = {
 STATES: Final = frozenset({ChangeKind.FIELDS, ChangeKind.TAGS})
 """Changes that hold a state: sent twice they do the same, and only the newest matters. The others happen once."""
 
+
+def obstacle(
+    kind: ChangeKind, *, connection: Connection | None, setup: LocationSetup | None, simulated: bool
+) -> str | None:
+    """Why nothing of this kind may be written, in words for the account's owner; None when it may.
+
+    ``simulated``: whether the lead is. What is simulated goes into simulated accounts only, what is real into real ones.
+    """
+    if connection is None or connection.status is ConnectionStatus.UNINSTALLED:
+        return "the account is not connected"
+    if connection.status is not ConnectionStatus.ACTIVE:
+        return "the account has to be connected again"
+    if connection.simulated != simulated:
+        told, into = ("a simulated", "a real") if simulated else ("a real", "a simulated")
+        return f"{told} lead is not written into {into} account"
+    part = PART_OF.get(kind)
+    if part is not None and (setup is None or part not in setup.write_back):
+        return f"writing {part} is turned off"
+    return None
+
+
 # --- policy: when a change is worth a call -------------------------------------------------------------------------
 
 SCORE_STEP: Final = 5
@@ -85,6 +111,9 @@ NEWS_HOURS: Final = 24.0
 
 SETTLE_S: Final = 5.0
 """A change waits this long before it is sent, so that a burst of events is one call."""
+
+HISTORY_SETTLE_S: Final = 600.0
+"""A change that old events caused waits this long: an import tells a lead's whole history before it is written once."""
 
 FAILED_REST_HOURS: Final = 1.0
 """Fields or tags that the CRM refused are tried again with the lead's next event, but not sooner than this."""

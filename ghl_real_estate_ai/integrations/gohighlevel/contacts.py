@@ -1,6 +1,7 @@
 """What a contact delivery says of the person and of their wishes; nothing that could stand for a protected class.
 
 Called by translation.py. Birth date, address, country, company and website are never taken: no field here reads them.
+Our own tags are not taken either: what we conclude about a lead must never become an input of a conclusion.
 """
 
 from __future__ import annotations
@@ -13,6 +14,13 @@ from pydantic import ValidationError
 from ghl_real_estate_ai.errors import ConfigurationError, TranslationError
 from ghl_real_estate_ai.integrations.gohighlevel.payload import Payload, as_decimal
 from ghl_real_estate_ai.models.properties import Wishes
+from ghl_real_estate_ai.models.write_back import is_own_tag
+
+
+def _account_tags(payload: Payload, name: str) -> list[str] | None:
+    tags = payload.texts(name)
+    return None if tags is None else [tag for tag in tags if not is_own_tag(tag)]
+
 
 _READERS: Final[Mapping[str, tuple[str, Callable[[Payload, str], Any]]]] = {
     "name": ("name", Payload.text),
@@ -22,7 +30,7 @@ _READERS: Final[Mapping[str, tuple[str, Callable[[Payload, str], Any]]]] = {
     "phone": ("phone", Payload.text),
     "source": ("source", Payload.text),
     "assignedTo": ("assigned_to", Payload.identifier),
-    "tags": ("tags", Payload.texts),
+    "tags": ("tags", _account_tags),
     "dnd": ("dnd", Payload.flag),
 }
 """GoHighLevel's field -> (field of models.leads.Contact, how it is read)."""

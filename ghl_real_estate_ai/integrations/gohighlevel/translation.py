@@ -15,6 +15,7 @@ from ghl_real_estate_ai.integrations.gohighlevel import messages
 from ghl_real_estate_ai.integrations.gohighlevel.contacts import WishReader, contact_fields
 from ghl_real_estate_ai.integrations.gohighlevel.payload import ID_CHARACTERS, Payload
 from ghl_real_estate_ai.models import events
+from ghl_real_estate_ai.models.connections import OwnerKind
 from ghl_real_estate_ai.models.conversations import Channel, Direction
 from ghl_real_estate_ai.models.identifiers import (
     CorrelationId,
@@ -71,6 +72,7 @@ class Translator:
             "Note": _note,
             "Task": _task,
             "Activity": self._activity,
+            "Uninstall": _uninstall,
         }
 
     def event(
@@ -147,13 +149,18 @@ def _named(envelope: Envelope, *names: str) -> Envelope:
 
 
 def location_of(payload: Payload) -> LocationId:
-    """The tenant. Invoices name it ``altId``; LocationCreate and LocationUpdate are about it. Raises TranslationError."""
+    """The tenant. Invoices name it ``altId``; LocationCreate and LocationUpdate are about it. Raises TranslationError.
+
+    Of all that concerns an agency only UNINSTALL is taken: its tenant is the agency.
+    """
     if payload.raw("locationId") is not None:
         return LocationId(payload.needed("locationId"))
     if payload.raw("altType") == "location":
         return LocationId(payload.needed("altId"))
     if payload.kind in {"LocationCreate", "LocationUpdate"}:
         return LocationId(payload.needed("id"))
+    if payload.kind == "UNINSTALL":
+        return LocationId(payload.needed("companyId"))
     raise TranslationError("locationId: missing; a delivery about a whole agency belongs to no location")
 
 
@@ -169,6 +176,8 @@ def _family(payload: Payload) -> str:
     if kind:
         if kind in {"InboundMessage", "OutboundMessage"}:
             return "Message"
+        if kind == "UNINSTALL":
+            return "Uninstall"
         return next(
             (
                 name
@@ -346,6 +355,18 @@ def _task(payload: Payload, envelope: Envelope, received_at: datetime) -> events
         due_at=payload.time("dueDate"),
         completed=kind == "TaskComplete",
         deleted=kind == "TaskDelete",
+    )
+
+
+def _uninstall(payload: Payload, envelope: Envelope, received_at: datetime) -> events.BaseEvent | None:
+    """Believed from the signed door only: it ends all access."""
+    if envelope["source"] is not events.Source.APP_WEBHOOK:
+        return None
+    return events.CrmAppUninstalled(
+        **envelope,
+        occurred_at=_changed_at(payload, received_at),
+        owner_kind=OwnerKind.COMPANY if payload.raw("locationId") is None else OwnerKind.LOCATION,
+        app_id=payload.identifier("appId"),
     )
 
 
