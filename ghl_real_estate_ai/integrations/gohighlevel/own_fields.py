@@ -1,0 +1,66 @@
+"""The ids of our custom fields in an account: found by name, made where they are missing, kept in the location's setup.
+
+Called by writer.py. The account's own fields, those of any other name, are never touched.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ghl_real_estate_ai.errors import CrmRefused
+from ghl_real_estate_ai.integrations.gohighlevel.client import GoHighLevelClient
+from ghl_real_estate_ai.models.connections import LocationSetup
+from ghl_real_estate_ai.models.identifiers import LocationId
+from ghl_real_estate_ai.models.write_back import NUMBER_FIELDS, OwnField
+from ghl_real_estate_ai.ports import Memory, UnitOfWork
+
+_CONTACT: Final = frozenset({None, "contact"})
+
+
+class OwnFields:
+    """Asks the account only when something is not known, or turned out to be gone."""
+
+    def __init__(self, *, client: GoHighLevelClient, memory: Memory) -> None:
+        self._client = client
+        self._memory = memory
+
+    async def ids(self, location_id: LocationId) -> dict[str, str]:
+        """Name of each of our fields -> its id."""
+        setup = await self._memory.read(lambda uow: uow.connections.setup(location_id))
+        known = {} if setup is None else setup.field_ids
+        if all(name in known for name in OwnField):
+            return {name: known[name] for name in OwnField}
+        return await self.renewed(location_id)
+
+    async def renewed(self, location_id: LocationId) -> dict[str, str]:
+        """The same, asked anew: a field that was deleted in the account is made again.
+
+        Raises CrmRefused when a field of our name holds another kind of value.
+        """
+        listing = await self._client.list_custom_fields(location_id, model="contact")
+        found = {field.name: field for field in listing.custom_fields if field.model in _CONTACT}
+        ids: dict[str, str] = {}
+        for name in OwnField:
+            field = found.get(name)
+            if field is None:
+                field = await self._client.create_custom_field(
+                    location_id, name=name, data_type=_data_type(name), model="contact"
+                )
+            elif field.data_type not in {None, _data_type(name)}:
+                raise CrmRefused(
+                    f"custom field {name!r}: is of type {field.data_type}, {_data_type(name)} is needed; "
+                    "rename or delete it in the account",
+                    status=409,
+                )
+            ids[name.value] = field.id
+        await self._memory.write(lambda uow: _keep(uow, location_id, ids))
+        return ids
+
+
+def _data_type(name: OwnField) -> str:
+    return "NUMERICAL" if name in NUMBER_FIELDS else "TEXT"
+
+
+def _keep(uow: UnitOfWork, location_id: LocationId, ids: dict[str, str]) -> None:
+    setup = uow.connections.setup(location_id) or LocationSetup(location_id=location_id)
+    uow.connections.put_setup(setup.model_copy(update={"field_ids": {**setup.field_ids, **ids}}))
