@@ -5,6 +5,7 @@ Made by ``enterprisehub connect`` and the OAuth callback; read by everything tha
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pydantic import Field
@@ -63,6 +64,42 @@ class Connection(Frozen):
     simulated: bool = Field(
         default=False, description="the API behind it is not GoHighLevel's own: what it says is stored so"
     )
+
+
+class RotationState(StrEnum):
+    """How urgent a new private token is. OVERDUE: past the days that GoHighLevel leaves an old one."""
+
+    NOT_NEEDED = "not_needed"
+    FRESH = "fresh"
+    SOON = "soon"
+    DUE = "due"
+    OVERDUE = "overdue"
+
+
+class Rotation(Frozen):
+    """When a private token is to be replaced by a new one. Tokens of an app renew themselves: ``due_at`` None."""
+
+    state: RotationState
+    due_at: UtcTime | None = None
+
+
+def rotation(connection: Connection, *, now: datetime) -> Rotation:
+    """What the owner has to do about the age of the connection's token."""
+    if (
+        connection.kind is not ConnectionKind.PRIVATE_TOKEN
+        or connection.status is ConnectionStatus.UNINSTALLED
+    ):
+        return Rotation(state=RotationState.NOT_NEEDED)
+    due_at = connection.obtained_at + timedelta(days=PRIVATE_TOKEN_ROTATION_DAYS)
+    if now < due_at - timedelta(days=PRIVATE_TOKEN_WARNING_DAYS):
+        state = RotationState.FRESH
+    elif now < due_at:
+        state = RotationState.SOON
+    elif now < due_at + timedelta(days=PRIVATE_TOKEN_GRACE_DAYS):
+        state = RotationState.DUE
+    else:
+        state = RotationState.OVERDUE
+    return Rotation(state=state, due_at=due_at)
 
 
 class WriteBackPart(StrEnum):

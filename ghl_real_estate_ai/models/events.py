@@ -241,7 +241,9 @@ class CrmAppUninstalled(BaseEvent):
     about_lead: ClassVar[bool] = False
     type: Literal["CrmAppUninstalled"] = "CrmAppUninstalled"
     owner_kind: OwnerKind = Field(description="one location, or an agency with all of its own")
-    app_id: str | None = Field(default=None, description="whose app: the vendor signs for all apps with one key")
+    app_id: str | None = Field(
+        default=None, description="whose app: the vendor signs for all apps with one key"
+    )
 
 
 class LeadForgotten(BaseEvent):

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.budgets import DURABLE_BATCH, DURABLE_POLL_S, DURABLE_RETRY_DELAYS_S, LIVE_QUEUE
 from ghl_real_estate_ai.errors import StorageUnavailable
+from ghl_real_estate_ai.models.connections import OwnerKind
 from ghl_real_estate_ai.models.events import DeadLetter, Delivery, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.ports import Clock, DurableHandler, DurableWork, Memory, UnitOfWork
@@ -185,11 +186,11 @@ class EventBus:
             return
         subscriber.look_again_at = now() + self._poll_s
         try:
-            places = await self._memory.read(lambda uow: uow.tenants.locations())
+            logs = await self._memory.read(owners_of_logs)
         except StorageUnavailable as error:
             _log.warning("look.delayed", subscriber=subscriber.name, reason=str(error))
             return
-        subscriber.dirty.update(place.location_id for place in places)
+        subscriber.dirty.update(logs)
 
     async def _drain_batch(self, subscriber: _Durable, location_id: LocationId) -> bool:
         """Handle the next events of one tenant; False when there were none."""
@@ -281,6 +282,14 @@ class EventBus:
         subscriber.persisted[event.location_id] = recorded.position
         telemetry.events_dead.labels(subscriber.name).inc()
         _log.error("event.buried", subscriber=subscriber.name, position=recorded.position, type=event.type)
+
+
+def owners_of_logs(uow: UnitOfWork) -> frozenset[LocationId]:
+    """Each location that is served, and each connected agency: what is said of it as a whole has a log of its own."""
+    agencies = (one.owner_id for one in uow.connections.all() if one.owner_kind is OwnerKind.COMPANY)
+    return frozenset(place.location_id for place in uow.tenants.locations()) | {
+        LocationId(company_id) for company_id in agencies
+    }
 
 
 async def _deliver(subscriber: _Live) -> None:

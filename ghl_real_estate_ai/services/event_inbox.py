@@ -15,7 +15,7 @@ from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork, UnreadableDelivery
 from ghl_real_estate_ai.services.admission import FORGOTTEN, Outcome, Receipt, admit, is_forgotten
 from ghl_real_estate_ai.services.delivery_tally import DeliveryCounter
-from ghl_real_estate_ai.services.event_bus import EventBus
+from ghl_real_estate_ai.services.event_bus import EventBus, owners_of_logs
 
 INBOX = "inbox"
 """Name under which unreadable deliveries are buried."""
@@ -96,10 +96,9 @@ class EventInbox:
         return outcomes
 
     async def serves(self, location_id: LocationId) -> bool:
-        """Whether the location is a tenant of this installation."""
+        """Whether it is a tenant of this installation: a location, or a connected agency."""
         if location_id not in self._known:  # a location may have been added since: look again before refusing
-            places = await self._memory.read(lambda uow: uow.tenants.locations())
-            self._known = frozenset(place.location_id for place in places)
+            self._known = await self._memory.read(owners_of_logs)
         return location_id in self._known
 
     def _store(

@@ -14,6 +14,7 @@ from ghl_real_estate_ai.models.conversations import Direction, Message
 from ghl_real_estate_ai.models.events import (
     ActionAcknowledged,
     AppointmentChanged,
+    CrmAppUninstalled,
     Event,
     LeadIntelligenceUpdated,
     LeadUpserted,
@@ -230,6 +231,8 @@ def _detail(event: Event) -> str:
             return event.listing_key or _names(sorted(event.wishes))
         case LeadIntelligenceUpdated():
             return _numbers(event.intelligence)
+        case CrmAppUninstalled():
+            return event.owner_kind.value
         case ListingsImported():
             return str(len(event.listing_keys))
         case VendorEventKept():

@@ -212,6 +212,7 @@ SUMMARIES = [
     (updated(NOTHING_YET), "LeadIntelligenceUpdated"),
     (fact("ActionAcknowledged", action_id="a", user_id="u"), "action taken on"),
     (fact("ListingsImported", listing_keys=["H1", "H2"]), "ListingsImported: 2"),
+    (fact("CrmAppUninstalled", lead_id=None, owner_kind="location"), "CrmAppUninstalled: location"),
     (fact("LeadForgotten", lead_id=None, lead_hash="ab"), "LeadForgotten"),
 ]
 

@@ -33,7 +33,7 @@ KEPT = "VendorEventKept"
 
 EXPECTED: dict[str, tuple[str, ...]] = {
     "AppInstall": (KEPT, KEPT, UNREADABLE),  # the last one is of an agency: no location
-    "AppUninstall": (KEPT, UNREADABLE),
+    "AppUninstall": ("CrmAppUninstalled", "CrmAppUninstalled"),
     "AppointmentCreate": ("AppointmentChanged",),
     "AppointmentDelete": ("AppointmentChanged",),
     "AppointmentUpdate": ("AppointmentChanged",),
