@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, cast
+from urllib.parse import parse_qsl
 
 from fastapi import Depends, Request
 from pydantic import JsonValue
@@ -154,10 +155,12 @@ def _sub_account(request: Request, vendor: Vendor, grant: Grant, body: Body, *, 
 
 
 async def _body(request: Request) -> Body:
-    """A JSON object; {} without one."""
+    """A JSON object or a form; {} without one."""
     raw = await request.body()
     if not raw:
         return {}
+    if "form" in request.headers.get("content-type", ""):
+        return {**dict(parse_qsl(raw.decode("utf-8", "replace")))}
     try:
         content: JsonValue = json.loads(raw)
     except ValueError:

@@ -115,10 +115,8 @@ async def export(call: ReadsMessages) -> Response:
         )
     except ValueError as error:
         raise VendorRefusal(HTTPStatus.BAD_REQUEST, str(error)) from None
-    cursor = b"null" if page.cursor is None else b'"' + page.cursor.encode() + b'"'
-    return as_json(
-        b'{"messages":[' + _joined(page.messages) + b'],"nextCursor":' + cursor + b',"total":%d}' % page.total
-    )
+    cursor = b"" if page.cursor is None else b',"nextCursor":"' + page.cursor.encode() + b'"'
+    return as_json(b'{"messages":[' + _joined(page.messages) + b'],"total":%d' % page.total + cursor + b"}")
 
 
 def _joined(messages: Iterable[Message]) -> bytes:

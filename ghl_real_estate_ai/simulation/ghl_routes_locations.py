@@ -153,8 +153,8 @@ async def search_users(call: Annotated[Call, needs("users.readonly", JULY, compa
 
 
 @router.get("/users/")
-async def users(call: Annotated[Call, needs("users.readonly", JULY)]) -> Response:
-    """The location's people."""
+async def users(call: Annotated[Call, needs("users.readonly", JULY, only=JULY)]) -> Response:
+    """The location's people; gone in v3."""
     return answer({"users": [_user(agent, call.sub_account) for agent in call.sub_account.users]})
 
 

@@ -38,9 +38,6 @@ _V3_ANSWERS: Final = {
     "refresh_token": "refreshToken",
 }
 
-AgencyReads = Annotated[Call, needs("oauth.readonly", JULY, company=True)]
-OldAgencyWrites = Annotated[Call, needs("oauth.write", JULY, company=True, only=JULY)]
-
 
 @router.get("/v2/oauth/chooselocation")
 @router.get("/oauth/chooselocation")
@@ -106,22 +103,24 @@ def _refreshed(vendor: Vendor, refresh_token: str) -> Issued:
 
 
 @router.post("/oauth/locationToken")
-async def location_token(request: Request, call: OldAgencyWrites) -> Response:
+async def location_token(
+    call: Annotated[Call, needs("oauth.write", JULY, company=True, only=JULY)],
+) -> Response:
     """An agency's token for one of its locations, in the date version."""
-    return await _location_token(request, call)
+    return _location_token(call)
 
 
 @router.post("/oauth/location-token")
 async def location_token_v3(
-    request: Request, call: Annotated[Call, needs("oauth.write", JULY, company=True, only=V3)]
+    call: Annotated[Call, needs("oauth.write", JULY, company=True, only=V3)],
 ) -> Response:
     """The same in v3, which gives a refresh token too."""
-    return await _location_token(request, call)
+    return _location_token(call)
 
 
-async def _location_token(request: Request, call: Call) -> Response:
-    said = await _form(request, json_too=True)
-    location_id = said.get("locationId", "")
+def _location_token(call: Call) -> Response:
+    call.required(companyId=str, locationId=str)
+    said, location_id = call.body, str(call.body["locationId"])
     vendor = call.vendor
     if call.grant.user_type != "Company":
         raise VendorRefusal(HTTPStatus.UNAUTHORIZED, "This route takes an agency's token only")

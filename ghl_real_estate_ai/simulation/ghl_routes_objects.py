@@ -38,7 +38,6 @@ async def schemas(call: Schemas) -> Response:
         "primaryDisplayProperty": f"{ACTIVITY_KEY}.event",
         "dateAdded": _LONG_AGO,
         "dateUpdated": _LONG_AGO,
-        "type": "USER_DEFINED",
     }
     return answer({"objects": [schema]})
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import cast
 
 import uvicorn
@@ -72,16 +72,17 @@ async def serving(vendor: Vendor, *, host: str = "127.0.0.1", port: int = 0) -> 
         )
     )  # fmt: skip
     url = f"http://{host}:{listener.getsockname()[1]}"
-    async with asyncio.TaskGroup() as tasks:
-        served = tasks.create_task(server.serve(sockets=[listener]))
-        sending = tasks.create_task(vendor.webhooks.run())
-        while not server.started and not served.done():  # noqa: ASYNC110  # reason: uvicorn has no event for it
-            await asyncio.sleep(0.005)
-        try:
-            yield url
-        finally:
-            server.should_exit = True
-            sending.cancel()
+    with closing(listener):
+        async with asyncio.TaskGroup() as tasks:
+            served = tasks.create_task(server.serve(sockets=[listener]))
+            sending = tasks.create_task(vendor.webhooks.run())
+            while not server.started and not served.done():  # noqa: ASYNC110  # reason: uvicorn has no event for it
+                await asyncio.sleep(0.005)
+            try:
+                yield url
+            finally:
+                server.should_exit = True
+                sending.cancel()
 
 
 async def _refused(_: Request, error: Exception) -> Response:
