@@ -375,6 +375,37 @@ class ExportReader(Protocol):
         ...
 
 
+class CrmPage(Frozen):
+    """Some of what a source of the CRM holds, as deliveries, and where reading goes on."""
+
+    deliveries: tuple[Delivery | UnreadableDelivery, ...]
+    items: int
+    cursor: str
+    more: bool
+
+
+class CrmReader(Protocol):
+    """Reads a location's account at the CRM, in the same facts as its webhooks tell. Raises the errors of the CRM's client."""
+
+    async def page(
+        self,
+        setup: LocationSetup,
+        source: SyncSource,
+        *,
+        cursor: str,
+        since: datetime | None,
+        received_at: datetime,
+    ) -> CrmPage:
+        """The next page, by one call. Cursor '': from the beginning, or from what changed after ``since``."""
+        ...
+
+    async def lead(
+        self, setup: LocationSetup, lead_id: LeadId, *, received_at: datetime
+    ) -> Sequence[Delivery | UnreadableDelivery]:
+        """All that the CRM shows of one lead. Raises NotFound for a lead that it does not know."""
+        ...
+
+
 class CrmAccountReader(Protocol):
     """A look at a location's account at the CRM: harmless reads, for ``connect`` and ``doctor``."""
 
@@ -476,6 +507,8 @@ __all__ = [
     "ConnectionStore",
     "CrmAccess",
     "CrmAccountReader",
+    "CrmPage",
+    "CrmReader",
     "CrmWriter",
     "CursorStore",
     "DurableHandler",
