@@ -22,6 +22,7 @@ from ghl_real_estate_ai.models.events import (
 )
 from ghl_real_estate_ai.models.identifiers import Frozen, LeadId, LocationId, fact_id, lead_hash
 from ghl_real_estate_ai.ports import UnitOfWork
+from ghl_real_estate_ai.services.loop_guard import is_own_echo
 
 SAME_MESSAGE_WITHIN: Final = timedelta(minutes=2)
 """A message that has no id, and one that was read by API: the same one, if they say the same and lie no further apart."""
@@ -46,6 +47,7 @@ class Receipt(Frozen):
 
 FORGOTTEN: Final = Receipt(outcome=Outcome.IGNORED, reason="this lead was forgotten on request")
 _DUPLICATE: Final = Receipt(outcome=Outcome.DUPLICATE)
+_OWN_CHANGE: Final = Receipt(outcome=Outcome.IGNORED, reason="our own change came back")
 
 
 def admit(uow: UnitOfWork, delivery: Delivery) -> RecordedEvent | Receipt:
@@ -58,6 +60,8 @@ def admit(uow: UnitOfWork, delivery: Delivery) -> RecordedEvent | Receipt:
         delivery = delivery.model_copy(update={"event": event})
     if _is_known(uow, event):
         return _DUPLICATE
+    if is_own_echo(uow, delivery):
+        return _OWN_CHANGE
     return uow.events.append(delivery) or _DUPLICATE
 
 
