@@ -71,7 +71,7 @@ class Authority:
     company_id: str
     now: Callable[[], datetime]
     access_token_s: Callable[[], int]
-    client_id: str = "fake-client-id"
+    client_id: str = f"{APP_ID}-client"  # as GoHighLevel makes them: the app's id, a hyphen, some letters
     client_secret: str = "fake-client-secret"  # noqa: S105  # reason: of a made-up app
     app_scopes: frozenset[str] = ALL_SCOPES
     installed: dict[str, datetime] = field(default_factory=dict)
