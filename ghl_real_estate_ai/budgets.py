@@ -237,3 +237,27 @@ PERFORMANCE_INTERVAL_S: Final = 2.0
 
 TALLY_FLUSH_S: Final = 5.0
 """How often the counts of deliveries are written down; a crash loses so much of them."""
+
+POLL_INTERVAL_S: Final = 300.0
+"""Least time between two cycles in which a location's account is read for changes."""
+
+POLL_CALLS_PER_CYCLE: Final = 5
+"""Most API calls of one such cycle: 288 cycles a day make 1,440 calls, of the CRM's 200,000."""
+
+POLL_BACKOFF_MOST_S: Final = 3_600.0
+"""Longest wait of a location whose account cannot be read; it grows from POLL_INTERVAL_S by doubling."""
+
+POLL_LOOK_S: Final = 10.0
+"""How often newly connected locations are looked for."""
+
+REREAD_LOOK_S: Final = 1.0
+"""How often leads that are to be read again are looked for."""
+
+REREADS_AT_ONCE: Final = 8
+"""Leads that are read again at the same time."""
+
+REREAD_DELAYS_S: Final = (1.0, 5.0, 30.0, 300.0, 1_800.0, 3_600.0)
+"""Wait before each attempt to read a lead that a hint named; the last one is repeated until it succeeds."""
+
+HINTS_PER_MIN: Final = 120
+"""Workflow webhooks of one location that are taken in a minute: they are unsigned."""

@@ -376,10 +376,14 @@ class ExportReader(Protocol):
 
 
 class CrmPage(Frozen):
-    """Some of what a source of the CRM holds, as deliveries, and where reading goes on."""
+    """Some of what a source of the CRM holds, as deliveries, and where reading goes on.
+
+    ``items`` of ``total`` (None: the CRM did not say) were read; ``more``: the end was not reached.
+    """
 
     deliveries: tuple[Delivery | UnreadableDelivery, ...]
     items: int
+    total: int | None = None
     cursor: str
     more: bool
 

@@ -116,7 +116,7 @@ class GoHighLevelHistory:
         more = len(seen) >= SEARCH_PAGE and page.search_after is not None
         onwards = place.on(*seen, after=page.search_after or ()) if more else place.around(*seen, now=now)
         told = (bodies.contact_bodies(contact.raw, setup.location_id) for contact in page.contacts)
-        return self._page(told, now, items=len(seen), place=onwards, more=more)
+        return self._page(told, now, items=len(seen), total=page.total, place=onwards, more=more)
 
     async def _messages(self, setup: LocationSetup, place: Place, now: datetime) -> CrmPage:
         """Everything that is no email."""
@@ -142,7 +142,7 @@ class GoHighLevelHistory:
         if open_calls and not more and onwards.since is not None:
             onwards = onwards.model_copy(update={"since": min(onwards.since, *open_calls)})
         told = (bodies.message_bodies(one, setup.location_id, now=now) for one in shown)
-        return self._page(told, now, items=len(shown), place=onwards, more=more)
+        return self._page(told, now, items=len(shown), total=page.total, place=onwards, more=more)
 
     async def _exported(
         self, setup: LocationSetup, place: Place, *, channel: str | None
@@ -229,6 +229,7 @@ class GoHighLevelHistory:
             told,
             now,
             items=len(page.records),
+            total=page.total,
             place=onwards.model_copy(update={"oldest_first": oldest_first}),
             more=more,
         )
@@ -243,11 +244,19 @@ class GoHighLevelHistory:
         return await self._client.get_appointment(location_id, meeting.id)
 
     def _page(
-        self, told: Iterable[Iterable[bodies.Body]], now: datetime, *, items: int, place: Place, more: bool
+        self,
+        told: Iterable[Iterable[bodies.Body]],
+        now: datetime,
+        *,
+        items: int,
+        total: int | None = None,
+        place: Place,
+        more: bool,
     ) -> CrmPage:
         return CrmPage(
             deliveries=self._deliveries(chain.from_iterable(told), now),
             items=items,
+            total=total,
             cursor=place.model_dump_json(exclude_defaults=True),
             more=more,
         )
