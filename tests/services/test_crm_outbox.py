@@ -1,0 +1,394 @@
+"""The outbox sends each change once, whatever goes wrong in between, and nothing that is forbidden by then."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from datetime import timedelta
+
+import pytest
+
+from ghl_real_estate_ai.budgets import CRM_CHANGE_ATTEMPTS, CRM_CHANGE_CLAIM_S, CRM_OUTBOX_BATCH
+from ghl_real_estate_ai.errors import (
+    AnswerLost,
+    ConfigurationError,
+    CrmRefused,
+    CrmUnreadable,
+    EnterpriseHubError,
+    LocationInactive,
+    NeedsReconnect,
+    NotFound,
+    NotSent,
+    NotYet,
+    OutcomeUnknown,
+    ScopeMissing,
+    StorageUnavailable,
+    TooManyRequests,
+)
+from ghl_real_estate_ai.models.connections import ConnectionStatus, LocationSetup, WriteBackPart
+from ghl_real_estate_ai.models.identifiers import LocationId
+from ghl_real_estate_ai.models.leads import Lead
+from ghl_real_estate_ai.models.synchronization import ChangeKind, ChangeStatus, CrmChange
+from ghl_real_estate_ai.services.crm_outbox import CrmOutbox
+from tests.services.test_crm_write_back import connection
+from tests.support.clock import FakeClock, settle
+from tests.support.facts import LEAD, LOCATION, NOON
+from tests.support.fake_memory import FakeMemory
+from tests.support.looks import action, look
+
+pytestmark = pytest.mark.asyncio
+OTHER = LocationId("loc-2")
+
+
+class Crash(BaseException):
+    """The process dies: nothing catches it."""
+
+
+class FakeWriter:
+    """A CRM of dicts. ``troubles`` are raised one after the other, before the change is made or after it."""
+
+    def __init__(self) -> None:
+        self.made: list[str] = []
+        self.calls: list[tuple[str, str]] = []
+        self.troubles: list[BaseException] = []
+        self.after: list[BaseException] = []
+        self.dead: dict[LocationId, EnterpriseHubError] = {}
+
+    async def apply(self, change: CrmChange) -> str | None:
+        self.calls.append(("apply", change.change_id))
+        if change.location_id in self.dead:
+            raise self.dead[change.location_id]
+        if self.troubles:
+            raise self.troubles.pop(0)
+        self.made.append(change.change_id)
+        if self.after:
+            raise self.after.pop(0)
+        return f"remote-{change.change_id}"
+
+    async def find(self, change: CrmChange) -> str | None:
+        self.calls.append(("find", change.change_id))
+        return f"remote-{change.change_id}" if change.change_id in self.made else None
+
+
+class House:
+    def __init__(self) -> None:
+        self.memory = FakeMemory()
+        self.clock = FakeClock()
+        self.writer = FakeWriter()
+        self.outbox = self.new_outbox()
+
+    def new_outbox(self) -> CrmOutbox:
+        return CrmOutbox(
+            memory=self.memory,
+            writer=self.writer,
+            clock=self.clock,
+            sleep=self.clock.sleep,
+            luck=lambda: 1.0,
+        )
+
+    async def connect(self, location: LocationId = LOCATION, **fields: object) -> None:
+        await self.memory.write(
+            lambda uow: uow.connections.put(connection(**{"owner_id": location, **fields}))
+        )
+        setup = LocationSetup(location_id=location, write_back=frozenset(WriteBackPart))
+        await self.memory.write(lambda uow: uow.connections.put_setup(setup))
+
+    async def want(
+        self,
+        kind: ChangeKind,
+        name: str = "c",
+        *,
+        location: LocationId = LOCATION,
+        content: dict[str, object] | None = None,
+    ) -> None:
+        change = CrmChange.model_validate(
+            {
+                "location_id": location,
+                "change_id": name,
+                "lead_id": LEAD,
+                "kind": kind,
+                "content": content or {"body": "x"},
+                "due_at": self.clock.now(),
+                "created_at": self.clock.now(),
+            }
+        )
+        await self.memory.write(lambda uow: uow.changes.want(change))
+
+    async def change(self, name: str = "c", location: LocationId = LOCATION) -> CrmChange:
+        found = await self.memory.read(lambda uow: uow.changes.get(location, name))
+        assert found is not None
+        return found
+
+
+async def connected() -> House:
+    house = House()
+    await house.connect()
+    return house
+
+
+@pytest.mark.parametrize("kind", [ChangeKind.FIELDS, ChangeKind.TAGS, ChangeKind.NOTE, ChangeKind.MESSAGE])
+async def test_a_change_is_sent_once_and_settled_with_the_crms_id(kind: ChangeKind) -> None:
+    house = await connected()
+    await house.want(kind)
+    assert await house.outbox.step() == 1
+    assert await house.outbox.step() == 0
+    done = await house.change()
+    assert (done.status, done.remote_id, done.settled_at) == (ChangeStatus.DONE, "remote-c", NOON)
+    assert house.writer.calls == [("apply", "c")]
+
+
+async def test_a_change_waits_for_its_time() -> None:
+    house = await connected()
+    house.clock.set_forward(60)
+    await house.want(ChangeKind.FIELDS)
+    house.clock.set_forward(-60)
+    assert await house.outbox.step() == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "parts", "reason"),
+    [
+        ({"status": ConnectionStatus.UNINSTALLED}, frozenset(WriteBackPart), "not connected"),
+        (
+            {"simulated": True},
+            frozenset(WriteBackPart),
+            "a real lead is not written into a simulated account",
+        ),
+        ({}, frozenset({WriteBackPart.NOTES}), "writing fields is turned off"),
+    ],
+)
+async def test_the_owner_is_asked_again_at_the_last_moment(
+    fields: dict[str, object], parts: frozenset[WriteBackPart], reason: str
+) -> None:
+    house = await connected()
+    await house.want(ChangeKind.FIELDS)
+    await house.connect(**fields)
+    setup = LocationSetup(location_id=LOCATION, write_back=parts)
+    await house.memory.write(lambda uow: uow.connections.put_setup(setup))
+    await house.outbox.step()
+    failed = await house.change()
+    assert failed.status is ChangeStatus.FAILED
+    assert reason in (failed.error or "")
+    assert house.writer.calls == []
+
+
+async def test_a_simulated_lead_never_reaches_a_real_account() -> None:
+    house = await connected()
+    await house.want(ChangeKind.NOTE)
+    lead = Lead(location_id=LOCATION, lead_id=LEAD, simulated=True)
+    await house.memory.write(lambda uow: uow.leads.put(lead, None))
+    await house.outbox.step()
+    assert (await house.change()).error == "a simulated lead is not written into a real account"
+    assert house.writer.calls == []
+
+
+async def test_changes_wait_while_the_account_has_to_be_connected_again() -> None:
+    house = await connected()
+    await house.want(ChangeKind.NOTE)
+    await house.connect(status=ConnectionStatus.NEEDS_RECONNECT)
+    await house.outbox.step()
+    assert (await house.change()).status is ChangeStatus.PENDING
+    assert house.writer.calls == []
+    await house.connect()
+    house.clock.set_forward(900)
+    await house.outbox.step()
+    assert house.writer.calls == [("apply", "c")], "nothing was tried before: nothing has to be looked for"
+
+
+async def test_a_task_is_only_sent_while_it_is_the_next_action() -> None:
+    house = await connected()
+    lead = Lead(location_id=LOCATION, lead_id=LEAD)
+    await house.memory.write(lambda uow: uow.leads.put(lead, look(next_action=action("now"))))
+    await house.want(ChangeKind.TASK, "task:then", content={"action_id": "then"})
+    await house.want(ChangeKind.TASK, "task:now", content={"action_id": "now"})
+    await house.outbox.step()
+    assert house.writer.made == ["task:now"]
+    assert (await house.change("task:then")).error == "it is the lead's next action no longer"
+
+
+# --- the idempotency key ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [ChangeKind.NOTE, ChangeKind.MESSAGE])
+async def test_a_lost_answer_is_looked_for_before_anything_is_sent_again(kind: ChangeKind) -> None:
+    house = await connected()
+    house.writer.after = [OutcomeUnknown("no answer")]
+    await house.want(kind)
+    await house.outbox.step()
+    house.clock.set_forward(5)
+    await house.outbox.step()
+    assert house.writer.calls == [("apply", "c"), ("find", "c")]
+    assert house.writer.made == ["c"]
+    assert (await house.change()).remote_id == "remote-c"
+
+
+@pytest.mark.parametrize("kind", [ChangeKind.NOTE, ChangeKind.MESSAGE])
+async def test_what_a_lost_attempt_did_not_make_is_sent_again(kind: ChangeKind) -> None:
+    house = await connected()
+    house.writer.troubles = [OutcomeUnknown("no answer")]
+    await house.want(kind)
+    await house.outbox.step()
+    house.clock.set_forward(5)
+    await house.outbox.step()
+    assert house.writer.calls == [("apply", "c"), ("find", "c"), ("apply", "c")]
+    assert house.writer.made == ["c"]
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_a_crash_at_the_call_neither_loses_nor_doubles_a_note(before: bool) -> None:
+    house = await connected()
+    await house.want(ChangeKind.NOTE)
+    (house.writer.troubles if before else house.writer.after).append(Crash())
+    with pytest.raises(BaseExceptionGroup):
+        await house.outbox.step()
+
+    restarted = house.new_outbox()
+    assert await restarted.step() == 0, "the attempt may still be under way"
+    house.clock.set_forward(CRM_CHANGE_CLAIM_S)
+    await restarted.step()
+    assert house.writer.made == ["c"]
+    assert (await house.change()).status is ChangeStatus.DONE
+
+
+async def test_a_database_that_is_away_after_the_call_does_not_double_a_message() -> None:
+    house = await connected()
+    await house.want(ChangeKind.MESSAGE)
+
+    class Forgetful(FakeWriter):
+        async def apply(self, change: CrmChange) -> str | None:
+            house.memory.fail_writes = 1
+            return await super().apply(change)
+
+    house.writer = Forgetful()
+    outbox = house.new_outbox()
+    with pytest.raises(BaseExceptionGroup) as failure:
+        await outbox.step()
+    assert failure.group_contains(StorageUnavailable)
+    house.clock.set_forward(CRM_CHANGE_CLAIM_S)
+    await outbox.step()
+    assert house.writer.calls == [("apply", "c"), ("find", "c")]
+
+
+async def test_two_outboxes_on_one_database_send_a_note_once() -> None:
+    house = await connected()
+    for number in range(20):
+        await house.want(ChangeKind.NOTE, f"n-{number}")
+    await asyncio.gather(house.outbox.step(), house.new_outbox().step())
+    assert sorted(house.writer.made) == sorted({f"n-{number}" for number in range(20)})
+
+
+async def test_a_newer_state_that_came_during_the_call_goes_out_after_it() -> None:
+    house = await connected()
+    await house.want(ChangeKind.FIELDS, content={"EnterpriseHub Score": 10})
+
+    class Slow(FakeWriter):
+        async def apply(self, change: CrmChange) -> str | None:
+            if not self.made:
+                await house.want(ChangeKind.FIELDS, content={"EnterpriseHub Score": 90})
+            return await super().apply(change)
+
+    house.writer = Slow()
+    outbox = house.new_outbox()
+    await outbox.step()
+    assert (await house.change()).status is ChangeStatus.PENDING
+    await outbox.step()
+    assert house.writer.made == ["c", "c"]
+    assert (await house.change()).status is ChangeStatus.DONE
+
+
+# --- errors by class -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "error", [CrmRefused("no such user", status=422), NotFound("no such contact"), EnterpriseHubError("odd")]
+)
+async def test_what_the_crm_refuses_has_failed_with_its_reason(error: EnterpriseHubError) -> None:
+    house = await connected()
+    house.writer.troubles = [error]
+    await house.want(ChangeKind.FIELDS)
+    await house.outbox.step()
+    failed = await house.change()
+    assert (failed.status, failed.error, failed.settled_at) == (ChangeStatus.FAILED, str(error), NOON)
+    house.clock.set_forward(86_400)
+    assert await house.outbox.step() == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "wait_s"),
+    [
+        (LocationInactive("paused"), 900),
+        (NeedsReconnect("token refused"), 900),
+        (ScopeMissing("no scope"), 900),
+        (ConfigurationError("the key is gone"), 900),
+        (TooManyRequests("slow down", retry_after_s=30), 30),
+    ],
+)
+async def test_what_was_surely_not_done_waits_and_does_not_count_as_an_attempt(
+    error: EnterpriseHubError, wait_s: int
+) -> None:
+    house = await connected()
+    house.writer.troubles = [error]
+    await house.want(ChangeKind.NOTE)
+    await house.outbox.step()
+    waiting = await house.change()
+    assert (waiting.status, waiting.attempts, waiting.error) == (ChangeStatus.PENDING, 0, str(error))
+    assert waiting.due_at == NOON + timedelta(seconds=wait_s)
+    house.clock.set_forward(wait_s)
+    await house.outbox.step()
+    assert house.writer.calls == [("apply", "c"), ("apply", "c")]
+
+
+@pytest.mark.parametrize(
+    "error", [NotSent("no route"), AnswerLost("?"), OutcomeUnknown("?"), CrmUnreadable("?"), NotYet("?")]
+)
+async def test_trouble_is_retried_ever_more_slowly_until_it_has_failed(error: EnterpriseHubError) -> None:
+    house = await connected()
+    house.writer.troubles = [error] * 99
+    await house.want(ChangeKind.FIELDS)
+    waits = []
+    for _ in range(CRM_CHANGE_ATTEMPTS):
+        await house.outbox.step()
+        change = await house.change()
+        waits.append((change.due_at - house.clock.now()).total_seconds())
+        house.clock.set_forward(max(0.0, waits[-1]))
+    assert waits[:4] == [5, 10, 20, 40]
+    assert max(waits[:-1]) <= 3600
+    assert (change.status, change.attempts) == (ChangeStatus.FAILED, CRM_CHANGE_ATTEMPTS)
+    assert len(house.writer.calls) == CRM_CHANGE_ATTEMPTS
+
+
+async def test_one_dead_location_neither_stops_another_nor_is_asked_for_each_change() -> None:
+    house = await connected()
+    await house.connect(OTHER)
+    house.writer.dead[LOCATION] = LocationInactive("paused")
+    for number in range(10):
+        await house.want(ChangeKind.NOTE, f"n-{number}")
+        await house.want(ChangeKind.NOTE, f"n-{number}", location=OTHER)
+    await house.outbox.step()
+    calls: defaultdict[str, int] = defaultdict(int)
+    for _, name in house.writer.calls:
+        calls[name] += 1
+    assert len(house.writer.made) == 10
+    assert sum(calls.values()) == 11
+    assert (await house.change("n-9")).due_at == NOON + timedelta(seconds=900)
+    assert await house.outbox.step() == 0
+
+
+async def test_a_batch_is_bounded_and_the_rest_follows() -> None:
+    house = await connected()
+    for number in range(CRM_OUTBOX_BATCH + 5):
+        await house.want(ChangeKind.NOTE, f"n-{number}")
+    assert [await house.outbox.step() for _ in range(3)] == [CRM_OUTBOX_BATCH, 5, 0]
+
+
+async def test_the_loop_waits_for_a_database_that_is_away() -> None:
+    house = await connected()
+    await house.want(ChangeKind.NOTE)
+    house.memory.fail_writes = 1
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(house.outbox.run())
+        await settle()
+        assert house.writer.made == []
+        await house.clock.advance(2)
+        assert house.writer.made == ["c"]
+        running.cancel()
