@@ -62,27 +62,30 @@ def create_fake(vendor: Vendor) -> FastAPI:
 async def serving(vendor: Vendor, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
     """The fake behind real HTTP, and its webhooks going out; gives its URL. ``port`` 0: a free one."""
     # With its protocol named, or asyncio does not switch Nagle's delay of 40 ms off.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((host, port))
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_fake(vendor), log_config=None, log_level="critical", access_log=False, lifespan="off",
-            date_header=False, server_header=False, timeout_graceful_shutdown=1,
-        )
-    )  # fmt: skip
-    url = f"http://{host}:{listener.getsockname()[1]}"
-    with closing(listener):
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        server = _server(vendor)
         async with asyncio.TaskGroup() as tasks:
             served = tasks.create_task(server.serve(sockets=[listener]))
             sending = tasks.create_task(vendor.webhooks.run())
             while not server.started and not served.done():  # noqa: ASYNC110  # reason: uvicorn has no event for it
                 await asyncio.sleep(0.005)
             try:
-                yield url
+                yield f"http://{host}:{listener.getsockname()[1]}"
             finally:
                 server.should_exit = True
                 sending.cancel()
+
+
+def _server(vendor: Vendor) -> uvicorn.Server:
+    """Silent, and without headers of its own: the front desk writes them."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            create_fake(vendor), log_config=None, log_level="critical", access_log=False, lifespan="off",
+            date_header=False, server_header=False, timeout_graceful_shutdown=1,
+        )
+    )  # fmt: skip
 
 
 async def _refused(_: Request, error: Exception) -> Response:
