@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -43,12 +44,13 @@ class Seen:
 
 @dataclass(frozen=True)
 class Reply:
-    """What to answer. ``lost``: take the request in and hang up without a word."""
+    """What to answer. ``lost``: take the request in and hang up without a word. ``delay_s``: think so long before."""
 
     status: int = 200
     content: Any = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     lost: bool = False
+    delay_s: float = 0.0
 
     def bytes(self) -> bytes:
         """The answer on the wire."""
@@ -69,6 +71,7 @@ class ScriptedServer:
     otherwise: Answering = lambda seen: Reply()
     seen: list[Seen] = field(default_factory=list)
     url: str = ""
+    leaving: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -84,6 +87,9 @@ class ScriptedServer:
                 reply = next(self.script, None) or self.otherwise(request)
                 if reply.lost:
                     return
+                if reply.delay_s:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self.leaving.wait(), reply.delay_s)
                 writer.write(reply.bytes())
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -101,4 +107,7 @@ async def answering(
     server = await asyncio.start_server(running._connection, "127.0.0.1", 0)
     running.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server:
-        yield running
+        try:
+            yield running
+        finally:
+            running.leaving.set()

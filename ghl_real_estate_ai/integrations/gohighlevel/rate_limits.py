@@ -9,7 +9,7 @@ import asyncio
 import time
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -27,12 +27,15 @@ from ghl_real_estate_ai.errors import TooManyRequests
 _MARGIN: Final = 0.9
 """Part of the vendor's own limit that we use: its window and ours do not start at the same moment."""
 
+_LATENESS_S: Final = 0.5
+"""Added to the interval: a call that travels slowly is counted later there than here."""
+
 _DAY_S: Final = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What the newest answer said of the limits; None: not said yet."""
+    """What the answers said of the limits, the newest figure of each kind; None: not said yet."""
 
     per_interval: int | None = None
     remaining: int | None = None
@@ -152,11 +155,15 @@ class _Window:
         self._day_started = now
         self._asked_at = now
 
+    @property
+    def _span_s(self) -> float:
+        return self.interval_s + _LATENESS_S
+
     def next_free(self, now: float) -> float:
         """The earliest time for one more call, behind all that wait."""
         self._forget_old(now)
         last = self._turns[-1].at if self._turns else now
-        full = self._turns[-self._calls].at + self.interval_s if len(self._turns) >= self._calls else now
+        full = self._turns[-self._calls].at + self._span_s if len(self._turns) >= self._calls else now
         return max(now, self._closed_until, last, full)
 
     def reserve(self, at: float) -> _Turn:
@@ -184,7 +191,8 @@ class _Window:
 
     def learn(self, quota: Quota, now: float) -> None:
         """The vendor's figures replace ours; what it counted and we did not was sent by somebody else."""
-        self.quota = quota
+        said = {field.name: getattr(quota, field.name) for field in fields(quota)}
+        self.quota = replace(self.quota, **{name: value for name, value in said.items() if value is not None})
         if quota.interval_s:
             self.interval_s = quota.interval_s
         if quota.remaining_today is not None:
@@ -217,7 +225,7 @@ class _Window:
         )
 
     def _forget_old(self, now: float) -> None:
-        del self._turns[: bisect_right(self._turns, now - self.interval_s, key=lambda turn: turn.at)]
+        del self._turns[: bisect_right(self._turns, now - self._span_s, key=lambda turn: turn.at)]
 
     def _first_after(self, now: float) -> int:
         return bisect_right(self._turns, now, key=lambda turn: turn.at)
