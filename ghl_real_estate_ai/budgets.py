@@ -229,6 +229,9 @@ CRM_CHANGE_CLAIM_S: Final = 600.0
 CRM_CLOSED_WAIT_S: Final = 900.0
 """How long changes rest when the account is paused, disconnected or lacks a scope; its owner has to act first."""
 
+OWN_FIELDS_CHECK_S: Final = 3_600.0
+"""How often a location's custom fields are listed while we write them, to find one of ours that was deleted."""
+
 CRM_MESSAGES_LOOKED_AT: Final = 100
 """Newest messages of a conversation among which a message with an unknown outcome is looked for."""
 

@@ -5,31 +5,39 @@ Called by writer.py. The account's own fields, those of any other name, are neve
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Final
 
+from ghl_real_estate_ai.budgets import OWN_FIELDS_CHECK_S
 from ghl_real_estate_ai.errors import CrmRefused
 from ghl_real_estate_ai.integrations.gohighlevel.client import GoHighLevelClient
 from ghl_real_estate_ai.models.connections import LocationSetup
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.write_back import NUMBER_FIELDS, OwnField
-from ghl_real_estate_ai.ports import Memory, UnitOfWork
+from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork
 
+_CHECKED_EVERY: Final = timedelta(seconds=OWN_FIELDS_CHECK_S)
 _CONTACT: Final = frozenset({None, "contact"})
 
 
 class OwnFields:
-    """Asks the account only when something is not known, or turned out to be gone."""
+    """Asks the account now and then, and when something is not known or turned out to be gone."""
 
-    def __init__(self, *, client: GoHighLevelClient, memory: Memory) -> None:
+    def __init__(self, *, client: GoHighLevelClient, memory: Memory, clock: Clock) -> None:
         self._client = client
         self._memory = memory
+        self._clock = clock
+        self._checked_at: dict[LocationId, datetime] = {}
 
     async def ids(self, location_id: LocationId) -> dict[str, str]:
-        """Name of each of our fields -> its id."""
+        """Name of each of our fields -> its id. GoHighLevel takes a deleted field's id without a word: so they are checked."""
+        checked_at = self._checked_at.get(location_id)
+        if checked_at is None or self._clock.now() - checked_at >= _CHECKED_EVERY:
+            return await self.renewed(location_id)
         setup = await self._memory.read(lambda uow: uow.connections.setup(location_id))
         known = {} if setup is None else setup.field_ids
         if all(name in known for name in OwnField):
-            return {name: known[name] for name in OwnField}
+            return {name.value: known[name] for name in OwnField}
         return await self.renewed(location_id)
 
     async def renewed(self, location_id: LocationId) -> dict[str, str]:
@@ -48,12 +56,13 @@ class OwnFields:
                 )
             elif field.data_type not in {None, _data_type(name)}:
                 raise CrmRefused(
-                    f"custom field {name!r}: is of type {field.data_type}, {_data_type(name)} is needed; "
+                    f"custom field {name.value!r}: is of type {field.data_type}, {_data_type(name)} is needed; "
                     "rename or delete it in the account",
                     status=409,
                 )
             ids[name.value] = field.id
         await self._memory.write(lambda uow: _keep(uow, location_id, ids))
+        self._checked_at[location_id] = self._clock.now()
         return ids
 
 

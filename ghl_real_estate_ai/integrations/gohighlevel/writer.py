@@ -21,7 +21,7 @@ from ghl_real_estate_ai.integrations.gohighlevel.resources import Contact
 from ghl_real_estate_ai.models.conversations import Channel
 from ghl_real_estate_ai.models.synchronization import ChangeKind, CrmChange
 from ghl_real_estate_ai.models.write_back import is_own_tag, marker
-from ghl_real_estate_ai.ports import Memory
+from ghl_real_estate_ai.ports import Clock, Memory
 
 _TYPES: Final = {
     Channel.SMS: "SMS",
@@ -36,11 +36,11 @@ _CLOCKS_APART: Final = timedelta(minutes=2)
 
 
 class GoHighLevelWriter:
-    """Holds no state of its own."""
+    """Safe to share."""
 
-    def __init__(self, *, client: GoHighLevelClient, memory: Memory) -> None:
+    def __init__(self, *, client: GoHighLevelClient, memory: Memory, clock: Clock) -> None:
         self._client = client
-        self._fields = OwnFields(client=client, memory=memory)
+        self._fields = OwnFields(client=client, memory=memory, clock=clock)
 
     async def apply(self, change: CrmChange) -> str | None:
         """Make it so; returns GoHighLevel's id of what was made. Raises what the client raises, and InputError."""
