@@ -15,15 +15,15 @@ from ghl_real_estate_ai.models.identifiers import Frozen, UserId
 from ghl_real_estate_ai.models.leads import StageRole
 
 _STAGE_WORDS: Final = {
-    StageRole.LOST: "lost|dead|unqualified|disqualified|not interested|no longer|abandoned|archived|junk|spam|"
+    StageRole.LOST: r"lost|dead\b|unqualified|disqualified|not interested|no longer|abandoned|archived|junk|spam|"
     "do not contact|cancelled|canceled|expired|withdrawn|fell through",
-    StageRole.WON: "won|closed|sold|settled|funded|past client|completed|moved in",
+    StageRole.WON: r"won\b|closed|sold\b|settled|funded|past client|completed|moved in",
     StageRole.APPOINTMENT: "appointment|appt|showing|tour|viewing|open house|consult|meeting|booked|scheduled|"
     "listing presentation|walkthrough",
-    StageRole.WORKING: "contacted|attempt|follow|nurtur|engag|qualif|working|active|warm|hot|cold|pre-?approv|offer|"
+    StageRole.WORKING: r"contacted|attempt|follow|nurtur|engag|qualif|working|active|warm|hot\b|cold\b|pre-?approv|offer|"
     "contract|escrow|pending|negotiat|search|responded|replied|conversation|in progress|call ?back|proposal|signed|"
-    "showed|no ?show|called|texted|emailed|long term|application",
-    StageRole.NEW: "new|incoming|inquiry|enquiry|lead|opt[- ]?in|uncontacted",
+    "closing|showed|no ?show|called|texted|emailed|long term|application",
+    StageRole.NEW: r"new\b|incoming|inquiry|enquiry|lead|opt[- ]?in|uncontacted",
 }
 """What the name of a stage says of it. Lost comes first ("closed lost"), new last ("hot lead" is worked on)."""
 
