@@ -45,12 +45,14 @@ async def crm_tools(
     clock: Clock | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     api: ApiProfile = ApiProfile.V3,
+    limiter: RateLimiter | None = None,
+    http: HttpClient | None = None,
     wait_s: float = TOKEN_WAIT_S,
     secret: str = SECRET,
 ) -> AsyncIterator[CrmTools]:
     """Open until the block is left."""
-    clock, seal, limiter = clock or SystemClock(), TokenSeal(secret), RateLimiter()
-    async with HttpClient() as http:
+    clock, seal, limiter = clock or SystemClock(), TokenSeal(secret), limiter or RateLimiter()
+    async with http or HttpClient() as http:
 
         def client_for(tokens: TokenSource) -> GoHighLevelClient:
             return GoHighLevelClient(

@@ -1,0 +1,73 @@
+"""A process that calls the CRM many times at once with a token that is no longer accepted.
+
+Run by ``tests/chaos/test_one_renewal.py`` as ``python -m tests.support.token_child DATABASE CRM CLIENT_ID SECRET LOCATION
+CALLS``. Says ``ready``, waits for a line, calls, and prints as JSON what became of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections import Counter
+
+from ghl_real_estate_ai import telemetry
+from ghl_real_estate_ai.errors import EnterpriseHubError
+from ghl_real_estate_ai.integrations.gohighlevel.oauth_endpoints import AppCredentials
+from ghl_real_estate_ai.integrations.gohighlevel.rate_limits import RateLimiter
+from ghl_real_estate_ai.integrations.http import HttpAnswer, HttpClient, HttpRequest
+from ghl_real_estate_ai.storage.database import Database
+from tests.support.crm_access import crm_tools
+
+_FASTER = 100
+"""Our own limits pass by so much faster: this is about tokens, not about turns."""
+
+
+class CountingHttp(HttpClient):
+    """Keeps what was answered: (endpoint, status) -> how often."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: Counter[tuple[str, int]] = Counter()
+
+    async def send(self, request: HttpRequest) -> HttpAnswer:
+        """One attempt."""
+        answer = await super().send(request)
+        self.answers[request.name, answer.status] += 1
+        return answer
+
+
+async def main(database_url: str, crm_url: str, app: AppCredentials, location_id: str, calls: int) -> None:
+    """Call at once, and report."""
+    http = CountingHttp()
+    limiter = RateLimiter(
+        seconds=lambda: time.monotonic() * _FASTER, sleep=lambda s: asyncio.sleep(s / _FASTER)
+    )
+    async with (
+        Database(database_url) as memory,
+        crm_tools(memory, crm_url, app, limiter=limiter, http=http) as tools,
+    ):
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        await asyncio.to_thread(sys.stdin.readline)
+        outcomes = await asyncio.gather(
+            *(tools.client.get_location(location_id) for _ in range(calls)), return_exceptions=True
+        )
+    failed = [str(outcome) for outcome in outcomes if isinstance(outcome, EnterpriseHubError)]
+    good = sum(getattr(outcome, "id", None) == location_id for outcome in outcomes)
+    refused = sum(
+        times for (name, status), times in http.answers.items() if status == 401 and "locations" in name
+    )
+    renewals = sum(times for (name, _), times in http.answers.items() if name == "POST /oauth/token")
+    sys.stdout.write(
+        json.dumps({"good": good, "failed": failed, "refused": refused, "renewals": renewals}) + "\n"
+    )
+
+
+if __name__ == "__main__":
+    telemetry.configure_logging(level="ERROR", as_json=False)
+    _, database_url, crm_url, client_id, client_secret, location_id, calls = sys.argv
+    asyncio.run(
+        main(database_url, crm_url, AppCredentials(client_id, client_secret), location_id, int(calls))
+    )
