@@ -30,16 +30,27 @@ _PERSONAL: Final = re.compile(
     r"|\beyJ[\w-]+\.[\w-]+\.[\w-]+|\bpit-[\w-]{8,}|(?i:\bbearer\s+\S+)"  # tokens
 )
 _INACTIVE: Final = re.compile(r"location is not active", re.IGNORECASE)
+_ELSEWHERE: Final = re.compile(r"access to this (location|company)", re.IGNORECASE)
 _SCOPE: Final = re.compile(r"\bscopes?\b", re.IGNORECASE)
+
+
+_NOT_YET: Final = "PUT /conversations/messages/{messageId}/status"
+"""Answers 403 in the first seconds of a message, whatever the scopes."""
 
 
 def error_of(answer: HttpAnswer, request: ApiRequest) -> EnterpriseHubError:
     """The error for an answer that is no success and will not be one by sending it again."""
     words = vendor_words(answer)
     said = f"{request.operation}: {words}"
+    if answer.status == HTTPStatus.FORBIDDEN and request.operation == _NOT_YET:
+        return CrmRefused(
+            f"{said} (status 403); a new message takes seconds until it can be changed", status=403
+        )
     unauthorized = answer.status == HTTPStatus.UNAUTHORIZED
     if answer.status == HTTPStatus.FORBIDDEN or (unauthorized and _SCOPE.search(words)):
         # A 401 that speaks of scopes is no matter of the token's age: a new one would have the same scopes.
+        if _ELSEWHERE.search(words):
+            return ScopeMissing(f"{said}; this token opens another account")
         needed = f"scope {request.scope!r}" if request.scope else "its scopes"
         return ScopeMissing(f"{said}; check {needed} of the app or token", scope=request.scope)
     if unauthorized:

@@ -152,6 +152,11 @@ async def test_a_token_that_no_header_carries_is_refused_without_showing_it(valu
             ScopeMissing,
             "contacts.readonly",
         ),
+        (
+            Reply(403, {"message": "The token does not have access to this location."}),
+            ScopeMissing,
+            "this token opens another account",
+        ),
         (Reply(404, {"message": "Contact not found"}), NotFound, "Contact not found"),
         (
             Reply(400, {"message": "Contact id is invalid"}),
@@ -161,6 +166,7 @@ async def test_a_token_that_no_header_carries_is_refused_without_showing_it(valu
         (Reply(422, {"message": ["name must be text", "no city"]}), CrmRefused, "name must be text; no city"),
         (Reply(400, {"message": "Location is not active"}), LocationInactive, "has to reactivate it"),
         (Reply(302, b"<html>"), CrmRefused, r"no message \(status 302\)"),
+        (Reply(418, 7), CrmRefused, r"no message \(status 418\)"),
     ],
 )
 async def test_what_will_not_get_better_is_said_at_once(
@@ -171,6 +177,13 @@ async def test_what_will_not_get_better_is_said_at_once(
             await crm.client.get_contact(OWNER, "c1")
     assert len(crm.server.seen) == 1
     assert crm.waits == []
+
+
+async def test_a_message_that_cannot_be_changed_yet_is_no_matter_of_scopes() -> None:
+    async with crm_before(Reply(403, {"message": "Forbidden"})) as crm:
+        with pytest.raises(CrmRefused, match="takes seconds until it can be changed") as caught:
+            await crm.client.update_message_status(OWNER, "m1", status="read")
+    assert caught.value.status == 403
 
 
 async def test_the_missing_scope_is_named() -> None:
