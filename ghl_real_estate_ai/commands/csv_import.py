@@ -59,6 +59,7 @@ class Summary:
     refusals: int = 0
     ids_derived: int = 0
     times_missing: int = 0
+    users_named: int = 0
     stages_by_name: set[str] = field(default_factory=set)
 
     def note(self, row: ExportRow) -> None:
@@ -66,6 +67,7 @@ class Summary:
         self.rows += 1
         self.ids_derived += row.id_was_derived
         self.times_missing += row.time_was_missing
+        self.users_named += row.user_was_named
         if row.role_by_name is not None:
             self.stages_by_name.add(row.role_by_name)
         if row.refused is not None:
@@ -86,6 +88,7 @@ class Summary:
             "columns_ignored": list(self.layout.ignored),
             "ids_derived": self.ids_derived,
             "times_missing": self.times_missing,
+            "users_named": self.users_named,
             "stages_read_by_name": {
                 name: (role.value if (role := proposed_role(name)) else None)
                 for name in sorted(self.stages_by_name)
@@ -110,6 +113,10 @@ class Summary:
         if self.times_missing:
             lines.append(
                 f"{self.times_missing} rows have no date: the file's own ({self.layout.written_at:%Y-%m-%d}) holds"
+            )
+        if self.users_named:
+            lines.append(
+                f"{self.users_named} rows name their agent: a name is no user id, so nobody is assigned by it"
             )
         for name in sorted(self.stages_by_name):
             meaning = proposed_role(name) or "not known"

@@ -52,6 +52,7 @@ class ExportRow(Frozen):
     refused: RefusedRow | None = None
     id_was_derived: bool = Field(default=False, description="no contact id: one was made of email or phone")
     time_was_missing: bool = Field(default=False, description="no date in the row: the file's own stands in")
+    user_was_named: bool = Field(default=False, description="its agent is a name, no id: nobody is assigned")
     role_by_name: str | None = Field(
         default=None, description="name of the stage whose meaning was taken from its words"
     )

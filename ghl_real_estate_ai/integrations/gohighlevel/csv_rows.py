@@ -81,6 +81,7 @@ class RowReader:
             deliveries=tuple(deliveries),
             id_was_derived=derived,
             time_was_missing=missing,
+            user_was_named=bool(row.get("assigned")) and not _USER_ID.fullmatch(row["assigned"]),
             role_by_name=by_name,
         )
 

@@ -87,7 +87,9 @@ def test_a_contact_is_created_on_its_date_and_changed_at_its_last_activity(
 
 def test_a_user_is_taken_by_id_and_never_by_name(reader: CsvExportReader, tmp_path: Path) -> None:
     text = CONTACTS.replace("Sam Agent", "Ye2xVJ8uPq0123456789")
+    (named,) = rows(reader, written(tmp_path, CONTACTS))
     (row,) = rows(reader, written(tmp_path, text))
+    assert (named.user_was_named, row.user_was_named) == (True, False)
     assert isinstance(row.deliveries[0].event, LeadUpserted)
     assert row.deliveries[0].event.contact["assigned_to"] == "Ye2xVJ8uPq0123456789"
 
