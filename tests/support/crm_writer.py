@@ -18,10 +18,9 @@ from ghl_real_estate_ai.integrations.http import HttpAnswer, HttpClient, HttpReq
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
 from ghl_real_estate_ai.models.synchronization import ChangeKind, CrmChange
 from ghl_real_estate_ai.models.write_back import OwnField
-from ghl_real_estate_ai.ports import Clock, Memory
+from ghl_real_estate_ai.ports import Memory
 from tests.support.clock import FakeClock
 from tests.support.fake_ghl import FakeGhl
-from tests.support.fake_memory import FakeMemory
 
 
 class CountingHttp(HttpClient):
@@ -121,16 +120,10 @@ def own_fields(fake: FakeGhl, lead_id: str) -> dict[str, JsonValue]:
 
 @asynccontextmanager
 async def writing_to(
-    fake: FakeGhl,
-    *,
-    api: ApiProfile = ApiProfile.V3,
-    memory: Memory | None = None,
-    limiter: RateLimiter | None = None,
-    client_clock: Clock | None = None,
+    fake: FakeGhl, *, memory: Memory, api: ApiProfile = ApiProfile.V3
 ) -> AsyncIterator[Desk]:
     """Open until the block is left."""
     clock = FakeClock()
-    store: Memory = memory or FakeMemory()
 
     async def at_once(seconds: float) -> None:
         clock.set_forward(seconds)
@@ -140,10 +133,10 @@ async def writing_to(
         client = GoHighLevelClient(
             http=http,
             tokens=OneToken(fake.pit),
-            limiter=limiter or RateLimiter(),
-            clock=client_clock or clock,
+            limiter=RateLimiter(),
+            clock=clock,
             api=api,
             base_url=fake.url,
             sleep=at_once,
         )
-        yield Desk(fake, GoHighLevelWriter(client=client, memory=store, clock=clock), http, store, clock)
+        yield Desk(fake, GoHighLevelWriter(client=client, memory=memory, clock=clock), http, memory, clock)

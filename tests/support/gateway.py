@@ -39,6 +39,9 @@ AWAY = LocationId("loc-away")
 PASSWORD = "correct horse battery"
 EVENTUALLY_S = 10.0
 
+Running = Callable[[Settings], AbstractAsyncContextManager[Services]]
+"""What starts and stops the services of an app."""
+
 _numbers = itertools.count(1)
 
 
@@ -181,9 +184,11 @@ async def eventually(is_so: Callable[[], Awaitable[bool]]) -> None:
 
 
 @asynccontextmanager
-async def served(settings: Settings, signer: GhlSigner) -> AsyncIterator[Gateway]:
+async def served(
+    settings: Settings, signer: GhlSigner, *, running: Running = bootstrap.running
+) -> AsyncIterator[Gateway]:
     """The app under uvicorn, as ``launch`` runs it but with uvicorn's own loop left out."""
-    app = create_app(settings, running=bootstrap.running)
+    app = create_app(settings, running=running)
     # With its protocol named, or asyncio does not switch Nagle's delay of 40 ms off.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from html import escape
+from http import HTTPStatus
 from typing import Final
 
 from ghl_real_estate_ai.budgets import CRM_MESSAGES_LOOKED_AT
-from ghl_real_estate_ai.errors import CrmRefused, InputError, NotYet, ScopeMissing, Unreachable
+from ghl_real_estate_ai.errors import CrmRefused, InputError, NotYet, Unreachable
 from ghl_real_estate_ai.integrations.gohighlevel.client import GoHighLevelClient
 from ghl_real_estate_ai.integrations.gohighlevel.messages import plain_text
 from ghl_real_estate_ai.integrations.gohighlevel.own_fields import OwnFields
@@ -145,8 +146,10 @@ class GoHighLevelWriter:
         place, message_id = change.location_id, _text(change, "message_id")
         try:
             await self._client.update_message_status(place, message_id, status=_text(change, "status"))
-        except ScopeMissing as error:
-            raise NotYet(f"{error}; or the message is too young for a status") from error
+        except CrmRefused as error:
+            if error.status != HTTPStatus.FORBIDDEN:
+                raise
+            raise NotYet(str(error)) from error
         except Unreachable:
             # GoHighLevel answers 500 to a bad id and to a bad token too: reading it once tells which.
             await self._client.get_message(place, message_id)

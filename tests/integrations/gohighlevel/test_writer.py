@@ -24,6 +24,7 @@ from ghl_real_estate_ai.models.synchronization import ChangeKind
 from ghl_real_estate_ai.models.write_back import OwnField, marker
 from tests.support.crm_writer import Desk, writing_to
 from tests.support.fake_ghl import fake_ghl
+from tests.support.fake_memory import FakeMemory
 
 pytestmark = pytest.mark.asyncio
 FIELDS: dict[str, Any] = {
@@ -39,14 +40,14 @@ TAGS_CALLS = {"POST /contacts/{contactId}/tags", "DELETE /contacts/{contactId}/t
 @pytest_asyncio.fixture
 async def desk() -> AsyncIterator[Desk]:
     """The writer before a fake account."""
-    async with fake_ghl() as fake, writing_to(fake) as opened:
+    async with fake_ghl() as fake, writing_to(fake, memory=FakeMemory()) as opened:
         yield opened
 
 
 @pytest_asyncio.fixture(params=ApiProfile)
 async def either(request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
     """The same, once per API generation."""
-    async with fake_ghl() as fake, writing_to(fake, api=request.param) as opened:
+    async with fake_ghl() as fake, writing_to(fake, memory=FakeMemory(), api=request.param) as opened:
         yield opened
 
 
@@ -242,7 +243,7 @@ async def test_a_status_that_comes_too_early_is_not_yet_taken(desk: Desk) -> Non
     lead = desk.lead()
     sent = await desk.writer.apply(desk.change(ChangeKind.MESSAGE, lead, {"channel": "sms", "text": "Hello"}))
     report = desk.change(ChangeKind.MESSAGE, lead, {"message_id": sent, "status": "delivered"})
-    with pytest.raises(NotYet, match="too young"):
+    with pytest.raises(NotYet, match="takes seconds"):
         await desk.writer.apply(report)
     assert await desk.writer.find(report) is None, "twice is once: nothing to look for"
 
