@@ -203,14 +203,14 @@ class _Window:
         if quota.remaining is not None:
             self._forget_old(now)
             place = self._first_after(now)
-            elsewhere = quota.per_interval - quota.remaining - place
+            elsewhere = min(quota.per_interval - quota.remaining - place, self._calls)
             self._turns[place:place] = [_Turn(now) for _ in range(elsewhere)]
 
     def check_the_day(self, now: float, *, urgent: bool) -> None:
         """Raises TooManyRequests when an ordinary call would use the reserve, or any call more than the day has."""
-        if now - self._day_started >= _DAY_S:
-            self._left_today, self._day_started = CRM_CALLS_PER_DAY, now
         per_day = self.quota.per_day or CRM_CALLS_PER_DAY
+        if now - self._day_started >= _DAY_S:
+            self._left_today, self._day_started = per_day, now
         reserve = min(CRM_DAILY_RESERVE, per_day // 10)
         if self._left_today > (0 if urgent else reserve):
             return
