@@ -69,7 +69,9 @@ def installed_locations(
     return api_request(api, operation, query={**query, **page}, scope="oauth.readonly")
 
 
-def _token_request(api: ApiProfile, app: AppCredentials, grant: str, more: dict[str, str | None]) -> ApiRequest:
+def _token_request(
+    api: ApiProfile, app: AppCredentials, grant: str, more: dict[str, str | None]
+) -> ApiRequest:
     said = {"client_id": app.client_id, "client_secret": app.client_secret, "grant_type": grant, **more}
     form: dict[str, str | None] = {api.named(name): value for name, value in said.items()}
     request = api_request(api, "POST /oauth/token", form=form, authorized=False)
