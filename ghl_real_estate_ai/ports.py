@@ -353,6 +353,12 @@ class WebhookReader(Protocol):
         """Translate a body that was verified before (dead-letter replay)."""
         ...
 
+    def hint(
+        self, body: bytes, *, location_id: LocationId, received_at: datetime, simulated: bool
+    ) -> Delivery:
+        """An unsigned body that came to the location's own secret URL: kept, not believed. Raises TranslationError."""
+        ...
+
 
 class ExportReader(Protocol):
     """Reads files that the CRM exported, for accounts without API access."""

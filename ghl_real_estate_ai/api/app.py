@@ -21,6 +21,7 @@ from ghl_real_estate_ai.api.rate_limit import RateLimiter
 from ghl_real_estate_ai.api.request_guard import RequestGuard
 from ghl_real_estate_ai.api.routes import health, leads, properties, realtime, sessions, webhooks
 from ghl_real_estate_ai.budgets import (
+    HINTS_PER_MIN,
     INSTALL_CALLBACKS_PER_MIN,
     LISTING_BODY_BYTES,
     REQUEST_BODY_BYTES,
@@ -74,6 +75,7 @@ def _doors(settings: Settings, services: bootstrap.Services) -> Doors:
         ),
         tickets=TicketOffice(clock=services.clock),
         sign_ins=RateLimiter(per_minute=SIGN_IN_ATTEMPTS_PER_MIN, clock=services.clock),
+        hints=RateLimiter(per_minute=HINTS_PER_MIN, clock=services.clock),
         installs=RateLimiter(per_minute=INSTALL_CALLBACKS_PER_MIN, clock=services.clock),
         origins=frozenset(settings.origins),
     )

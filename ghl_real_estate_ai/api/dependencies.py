@@ -27,6 +27,7 @@ class Doors:
     tokens: TokenIssuer
     tickets: TicketOffice
     sign_ins: RateLimiter
+    hints: RateLimiter
     installs: RateLimiter
     origins: frozenset[str]
 

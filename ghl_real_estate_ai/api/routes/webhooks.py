@@ -8,11 +8,20 @@ from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.api.dependencies import ServicesDep
-from ghl_real_estate_ai.errors import SignatureRejected, StorageUnavailable
+from ghl_real_estate_ai.api.dependencies import DoorsDep, ServicesDep
+from ghl_real_estate_ai.errors import (
+    InputError,
+    SignatureRejected,
+    StorageUnavailable,
+    TooManyRequests,
+    TranslationError,
+)
+from ghl_real_estate_ai.models.events import Source
 from ghl_real_estate_ai.models.identifiers import Frozen
+from ghl_real_estate_ai.services.workflow_hints import is_simulated, location_with_key, take_hint
 
 PATH = "/webhooks/ghl"
+WORKFLOW_PATH = "/webhooks/ghl/workflow/{key}"
 
 router = APIRouter(tags=["webhooks"])
 
@@ -34,13 +43,45 @@ async def receive(request: Request, services: ServicesDep) -> WebhookAnswer:
         receipt = await services.inbox.receive(delivery)
     except (SignatureRejected, StorageUnavailable, HTTPException) as error:
         telemetry.webhooks_received.labels(_refusal(error)).inc()
+        services.inbox.counter.count(Source.APP_WEBHOOK, _refusal(error))
         raise
     telemetry.webhooks_received.labels(receipt.outcome.value).inc()
     telemetry.ingest.observe((services.clock.now() - received_at).total_seconds() * 1_000)
     return WebhookAnswer(status=receipt.outcome.value, reason=receipt.reason)
 
 
+@router.post(WORKFLOW_PATH)
+async def receive_hint(key: str, request: Request, services: ServicesDep, doors: DoorsDep) -> WebhookAnswer:
+    """A workflow's "Webhook" action, which signs nothing: the URL's secret says whose it is, the API says what is true.
+
+    404: no such URL; 400: no JSON object; 429: too many, or not stored, send it again.
+    """
+    received_at = services.clock.now()
+    location_id = await location_with_key(services.memory, key)
+    if location_id is None:  # in the words of any other unknown path
+        raise HTTPException(HTTPStatus.NOT_FOUND)
+    try:
+        doors.hints.spend(location_id)
+        body = await request.body()
+        simulated = await is_simulated(
+            services.memory, location_id, otherwise=services.settings.ghl_is_simulated
+        )
+        hint = services.webhook_reader.hint(
+            body, location_id=location_id, received_at=received_at, simulated=simulated
+        )
+        receipt = await take_hint(services.inbox, hint)
+    except TranslationError as error:
+        services.inbox.counter.count(Source.WORKFLOW_WEBHOOK, "unreadable", location_id)
+        raise InputError(str(error)) from None
+    except (TooManyRequests, StorageUnavailable, HTTPException) as error:
+        services.inbox.counter.count(Source.WORKFLOW_WEBHOOK, _refusal(error), location_id)
+        raise
+    return WebhookAnswer(status=receipt.outcome.value, reason=receipt.reason)
+
+
 def _refusal(error: Exception) -> str:
+    if isinstance(error, TooManyRequests):
+        return "too_many"
     if isinstance(error, HTTPException):
         return "too_large" if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else "unreadable"
     return "bad_signature" if isinstance(error, SignatureRejected) else "not_stored"

@@ -17,7 +17,9 @@ from ghl_real_estate_ai.integrations.gohighlevel.deliveries import delivery_from
 from ghl_real_estate_ai.integrations.gohighlevel.payload import ID_CHARACTERS
 from ghl_real_estate_ai.integrations.gohighlevel.signatures import SignatureVerifier, Signer
 from ghl_real_estate_ai.integrations.gohighlevel.translation import Translator
+from ghl_real_estate_ai.integrations.gohighlevel.workflow import hint_from
 from ghl_real_estate_ai.models.events import Delivery
+from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.ports import UnreadableDelivery
 
 
@@ -46,6 +48,18 @@ class GoHighLevelWebhookReader:
         """A body that was verified before, under the delivery id it was given then."""
         body = raw.encode("utf-8", "replace")
         return self._translated(body, delivery_id=delivery_id, received_at=received_at, simulated=simulated)
+
+    def hint(
+        self, body: bytes, *, location_id: LocationId, received_at: datetime, simulated: bool
+    ) -> Delivery:
+        """An unsigned workflow webhook of the location: kept, not believed. Raises TranslationError when it is no JSON object."""
+        return hint_from(
+            _json_object(body),
+            raw=storable(body),
+            location_id=location_id,
+            received_at=received_at,
+            simulated=simulated,
+        )
 
     def _translated(
         self,
