@@ -20,16 +20,13 @@ from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.synchronization import SyncSource
 from ghl_real_estate_ai.ports import CrmAccountReader, Memory, UnitOfWork
 from ghl_real_estate_ai.services.crm_connections import CrmConnections
+from ghl_real_estate_ai.services.crm_sync import CrmSync, Progress
 
 PRIVATE_TOKEN: Final = "private token"  # noqa: S105  # reason: the name of a way, not a secret
 APP: Final = "app"
 
 _LOOK_S: Final = 1.0
 """How often the database is asked whether the callback has come."""
-
-Progress = Callable[[SyncSource, int], None]
-ImportHistory = Callable[[LocationId, Progress], Awaitable[Mapping[SyncSource, int]]]
-"""Reads a location's history to its end, from where it stopped; items by source."""
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -54,7 +51,7 @@ class Connector:
     memory: Memory
     connections: CrmConnections
     account: CrmAccountReader
-    import_history: ImportHistory
+    sync: CrmSync
     gateway_url: str
     callback_url: str
 
@@ -65,7 +62,7 @@ async def connect(
     *,
     ask: Questions,
     say: Say,
-    progress: Progress = lambda source, items: None,
+    progress: Progress = lambda _step: None,
     sleep: Sleep = asyncio.sleep,
 ) -> dict[str, object]:
     """Everything in order; what became of it, for --json. The workflow's URL is in it once, when it is new."""
@@ -211,7 +208,10 @@ async def _history(
     wanted = options.import_history
     if wanted is None:
         wanted = ask.agree("Read the account's history now? It goes on where it stopped.", default=True)
-    return await parts.import_history(location_id, progress) if wanted else None
+    if not wanted:
+        return None
+    read = await parts.sync.import_history(location_id, progress=progress)
+    return {source: progress_of.items for source, progress_of in read.items()}
 
 
 def _report(

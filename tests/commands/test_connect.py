@@ -16,13 +16,13 @@ from ghl_real_estate_ai.commands.connect import (
     PRIVATE_TOKEN,
     ConnectOptions,
     Connector,
-    Progress,
     connect,
 )
 from ghl_real_estate_ai.commands.location_setup import SetupOptions
 from ghl_real_estate_ai.commands.questions import Questions, Unattended, questions
 from ghl_real_estate_ai.errors import InputError, NeedsReconnect, Unreachable
 from ghl_real_estate_ai.integrations.gohighlevel.account import GoHighLevelAccount
+from ghl_real_estate_ai.integrations.gohighlevel.history import GoHighLevelHistory
 from ghl_real_estate_ai.integrations.gohighlevel.oauth_endpoints import AppCredentials
 from ghl_real_estate_ai.models.connections import (
     ConnectionKind,
@@ -35,6 +35,9 @@ from ghl_real_estate_ai.models.leads import StageRole
 from ghl_real_estate_ai.models.synchronization import SyncSource
 from ghl_real_estate_ai.ports import Memory
 from ghl_real_estate_ai.services.crm_connections import CrmConnections
+from ghl_real_estate_ai.services.crm_sync import CrmSync, SyncStep
+from ghl_real_estate_ai.services.event_bus import EventBus
+from ghl_real_estate_ai.services.event_inbox import EventInbox
 from ghl_real_estate_ai.simulation.ghl_oauth import ALL_SCOPES
 from tests.support.crm_access import CALLBACK, crm_tools
 from tests.support.fake_ghl import FakeGhl, fake_ghl
@@ -48,12 +51,11 @@ QUIET = SetupOptions(new_workflow_url=False, write_back="none")
 
 @dataclass
 class House:
-    """The parts over a fake GoHighLevel, and what was said and imported."""
+    """The parts over a fake GoHighLevel, and what was said."""
 
     parts: Connector
     fake: FakeGhl
     said: list[str] = field(default_factory=list)
-    imported: list[LocationId] = field(default_factory=list)
 
     async def run(
         self, *, ask: Questions | None = None, setup: SetupOptions = QUIET, **options: Any
@@ -81,22 +83,17 @@ async def house() -> AsyncIterator[House]:
         app = AppCredentials(fake.client_id, fake.client_secret)
         async with crm_tools(memory, fake.url, app) as tools:
             clock = SystemClock()
-            imported: list[LocationId] = []
-
-            async def import_history(location_id: LocationId, progress: Progress) -> dict[SyncSource, int]:
-                imported.append(location_id)
-                progress(SyncSource.CONTACTS, 2)
-                return {SyncSource.CONTACTS: 2}
-
+            history = GoHighLevelHistory(client=tools.client, wish_fields={}, simulated=True)
+            inbox = EventInbox(memory=memory, bus=EventBus(memory=memory, clock=clock), clock=clock)
             parts = Connector(
                 memory=memory,
                 connections=CrmConnections(memory=memory, access=tools.access, clock=clock, app_id="app"),
                 account=GoHighLevelAccount(client=tools.client, clock=clock),
-                import_history=import_history,
+                sync=CrmSync(memory=memory, reader=history, inbox=inbox, clock=clock),
                 gateway_url=GATEWAY,
                 callback_url=CALLBACK,
             )
-            yield House(parts, fake, imported=imported)
+            yield House(parts, fake)
 
 
 @dataclass
@@ -211,9 +208,14 @@ async def test_the_workflows_url_is_shown_once_and_only_its_hash_is_kept() -> No
 
 async def test_history_is_read_when_wanted() -> None:
     async with house() as at:
-        report = await at.run(token=at.fake.pit, import_history=True)
-    assert at.imported == [at.fake.location_id]
-    assert report["imported"] == {"contacts": 2}
+        for name in ("Ana", "Bo"):
+            at.fake.home.put_contact({"firstName": name}, at=at.fake.vendor.clock.now())
+        steps: list[SyncStep] = []
+        options = ConnectOptions(location=at.fake.location_id, token=at.fake.pit, setup=QUIET)
+        report = await connect(at.parts, options, ask=Unattended(), say=at.said.append, progress=steps.append)
+        again = await at.run(import_history=True)
+    assert report["imported"]["contacts"] == again["imported"]["contacts"] == 2  # type: ignore[index]
+    assert steps[0].source is SyncSource.CONTACTS
 
 
 async def test_a_person_answers_and_corrects_what_a_stage_means() -> None:
@@ -229,11 +231,11 @@ async def test_a_person_answers_and_corrects_what_a_stage_means() -> None:
                 "Read the account's history": "no",
             }
         )
-        await at.run(ask=person, setup=SetupOptions(), import_history=None)
+        report = await at.run(ask=person, setup=SetupOptions(), import_history=None)
         setup = await at.setup()
     assert list(setup.stages.values()) == [StageRole.WORKING, StageRole.WON]
     assert setup.write_back == {WriteBackPart.TAGS}
-    assert at.imported == []
+    assert report["imported"] is None
     assert "Make a URL for the Webhook action of workflows?" in person.asked
 
 

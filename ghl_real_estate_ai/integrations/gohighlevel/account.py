@@ -28,12 +28,18 @@ from ghl_real_estate_ai.ports import Clock
 
 _WITHOUT: Final[Mapping[str, tuple[ScopeNeed, str]]] = {
     "locations.readonly": (ScopeNeed.ALWAYS, "the account's name and company; users cannot be listed either"),
-    "contacts.readonly": (ScopeNeed.ALWAYS, "leads: no import, no polling, no reading after a workflow's hint"),
+    "contacts.readonly": (
+        ScopeNeed.ALWAYS,
+        "leads: no import, no polling, no reading after a workflow's hint",
+    ),
     "conversations/message.readonly": (ScopeNeed.ALWAYS, "messages and calls: no history, no response times"),
     "opportunities.readonly": (ScopeNeed.ALWAYS, "deals and the stages of their pipelines"),
     "calendars.readonly": (ScopeNeed.OPTIONAL, "the list of calendars: appointments come by webhook only"),
     "calendars/events.readonly": (ScopeNeed.OPTIONAL, "appointments, other than by webhook"),
-    "conversations.readonly": (ScopeNeed.OPTIONAL, "looking up a conversation whose last message may be lost"),
+    "conversations.readonly": (
+        ScopeNeed.OPTIONAL,
+        "looking up a conversation whose last message may be lost",
+    ),
     "users.readonly": (ScopeNeed.OPTIONAL, "the names of the agents that leads are assigned to"),
     "objects/schema.readonly": (ScopeNeed.OPTIONAL, "finding the custom object that holds site activity"),
     "objects/record.readonly": (ScopeNeed.OPTIONAL, "site activity, other than by webhook"),

@@ -14,6 +14,7 @@ DATE_FORMS: Final = (
 _DAYS: Final = ("%m/%d/%Y", "%m-%d-%Y", "%b %d %Y", "%B %d %Y", "%d %b %Y", "%m/%d/%y")
 _HOURS: Final = ("", " %I:%M %p", " %I:%M:%S %p", " %H:%M", " %H:%M:%S")
 _FORMATS: Final = tuple(day + hour for day in _DAYS for hour in _HOURS)
+_RUN: Final = re.compile(r"\d+|[A-Za-z]+")
 _ORDINAL: Final = re.compile(r"(?<=\d)(st|nd|rd|th)\b", re.IGNORECASE)
 _HALF: Final = re.compile(r"(?<=\d)\s*([ap])\.?m\.?$", re.IGNORECASE)
 _EPOCH_MS: Final = re.compile(r"\d{12,14}")
@@ -37,10 +38,23 @@ def _iso(text: str, zone: tzinfo) -> datetime | None:
         return None
 
 
+def _shape(text: str) -> str:
+    """Digits as 9 and letters as a, however many: ``9/9/9 9:9 a``."""
+    return _RUN.sub(lambda run: "9" if run[0][0].isdigit() else "a", text)
+
+
+_SAMPLE: Final = datetime(2026, 12, 22, 10, 33, 44, tzinfo=UTC)
+_BY_SHAPE: Final = {
+    shape: tuple(form for form in _FORMATS if _shape(_SAMPLE.strftime(form)) == shape)
+    for shape in {_shape(_SAMPLE.strftime(form)) for form in _FORMATS}
+}
+"""The formats that a text of this shape may have: trying all of them takes ten times as long."""
+
+
 def _written(text: str, zone: tzinfo) -> datetime | None:
     plain = _HALF.sub(r" \1M", _ORDINAL.sub("", text.replace(",", " ")))
     plain = " ".join(plain.split())
-    for form in _FORMATS:
+    for form in _BY_SHAPE.get(_shape(plain), ()):
         try:
             return _utc(datetime.strptime(plain, form), zone)  # noqa: DTZ007  # reason: the zone is given next
         except (ValueError, OverflowError):
