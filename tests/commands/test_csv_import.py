@@ -13,7 +13,7 @@ import pytest
 from ghl_real_estate_ai.bootstrap import SystemClock
 from ghl_real_estate_ai.commands.csv_import import CsvImport, Summary, take_in
 from ghl_real_estate_ai.errors import InputError
-from ghl_real_estate_ai.integrations.gohighlevel.csv_export import GoHighLevelExportReader
+from ghl_real_estate_ai.integrations.gohighlevel.csv_export import CsvExportReader
 from ghl_real_estate_ai.models.connections import Connection, ConnectionKind, LocationSetup, OwnerKind
 from ghl_real_estate_ai.models.events import LeadUpserted, OpportunityChanged, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import lead_hash
@@ -33,7 +33,7 @@ DEALS = (
 
 async def imported(memory: Database, file: Path, **fields: Any) -> Summary:
     job = CsvImport(file=file, location_id=LOCATION, **fields)
-    return await take_in(memory, GoHighLevelExportReader(wish_fields={}), job, clock=SystemClock())
+    return await take_in(memory, CsvExportReader(wish_fields={}), job, clock=SystemClock())
 
 
 async def log(memory: Database) -> list[RecordedEvent]:
@@ -55,7 +55,7 @@ async def test_a_second_import_of_the_same_file_is_all_duplicates(
     job = CsvImport(file=file, location_id=LOCATION)
     first = await take_in(
         sqlite_memory,
-        GoHighLevelExportReader(wish_fields={}),
+        CsvExportReader(wish_fields={}),
         job,
         clock=SystemClock(),
         progress=lambda done, total: seen.append((done, total)),

@@ -28,7 +28,7 @@ _DELIMITERS: Final = (",", ";", "\t")
 _UTF16_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-class GoHighLevelExportReader:
+class CsvExportReader:
     """Holds no file open between calls, and no row in memory but the one that is read."""
 
     def __init__(self, *, wish_fields: Mapping[str, str]) -> None:

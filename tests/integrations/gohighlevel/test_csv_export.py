@@ -12,7 +12,7 @@ import pytest
 
 from ghl_real_estate_ai.errors import InputError
 from ghl_real_estate_ai.integrations.gohighlevel.csv_dates import moment
-from ghl_real_estate_ai.integrations.gohighlevel.csv_export import GoHighLevelExportReader
+from ghl_real_estate_ai.integrations.gohighlevel.csv_export import CsvExportReader
 from ghl_real_estate_ai.models.events import LeadUpserted, OpportunityChanged, Source
 from ghl_real_estate_ai.models.exports import ExportKind, ExportRow
 from ghl_real_estate_ai.models.leads import StageRole
@@ -32,12 +32,12 @@ DEALS = (
 
 
 @pytest.fixture
-def reader() -> GoHighLevelExportReader:
-    return GoHighLevelExportReader(wish_fields={})
+def reader() -> CsvExportReader:
+    return CsvExportReader(wish_fields={})
 
 
 def rows(
-    reader: GoHighLevelExportReader,
+    reader: CsvExportReader,
     file: Path,
     *,
     zone: tzinfo = UTC,
@@ -64,7 +64,7 @@ def written(folder: Path, text: str, *, encoding: str = "utf-8") -> Path:
 
 
 def test_a_contact_is_created_on_its_date_and_changed_at_its_last_activity(
-    reader: GoHighLevelExportReader, tmp_path: Path
+    reader: CsvExportReader, tmp_path: Path
 ) -> None:
     (row,) = rows(reader, written(tmp_path, CONTACTS))
     created, changed = (one.event for one in row.deliveries)
@@ -85,7 +85,7 @@ def test_a_contact_is_created_on_its_date_and_changed_at_its_last_activity(
     }
 
 
-def test_a_user_is_taken_by_id_and_never_by_name(reader: GoHighLevelExportReader, tmp_path: Path) -> None:
+def test_a_user_is_taken_by_id_and_never_by_name(reader: CsvExportReader, tmp_path: Path) -> None:
     text = CONTACTS.replace("Sam Agent", "Ye2xVJ8uPq0123456789")
     (named,) = rows(reader, written(tmp_path, CONTACTS))
     (row,) = rows(reader, written(tmp_path, text))
@@ -94,7 +94,7 @@ def test_a_user_is_taken_by_id_and_never_by_name(reader: GoHighLevelExportReader
     assert row.deliveries[0].event.contact["assigned_to"] == "Ye2xVJ8uPq0123456789"
 
 
-def test_a_deal_is_taken_as_it_stands_with_whose_it_is(reader: GoHighLevelExportReader, tmp_path: Path) -> None:
+def test_a_deal_is_taken_as_it_stands_with_whose_it_is(reader: CsvExportReader, tmp_path: Path) -> None:
     (row,) = rows(reader, written(tmp_path, DEALS))
     person, deal = (one.event for one in row.deliveries)
     assert isinstance(person, LeadUpserted)
@@ -106,14 +106,14 @@ def test_a_deal_is_taken_as_it_stands_with_whose_it_is(reader: GoHighLevelExport
     assert (deal.stage_role, row.role_by_name) == (StageRole.WORKING, "Under Contract")
 
 
-def test_what_the_operator_says_of_a_stage_beats_its_words(reader: GoHighLevelExportReader, tmp_path: Path) -> None:
+def test_what_the_operator_says_of_a_stage_beats_its_words(reader: CsvExportReader, tmp_path: Path) -> None:
     (row,) = rows(reader, written(tmp_path, DEALS), stages={"under contract": StageRole.WON})
     assert isinstance(row.deliveries[1].event, OpportunityChanged)
     assert (row.deliveries[1].event.stage_role, row.role_by_name) == (StageRole.WON, None)
 
 
 def test_the_same_row_is_the_same_delivery_and_a_changed_row_is_another(
-    reader: GoHighLevelExportReader, tmp_path: Path
+    reader: CsvExportReader, tmp_path: Path
 ) -> None:
     def ids(text: str) -> list[str]:
         return [one.delivery_id for row in rows(reader, written(tmp_path, text)) for one in row.deliveries]
@@ -123,7 +123,7 @@ def test_the_same_row_is_the_same_delivery_and_a_changed_row_is_another(
 
 
 def test_without_a_contact_id_the_lead_is_named_by_email_then_by_phone(
-    reader: GoHighLevelExportReader, tmp_path: Path
+    reader: CsvExportReader, tmp_path: Path
 ) -> None:
     text = (
         "Email,Phone,Created\n"
@@ -145,7 +145,7 @@ def lead_of(row: ExportRow) -> str | None:
 
 
 def test_a_row_without_a_date_takes_the_files_own_and_says_so(
-    reader: GoHighLevelExportReader, tmp_path: Path
+    reader: CsvExportReader, tmp_path: Path
 ) -> None:
     file = written(tmp_path, "Contact Id,Email\nc-1,ana@example.com\n")
     os.utime(file, (NOON.timestamp(), NOON.timestamp()))
@@ -156,14 +156,14 @@ def test_a_row_without_a_date_takes_the_files_own_and_says_so(
     assert not row.deliveries[0].event.created
 
 
-def test_a_custom_field_that_is_called_like_a_wish_states_it(reader: GoHighLevelExportReader, tmp_path: Path) -> None:
+def test_a_custom_field_that_is_called_like_a_wish_states_it(reader: CsvExportReader, tmp_path: Path) -> None:
     text = 'Contact Id,Created,Max List Price,City\nc-1,2026-03-01,"$450,000",\n'
     (row,) = rows(reader, written(tmp_path, text))
     assert isinstance(row.deliveries[0].event, LeadUpserted)
     assert set(row.deliveries[0].event.wishes) == {"max_list_price"}
 
 
-def test_a_simulated_file_states_simulated_facts(reader: GoHighLevelExportReader, tmp_path: Path) -> None:
+def test_a_simulated_file_states_simulated_facts(reader: CsvExportReader, tmp_path: Path) -> None:
     (row,) = rows(reader, written(tmp_path, CONTACTS), simulated=True)
     assert all(one.event.simulated for one in row.deliveries)
 
@@ -171,7 +171,7 @@ def test_a_simulated_file_states_simulated_facts(reader: GoHighLevelExportReader
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_every_encoding_and_delimiter_of_a_spreadsheet_is_read(
-    reader: GoHighLevelExportReader, tmp_path: Path, encoding: str, delimiter: str
+    reader: CsvExportReader, tmp_path: Path, encoding: str, delimiter: str
 ) -> None:
     text = f"CONTACT ID{delimiter}first_name\nc-1{delimiter}Zoë\n"
     (row,) = rows(reader, written(tmp_path, text, encoding=encoding))
@@ -192,7 +192,7 @@ def test_every_encoding_and_delimiter_of_a_spreadsheet_is_read(
     ],
 )
 def test_a_bad_row_is_refused_by_number_field_and_fix(
-    reader: GoHighLevelExportReader, tmp_path: Path, line: str, field: str, fix: str
+    reader: CsvExportReader, tmp_path: Path, line: str, field: str, fix: str
 ) -> None:
     text = f"Contact Id,Email,Phone,Created,DND,Max List Price\nc-0,,,2026-03-01,,\n{line}\n"
     good, bad = rows(reader, written(tmp_path, text))
@@ -208,20 +208,20 @@ def test_a_bad_row_is_refused_by_number_field_and_fix(
     [(("$450,000", "a lot"), "Lead Value"), ((",open,", ",maybe,"), "status")],
 )
 def test_a_bad_deal_is_refused_by_the_column_that_the_file_knows(
-    reader: GoHighLevelExportReader, tmp_path: Path, change: tuple[str, str], field: str
+    reader: CsvExportReader, tmp_path: Path, change: tuple[str, str], field: str
 ) -> None:
     (row,) = rows(reader, written(tmp_path, DEALS.replace(*change)))
     assert row.refused is not None
     assert row.refused.field == field
 
 
-def test_the_kind_is_guessed_by_the_header_and_may_be_told(reader: GoHighLevelExportReader, tmp_path: Path) -> None:
+def test_the_kind_is_guessed_by_the_header_and_may_be_told(reader: CsvExportReader, tmp_path: Path) -> None:
     assert reader.layout(written(tmp_path, CONTACTS), kind=None).kind is ExportKind.CONTACTS
     assert reader.layout(written(tmp_path, DEALS), kind=None).kind is ExportKind.OPPORTUNITIES
     assert reader.layout(written(tmp_path, DEALS), kind=ExportKind.CONTACTS).columns["contact_id"] == 13
 
 
-def test_nothing_is_taken_from_address_company_or_birth_date(reader: GoHighLevelExportReader, tmp_path: Path) -> None:
+def test_nothing_is_taken_from_address_company_or_birth_date(reader: CsvExportReader, tmp_path: Path) -> None:
     text = (
         "Contact Id,Company,Address,Postal Code,Date of Birth,Country\nc-1,Acme,1 Elm,78701,1970-01-01,US\n"
     )
@@ -239,18 +239,18 @@ def test_nothing_is_taken_from_address_company_or_birth_date(reader: GoHighLevel
     ],
 )
 def test_a_file_that_is_no_export_is_refused_with_the_fix(
-    reader: GoHighLevelExportReader, tmp_path: Path, text: str, says: str
+    reader: CsvExportReader, tmp_path: Path, text: str, says: str
 ) -> None:
     with pytest.raises(InputError, match=says):
         reader.layout(written(tmp_path, text), kind=None)
 
 
-def test_a_file_that_is_not_there_is_named(reader: GoHighLevelExportReader, tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_named(reader: CsvExportReader, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nothing\.csv: no such file"):
         reader.layout(tmp_path / "nothing.csv", kind=None)
 
 
-def test_a_quote_that_is_never_closed_names_the_line(reader: GoHighLevelExportReader, tmp_path: Path) -> None:
+def test_a_quote_that_is_never_closed_names_the_line(reader: CsvExportReader, tmp_path: Path) -> None:
     text = 'Contact Id,Email\nc-1,a@example.com\nc-2,"' + "x" * 1_100_000
     with pytest.raises(InputError, match="line 3: not readable as CSV"):
         rows(reader, written(tmp_path, text))
