@@ -1,6 +1,6 @@
 """The switchboard: settings in, running services out. The only file that knows vendors and databases.
 
-Called by ``api/app.py`` (``running``) and ``cli.py`` (``running`` and ``opened``).
+Called by ``api/app.py`` (``running``) and ``cli.py`` (``running``, ``opened``, ``connected``).
 """
 
 from __future__ import annotations
@@ -10,16 +10,46 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.budgets import SNAPSHOT_ITEMS
+from ghl_real_estate_ai.errors import Unreachable
+from ghl_real_estate_ai.integrations.gohighlevel.account import GoHighLevelAccount
+from ghl_real_estate_ai.integrations.gohighlevel.api_request import ApiProfile
+from ghl_real_estate_ai.integrations.gohighlevel.client import GoHighLevelClient, TokenSource
+from ghl_real_estate_ai.integrations.gohighlevel.csv_export import CsvExportReader
+from ghl_real_estate_ai.integrations.gohighlevel.history import GoHighLevelHistory
+from ghl_real_estate_ai.integrations.gohighlevel.oauth import GoHighLevelAccess, InstallPages
+from ghl_real_estate_ai.integrations.gohighlevel.oauth_endpoints import AppCredentials
+from ghl_real_estate_ai.integrations.gohighlevel.rate_limits import RateLimiter
+from ghl_real_estate_ai.integrations.gohighlevel.sealing import ACCESS, TokenSeal
+from ghl_real_estate_ai.integrations.gohighlevel.tokens import TokenKeeper
 from ghl_real_estate_ai.integrations.gohighlevel.webhooks import GoHighLevelWebhookReader
+from ghl_real_estate_ai.integrations.gohighlevel.writer import GoHighLevelWriter
+from ghl_real_estate_ai.integrations.http import HttpClient, HttpRequest
 from ghl_real_estate_ai.ml.artifacts import Model, load_model, shipped_model
+from ghl_real_estate_ai.models.connections import Connection
 from ghl_real_estate_ai.models.events import LEAD_FACTS, LeadForgotten, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LocationId
-from ghl_real_estate_ai.ports import Clock, DurableWork, Memory, WebhookReader
+from ghl_real_estate_ai.ports import (
+    Clock,
+    CrmAccountReader,
+    DurableWork,
+    ExportReader,
+    Memory,
+    UnitOfWork,
+    WebhookReader,
+)
 from ghl_real_estate_ai.services.churn_prediction_service import ChurnPredictionService
+from ghl_real_estate_ai.services.crm_connections import CrmConnections
+from ghl_real_estate_ai.services.crm_health import CrmHealth
+from ghl_real_estate_ai.services.crm_outbox import CrmOutbox
+from ghl_real_estate_ai.services.crm_reread import CrmReread
+from ghl_real_estate_ai.services.crm_sync import CrmSync
+from ghl_real_estate_ai.services.crm_write_back import CrmWriteBack
+from ghl_real_estate_ai.services.delivery_tally import DeliveryCounter
 from ghl_real_estate_ai.services.event_bus import EventBus
 from ghl_real_estate_ai.services.event_inbox import EventInbox
 from ghl_real_estate_ai.services.ml_lead_intelligence_engine import MlLeadIntelligenceEngine
@@ -31,6 +61,9 @@ from ghl_real_estate_ai.services.websocket_manager import WebSocketManager
 from ghl_real_estate_ai.settings import Settings
 from ghl_real_estate_ai.storage.database import Database
 
+LEAD_INTELLIGENCE = "lead_intelligence"
+"""The durable subscriber that everything shown waits for."""
+
 SCREEN_FACTS = frozenset({"LeadIntelligenceUpdated", "MessageReceived", "MessageSent", "ActionAcknowledged"})
 """Facts that change a live stream."""
 
@@ -41,6 +74,26 @@ class SystemClock:
     def now(self) -> datetime:
         """Now."""
         return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Crm:
+    """The CRM beside us: who gave access, and how its accounts are looked at, read, written and judged."""
+
+    connections: CrmConnections
+    account: CrmAccountReader
+    sync: CrmSync
+    reread: CrmReread
+    outbox: CrmOutbox
+    health: CrmHealth
+    http: HttpClient
+    tokens: TokenKeeper
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Calls may be made within the block."""
+        async with self.http, self.tokens.open():
+            yield
 
 
 @dataclass(frozen=True)
@@ -59,6 +112,7 @@ class Services:
     matching: PropertyMatchingService
     hub: WebSocketManager
     performance: SystemPerformance
+    crm: Crm
 
 
 def webhook_reader(settings: Settings) -> WebhookReader:
@@ -68,6 +122,11 @@ def webhook_reader(settings: Settings) -> WebhookReader:
         simulator_public_key=settings.simulator_public_key,
         wish_fields=settings.ghl_wish_fields,
     )
+
+
+def export_reader(settings: Settings) -> ExportReader:
+    """Reads files that the CRM exported."""
+    return CsvExportReader(wish_fields=settings.ghl_wish_fields)
 
 
 def model(settings: Settings, name: str) -> Model:
@@ -95,6 +154,17 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
         await database.aclose()
 
 
+@asynccontextmanager
+async def connected(settings: Settings) -> AsyncIterator[tuple[Memory, EventInbox, Crm]]:
+    """Database and CRM alone, for commands. What they store is handled by the gateway, which looks every second."""
+    async with opened(settings) as memory:
+        clock = SystemClock()
+        inbox = EventInbox(memory=memory, bus=EventBus(memory=memory, clock=clock), clock=clock)
+        crm = _crm(settings, memory, inbox=inbox, clock=clock)
+        async with crm.open():
+            yield memory, inbox, crm
+
+
 def compose(settings: Settings, memory: Memory) -> Services:
     """Plug everything together over a memory; nothing runs yet."""
     services = _parts(settings, memory)
@@ -109,12 +179,14 @@ def _parts(settings: Settings, memory: Memory) -> Services:
     churn = ChurnPredictionService(model=model(settings, "churn_risk"))
     matching = PropertyMatchingService(memory=memory)
     hub = WebSocketManager(clock=clock)
+    counter = DeliveryCounter(memory=memory, clock=clock)
+    inbox = EventInbox(memory=memory, bus=bus, clock=clock, counter=counter)
     return Services(
         settings=settings,
         clock=clock,
         memory=memory,
         bus=bus,
-        inbox=EventInbox(memory=memory, bus=bus, clock=clock),
+        inbox=inbox,
         webhook_reader=webhook_reader(settings),
         intelligence=RealtimeLeadIntelligence(
             memory=memory, engine=engine, churn=churn, matching=matching, clock=clock
@@ -130,7 +202,78 @@ def _parts(settings: Settings, memory: Memory) -> Services:
             log_lag=bus.lag,
             model_versions={stamp.name: stamp.version for stamp in (engine.model.stamp, churn.model.stamp)},
         ),
+        crm=_crm(settings, memory, inbox=inbox, clock=clock),
     )
+
+
+def _crm(settings: Settings, memory: Memory, *, inbox: EventInbox, clock: Clock) -> Crm:
+    http, limiter, seal = HttpClient(), RateLimiter(), TokenSeal(settings.sealing_secret())
+
+    def client(tokens: TokenSource, *, urgent: bool = False) -> GoHighLevelClient:
+        return GoHighLevelClient(
+            http=http,
+            tokens=tokens,
+            limiter=limiter,
+            clock=clock,
+            api=ApiProfile(settings.ghl_api_version),
+            base_url=settings.ghl_api_url,
+            urgent=urgent,
+        )
+
+    access = GoHighLevelAccess(
+        client_for=partial(client, urgent=True),
+        app=AppCredentials(settings.ghl_client_id, settings.ghl_client_secret),
+        pages=InstallPages(settings.ghl_install_url, settings.oauth_callback_url),
+        seal=seal,
+        clock=clock,
+        simulated=settings.ghl_is_simulated,
+    )
+    tokens = TokenKeeper(memory=memory, access=access, seal=seal, clock=clock)
+    history = GoHighLevelHistory(
+        client=client(tokens), wish_fields=settings.ghl_wish_fields, simulated=settings.ghl_is_simulated
+    )
+    account = GoHighLevelAccount(client=client(tokens, urgent=True), clock=clock)
+    writer = GoHighLevelWriter(client=client(tokens), memory=memory, clock=clock)
+
+    def unseal(connection: Connection) -> object:
+        return seal.open(connection.access_token, owner_id=connection.owner_id, field=ACCESS)
+
+    return Crm(
+        connections=CrmConnections(memory=memory, access=access, clock=clock, app_id=settings.ghl_app_id),
+        account=account,
+        sync=CrmSync(memory=memory, reader=history, inbox=inbox, clock=clock),
+        reread=CrmReread(memory=memory, reader=history, inbox=inbox, clock=clock),
+        outbox=CrmOutbox(memory=memory, writer=writer, clock=clock),
+        health=CrmHealth(
+            memory=memory,
+            account=account,
+            unseal=unseal,
+            knock=partial(_knock, http),
+            lag=partial(_lag, memory),
+            clock=clock,
+            gateway_url=settings.gateway_url,
+        ),
+        http=http,
+        tokens=tokens,
+    )
+
+
+async def _knock(http: HttpClient, url: str) -> str | None:
+    try:
+        answer = await http.send(HttpRequest(name=f"GET {url}", method="GET", url=url))
+    except Unreachable as error:
+        return str(error)
+    return None if answer.success else f"GET {url}: status {answer.status}"
+
+
+async def _lag(memory: Memory, location_id: LocationId) -> int:
+    """Facts about leads that wait for their handler, by its stored cursor: a command cannot ask the gateway's bus."""
+
+    def waiting(uow: UnitOfWork) -> int:
+        after = uow.cursors.position(location_id, LEAD_INTELLIGENCE)
+        return uow.events.count(location_id, after=after, types=LEAD_FACTS)
+
+    return await memory.read(waiting)
 
 
 def _subscribe(services: Services) -> None:
@@ -152,12 +295,20 @@ def _subscribe(services: Services) -> None:
         return None
 
     bus.subscribe_durable(
-        "lead_intelligence",
+        LEAD_INTELLIGENCE,
         services.intelligence,
         types=LEAD_FACTS | {"ActionAcknowledged"},
         on_rollback=services.intelligence.forget_uncommitted,
     )
     bus.subscribe_durable("forgetting", forget, types=frozenset({"LeadForgotten"}))
+    bus.subscribe_durable(
+        "crm_write_back",
+        CrmWriteBack(memory=services.memory, clock=clock),
+        types=frozenset({"LeadIntelligenceUpdated"}),
+    )
+    bus.subscribe_durable(
+        "crm_connections", services.crm.connections.uninstalled, types=frozenset({"CrmAppUninstalled"})
+    )
     bus.subscribe_live("screens", to_screens, types=SCREEN_FACTS)
     bus.subscribe_live(
         "listings",
@@ -189,10 +340,17 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
         for place in places:
             await _seed_screens(services, place.location_id)
             await services.intelligence.warm(place.location_id)
-        async with asyncio.TaskGroup() as tasks:
+        async with services.crm.open(), asyncio.TaskGroup() as tasks:
             background = [
-                tasks.create_task(services.bus.run(), name="bus"),
-                tasks.create_task(services.performance.run(), name="performance"),
+                tasks.create_task(run(), name=name)
+                for name, run in {
+                    "bus": services.bus.run,
+                    "performance": services.performance.run,
+                    "deliveries": services.inbox.counter.run,
+                    "crm sync": services.crm.sync.run,
+                    "crm reread": services.crm.reread.run,
+                    "crm outbox": services.crm.outbox.run,
+                }.items()
             ]
             try:
                 yield services

@@ -44,7 +44,7 @@ router = APIRouter(tags=["connections"])
 
 async def crm_connections(connection: HTTPConnection) -> CrmConnections:
     """The service that the lifespan opened."""
-    return cast(CrmConnections, connection.app.state.services.connections)
+    return cast(CrmConnections, connection.app.state.services.crm.connections)
 
 
 ConnectionsDep = Annotated[CrmConnections, Depends(crm_connections)]
