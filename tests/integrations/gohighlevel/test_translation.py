@@ -59,6 +59,15 @@ def test_only_fields_that_the_delivery_held_are_carried() -> None:
     Contact.model_validate(fact.contact)
 
 
+def test_our_own_tags_are_never_taken() -> None:
+    assert upserted(tags=["buyer", "eh:hot", "EH:Waiting", "eh"]).contact == {"tags": ["buyer", "eh"]}
+    assert upserted(tags=["eh:hot"]).contact == {"tags": []}
+
+
+def test_our_own_fields_are_no_wishes() -> None:
+    assert wishes(("EnterpriseHub Score", 71), ("fieldOfOurScore", "71")) == {}
+
+
 def test_numbers_and_words_stand_for_text_and_truth() -> None:
     assert upserted(phone=15125550100, dnd="true").contact == {"phone": "15125550100", "dnd": True}
 
@@ -295,10 +304,24 @@ def test_what_concerns_no_contact_is_kept(type_: str) -> None:
     assert event(type_, id="x").model_dump()["type"] == "VendorEventKept"
 
 
+def test_a_note_tells_its_id_and_its_words() -> None:
+    fact = event("NoteCreate", id="n", contactId="c", body="<p>Wants a <b>garden</b></p>")
+    assert isinstance(fact, events.NoteAdded)
+    assert (fact.note_id, fact.text) == ("n", "Wants a garden")
+
+
 def test_a_task_tells_its_state_and_when_it_is_due() -> None:
-    fact = event("TaskComplete", id="t", contactId="c", title="Call back", dueDate="2026-11-24T09:00:00Z")
+    fact = event(
+        "TaskComplete",
+        id="t",
+        contactId="c",
+        title="Call back",
+        body="<p>About the garden</p>",
+        dueDate="2026-11-24T09:00:00Z",
+    )
     assert isinstance(fact, events.TaskChanged)
     assert (fact.completed, fact.deleted, fact.title) == (True, False, "Call back")
+    assert (fact.task_id, fact.text) == ("t", "About the garden")
     assert fact.due_at == datetime(2026, 11, 24, 9, tzinfo=UTC)
 
 
