@@ -159,7 +159,7 @@ class Settings(BaseSettings):
     @property
     def ghl_app_id(self) -> str:
         """The app's own id: GoHighLevel's client ids are the app id, a dash, and a key's name."""
-        return self.ghl_client_id.partition("-")[0]
+        return self.ghl_client_id.rpartition("-")[0] or self.ghl_client_id
 
     @property
     def ghl_is_simulated(self) -> bool:

@@ -18,15 +18,18 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SECRET_NAME = "Zenobia Unmistakable"
 OPEN_TO_ALL = {
+    "GET /oauth/ghl/callback",  # its own tests; does nothing without a state that we gave out
     "GET /health/live",
     "GET /health/ready",
     "GET /metrics",
     "GET /openapi.json",
     "POST /v1/sessions",  # its own tests; gives nothing without a password
-    "POST /webhooks/ghl",
+    "POST /webhooks/ghl",  # its own tests; takes nothing without a signature
     "POST /webhooks/ghl/workflow/{key}",  # its own tests; the secret in the URL is the tenant
 }
 SIGNED_IN = {
+    "GET /v1/connections",
+    "POST /v1/connections/install-url",
     "GET /v1/me",
     "POST /v1/ws-ticket",
     "GET /v1/leads",
@@ -39,6 +42,7 @@ SIGNED_IN = {
 }
 SOCKETS = {"WS /v1/realtime"}
 MANAGERS_ONLY = {"POST /v1/listings"}
+ADMINS_ONLY = {"GET /v1/connections", "POST /v1/connections/install-url"}
 
 
 @dataclass(frozen=True)
@@ -131,11 +135,19 @@ async def test_a_strangers_import_changes_only_their_own_tenant(gateway: Gateway
     assert (await gateway.get("/v1/listings/intruder", user_of(Role.ADMIN, HOME))).status_code == 404
 
 
-@pytest.mark.parametrize("route", sorted(MANAGERS_ONLY))
+@pytest.mark.parametrize("route", sorted(MANAGERS_ONLY | ADMINS_ONLY))
 async def test_an_agent_is_refused_where_a_manager_is_needed(
     gateway: Gateway, route: str, secrets: Secrets
 ) -> None:
     for answer in await call(gateway, route, secrets, gateway.bearer(user_of(Role.AGENT))):
+        assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("route", sorted(ADMINS_ONLY))
+async def test_a_manager_is_refused_where_an_admin_is_needed(
+    gateway: Gateway, route: str, secrets: Secrets
+) -> None:
+    for answer in await call(gateway, route, secrets, gateway.bearer(user_of(Role.MANAGER))):
         assert answer.status_code == 403
 
 

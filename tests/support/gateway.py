@@ -216,6 +216,8 @@ def settings_for(folder: Path, signer: GhlSigner) -> Settings:
         sqlite_synchronous="NORMAL",
         jwt_secret="s" * 40,
         ghl_public_keys=(signer.public_key,),
+        ghl_client_id="appTest-client",
+        ghl_client_secret="of-nobody",
     )
 
 

@@ -5,11 +5,10 @@ Called by GoHighLevel's consent page (through the owner's browser) and by admins
 
 from __future__ import annotations
 
-from typing import Annotated, Final, cast
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
-from starlette.requests import HTTPConnection
 
 from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.api.dependencies import DoorsDep, ServicesDep, allowed
@@ -32,7 +31,6 @@ from ghl_real_estate_ai.models.connections import (
 )
 from ghl_real_estate_ai.models.identifiers import Frozen, UtcTime
 from ghl_real_estate_ai.models.leads import Identity, Role
-from ghl_real_estate_ai.services.crm_connections import CrmConnections
 
 CALLBACK_PATH: Final = "/oauth/ghl/callback"
 
@@ -42,12 +40,6 @@ _log = telemetry.get_logger("api")
 router = APIRouter(tags=["connections"])
 
 
-async def crm_connections(connection: HTTPConnection) -> CrmConnections:
-    """The service that the lifespan opened."""
-    return cast(CrmConnections, connection.app.state.services.crm.connections)
-
-
-ConnectionsDep = Annotated[CrmConnections, Depends(crm_connections)]
 Admin = Annotated[Identity, Depends(allowed(Role.ADMIN))]
 
 
@@ -80,7 +72,7 @@ class InstallUrl(Frozen):
 @router.get(CALLBACK_PATH, response_class=HTMLResponse)
 async def finish_install(
     request: Request,
-    connections: ConnectionsDep,
+    services: ServicesDep,
     doors: DoorsDep,
     code: Annotated[str, Query(max_length=2_048)] = "",
     state: Annotated[str, Query(max_length=512)] = "",
@@ -92,25 +84,23 @@ async def finish_install(
             raise InputError("state: missing; this page ends what `enterprisehub connect` begins")
         if not code:
             raise InputError("code: missing; consent was not given")
-        return connected_page(await connections.finish_install(code=code, state=state))
+        return connected_page(await services.crm.connections.finish_install(code=code, state=state))
     except EnterpriseHubError as error:
         _log.warning("install.failed", code=error.code, reason=str(error))
         return failed_page(*_words_for(error), status=error.http_status)
 
 
 @router.get("/v1/connections")
-async def list_connections(
-    identity: Admin, connections: ConnectionsDep, services: ServicesDep
-) -> Connections:
+async def list_connections(identity: Admin, services: ServicesDep) -> Connections:
     """How the caller's own location is connected."""
-    found = await connections.of_location(identity.location_id)
+    found = await services.crm.connections.of_location(identity.location_id)
     return Connections(connections=() if found is None else (_view(found, services),))
 
 
 @router.post("/v1/connections/install-url")
-async def make_install_url(identity: Admin, connections: ConnectionsDep) -> InstallUrl:
+async def make_install_url(identity: Admin, services: ServicesDep) -> InstallUrl:
     """Begin an installation: give the URL to the account's owner."""
-    return InstallUrl(url=await connections.install_url())
+    return InstallUrl(url=await services.crm.connections.install_url())
 
 
 def _view(connection: Connection, services: ServicesDep) -> ConnectionView:

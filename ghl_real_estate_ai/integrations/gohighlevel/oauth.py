@@ -90,7 +90,7 @@ class GivenToken:
 
 def app_id_of(client_id: str) -> str:
     """The app's id: GoHighLevel makes client ids of it, a hyphen and some letters. '' without an app."""
-    return client_id.rpartition("-")[0]
+    return client_id.rpartition("-")[0] or client_id
 
 
 class GoHighLevelAccess:
