@@ -75,6 +75,18 @@ def user(email: str, *, name: str = "u-1", location: LocationId = LOCATION) -> U
 # --- the log ------------------------------------------------------------------------------------------------------
 
 
+async def test_the_log_finds_what_a_lead_did_between_two_times(memory: Database) -> None:
+    minute = timedelta(minutes=1)
+    told = [message(f"d-{n}", at=NOON + n * minute) for n in range(-3, 4)]
+    told += [message("other lead", lead=LeadId("lead-2")), message("other place", location=OTHER)]
+    for delivery in told:
+        await memory.write(lambda uow, delivery=delivery: uow.events.append(delivery))  # type: ignore[misc]
+    found = await memory.read(
+        lambda uow: uow.events.near(LOCATION, LEAD, since=NOON - minute, until=NOON + 2 * minute)
+    )
+    assert [recorded.delivery_id for recorded in found] == ["d--1", "d-0", "d-1", "d-2"]
+
+
 async def test_an_appended_event_reads_back_as_it_was(memory: Database) -> None:
     sent = message("d-1", at=datetime(2026, 3, 2, 12, 0, 0, 123456, tzinfo=timezone(timedelta(hours=5))))
 

@@ -79,6 +79,7 @@ def setup_of(fake: FakeGhl, **changes: object) -> LocationSetup:
         "stages": STAGES,
         "calendars": (CALENDAR_ID,),
         "activity_object": ACTIVITY_KEY,
+        "polling": False,  # the journeys poll by hand, by a clock of their own
     }
     return LocationSetup.model_validate(known | changes)
 
@@ -162,6 +163,7 @@ async def house(fake: FakeGhl, folder: Path, *, webhooks: bool) -> AsyncIterator
         sqlite_synchronous="NORMAL",
         jwt_secret="s" * 40,
         simulator_public_key=fake.vendor.webhooks.key.public,
+        ghl_api_url=fake.url,
     )
     clock = FakeClock(START)
     async with served(settings, GhlSigner()) as gateway, history_of(fake) as reader:
