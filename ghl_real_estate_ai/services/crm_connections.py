@@ -20,9 +20,6 @@ from ghl_real_estate_ai.models.identifiers import Frozen, LocationId
 from ghl_real_estate_ai.models.leads import Location
 from ghl_real_estate_ai.ports import Clock, CrmAccess, DurableWork, Memory, UnitOfWork
 
-SUBSCRIBER: Final = "crm_connections"
-"""Name of the durable subscription to ``CrmAppUninstalled``."""
-
 _UNANSWERED: Final = (CrmError, NotFound, TooManyRequests, Unreachable)
 """What must not undo a connection that stands: its code is spent."""
 

@@ -29,7 +29,7 @@ from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import Location
 from ghl_real_estate_ai.models.synchronization import ChangeKind, ChangeStatus, CrmChange
 from ghl_real_estate_ai.services.admission import Outcome
-from ghl_real_estate_ai.services.crm_connections import SUBSCRIBER, CrmConnections
+from ghl_real_estate_ai.services.crm_connections import CrmConnections
 from ghl_real_estate_ai.services.event_bus import EventBus
 from ghl_real_estate_ai.services.event_inbox import EventInbox
 from tests.support.clock import FakeClock
@@ -103,7 +103,9 @@ async def office(request: pytest.FixtureRequest) -> AsyncIterator[Office]:
                 memory=memory, access=tools.access, clock=clock, app_id=app_id_of(fake.client_id)
             )
             bus = EventBus(memory=memory, clock=clock, poll_s=0.02)
-            bus.subscribe_durable(SUBSCRIBER, service.uninstalled, types=frozenset({"CrmAppUninstalled"}))
+            bus.subscribe_durable(
+                "crm_connections", service.uninstalled, types=frozenset({"CrmAppUninstalled"})
+            )
             yield Office(
                 fake, clock, memory, tools, service, bus, EventInbox(memory=memory, bus=bus, clock=clock)
             )
