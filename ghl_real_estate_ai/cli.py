@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ghl_real_estate_ai import __version__, bootstrap
+from ghl_real_estate_ai.cli_crm import crm_app
 from ghl_real_estate_ai.commands import records
 from ghl_real_estate_ai.commands.terminal import (
     AsJson,
@@ -47,6 +48,7 @@ lead_app = typer.Typer(help="A lead's right to its data: export and erasure.", n
 app.add_typer(user_app, name="user")
 app.add_typer(location_app, name="location")
 app.add_typer(lead_app, name="lead")
+app.add_typer(crm_app)
 
 
 @app.callback(invoke_without_command=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -29,6 +30,8 @@ _LOOK_S: Final = 1.0
 """How often the database is asked whether the callback has come."""
 
 Sleep = Callable[[float], Awaitable[None]]
+Waiting = Callable[[str], AbstractContextManager[object]]
+"""Shows that, and for what, somebody has to wait."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +66,11 @@ async def connect(
     ask: Questions,
     say: Say,
     progress: Progress = lambda _step: None,
+    waiting: Waiting = nullcontext,
     sleep: Sleep = asyncio.sleep,
 ) -> dict[str, object]:
     """Everything in order; what became of it, for --json. The workflow's URL is in it once, when it is new."""
-    connection = await _access(parts, options, ask=ask, say=say, sleep=sleep)
+    connection = await _access(parts, options, ask=ask, say=say, waiting=waiting, sleep=sleep)
     location_id = LocationId(connection.owner_id)
     account = await parts.account.describe(location_id, stated=connection.scopes)
     _tell(account, connection, say)
@@ -96,7 +100,7 @@ def _put_setup(uow: UnitOfWork, setup: LocationSetup) -> None:
 
 
 async def _access(
-    parts: Connector, options: ConnectOptions, *, ask: Questions, say: Say, sleep: Sleep
+    parts: Connector, options: ConnectOptions, *, ask: Questions, say: Say, waiting: Waiting, sleep: Sleep
 ) -> Connection:
     """The location's connection: the one that there is, or a new one by token or app."""
     location = options.location or await parts.memory.read(_only_location)
@@ -112,7 +116,11 @@ async def _access(
         else ask.choose("Connect by", (PRIVATE_TOKEN, APP), default=PRIVATE_TOKEN)
     )
     if way == APP:
-        return await _by_app(parts, options, location, say=say, sleep=sleep)
+        before = await parts.memory.read(_generations)
+        say("open this page, signed in as the account's owner, and choose the location:")
+        say(await parts.connections.install_url())
+        with waiting(f"waiting for the answer at {parts.callback_url}"):
+            return await _by_app(parts, options, location, before=before, sleep=sleep)
     return await _by_token(parts, options, location, ask=ask)
 
 
@@ -131,14 +139,14 @@ async def _by_token(
 
 
 async def _by_app(
-    parts: Connector, options: ConnectOptions, location: str | None, *, say: Say, sleep: Sleep
+    parts: Connector,
+    options: ConnectOptions,
+    location: str | None,
+    *,
+    before: Mapping[str, int],
+    sleep: Sleep,
 ) -> Connection:
-    """Print the page of consent, then wait until the gateway has stored what came back."""
-    before = await parts.memory.read(_generations)
-    url = await parts.connections.install_url()
-    say("open this page, signed in as the account's owner, and choose the location:")
-    say(url)
-    say(f"waiting for the answer at {parts.callback_url}")
+    """Wait until the gateway has stored what came back from the page of consent."""
     waited = 0.0
     while not (fresh := await parts.memory.read(lambda uow: _fresh(uow, before, location))):
         if waited >= options.wait_s:

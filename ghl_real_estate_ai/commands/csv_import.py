@@ -9,7 +9,7 @@ import contextlib
 import csv
 import itertools
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from pathlib import Path
@@ -127,6 +127,17 @@ class Summary:
         if self.refusals:
             lines.append(f"all refused rows, with the reason: {job.rejects_file}")
         return lines
+
+
+def roles_of(said: Sequence[str]) -> dict[str, StageRole]:
+    """``NAME=ROLE`` as a map."""
+    roles: dict[str, StageRole] = {}
+    for one in said:
+        name, _, role = (part.strip() for part in one.rpartition("="))
+        if not name or role not in set(StageRole):
+            raise InputError(f"--stage {one!r}: write NAME=ROLE, with a role of {', '.join(StageRole)}")
+        roles[name] = StageRole(role)
+    return roles
 
 
 def zone_of(name: str) -> tzinfo:

@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from ghl_real_estate_ai.errors import InputError
-from ghl_real_estate_ai.models.diagnosis import Diagnosis, Finding, FindingStatus, worst_of
+from ghl_real_estate_ai.models.diagnosis import Diagnosis, FindingStatus, worst_of
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.ports import Memory
 from ghl_real_estate_ai.services.crm_health import CrmHealth
 
-_MARKS: Final = {
-    FindingStatus.OK: "[green]ok[/]",
-    FindingStatus.WARNING: "[yellow]warning[/]",
-    FindingStatus.FAILURE: "[red]failure[/]",
-    FindingStatus.UNKNOWN: "[dim]unknown[/]",
+_WORST_FIRST: Final = (
+    FindingStatus.FAILURE,
+    FindingStatus.WARNING,
+    FindingStatus.OK,
+    FindingStatus.UNKNOWN,
+)
+_COLOURS: Final = {
+    FindingStatus.FAILURE: "red",
+    FindingStatus.WARNING: "yellow",
+    FindingStatus.OK: "green",
+    FindingStatus.UNKNOWN: "dim",
 }
 
 
@@ -40,15 +45,15 @@ def worst(diagnoses: Sequence[Diagnosis]) -> FindingStatus:
     return worst_of(diagnosis.worst for diagnosis in diagnoses)
 
 
-def table(diagnosis: Diagnosis) -> Table:
-    """One location's findings, the worst first."""
-    order = [FindingStatus.FAILURE, FindingStatus.WARNING, FindingStatus.OK, FindingStatus.UNKNOWN]
-    drawn = Table(
-        "check", "", "what", "what to do", title=f"location {diagnosis.location_id}", show_lines=False
-    )
-    for finding in sorted(diagnosis.findings, key=lambda one: order.index(one.status)):
-        drawn.add_row(*_cells(finding))
-    return drawn
+def lines(diagnosis: Diagnosis) -> list[Text]:
+    """One location's findings, the worst first; a line each, and one for what to do."""
+    written = [Text(f"location {diagnosis.location_id}", style="bold")]
+    for finding in sorted(diagnosis.findings, key=lambda one: _WORST_FIRST.index(one.status)):
+        status = Text(f"{finding.status.value:8}", style=_COLOURS[finding.status])
+        written.append(Text.assemble(status, f" {finding.check:18} {finding.what}"))
+        if finding.fix is not None:
+            written.append(Text(f"{'':8} {'':18} -> {finding.fix}"))
+    return written
 
 
 def as_dict(diagnoses: Sequence[Diagnosis]) -> dict[str, object]:
@@ -57,7 +62,3 @@ def as_dict(diagnoses: Sequence[Diagnosis]) -> dict[str, object]:
         "status": worst(diagnoses).value,
         "locations": [diagnosis.model_dump(mode="json") for diagnosis in diagnoses],
     }
-
-
-def _cells(finding: Finding) -> tuple[str, str, str, str]:
-    return finding.check, _MARKS[finding.status], escape(finding.what), escape(finding.fix or "")

@@ -152,7 +152,8 @@ def _app_webhooks(facts: StoredFacts, last: datetime | None) -> Finding:
     check, connection = "app_webhook", facts.connection
     seen = None if last is None else f"last one {_ago(last, facts.now)}"
     if connection is None or connection.kind is ConnectionKind.PRIVATE_TOKEN:
-        return finding(check, UNKNOWN, seen or "private tokens have no app webhooks; none is expected")
+        why = "no app is connected" if connection is None else "private tokens have no app webhooks"
+        return finding(check, UNKNOWN, seen or f"{why}; none is expected")
     if last is not None and facts.now - last <= QUIET_WARNING:
         return finding(check, OK, seen or "")
     return finding(
