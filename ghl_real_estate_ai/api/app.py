@@ -19,7 +19,16 @@ from ghl_real_estate_ai.api.dependencies import Doors
 from ghl_real_estate_ai.api.error_handlers import add_error_handlers
 from ghl_real_estate_ai.api.rate_limit import RateLimiter
 from ghl_real_estate_ai.api.request_guard import RequestGuard
-from ghl_real_estate_ai.api.routes import connections, health, leads, properties, realtime, sessions, webhooks
+from ghl_real_estate_ai.api.routes import (
+    connections,
+    crm_health,
+    health,
+    leads,
+    properties,
+    realtime,
+    sessions,
+    webhooks,
+)
 from ghl_real_estate_ai.budgets import (
     HINTS_PER_MIN,
     INSTALL_CALLBACKS_PER_MIN,
@@ -50,7 +59,7 @@ def create_app(settings: Settings, *, running: Running = bootstrap.running) -> F
         docs_url=None,
         redoc_url=None,
     )
-    for module in (webhooks, sessions, realtime, leads, properties, connections, health):
+    for module in (webhooks, sessions, realtime, leads, properties, connections, crm_health, health):
         app.include_router(module.router)
     add_error_handlers(app)
     app.add_middleware(

@@ -29,6 +29,7 @@ OPEN_TO_ALL = {
 }
 SIGNED_IN = {
     "GET /v1/connections",
+    "GET /v1/health/crm",
     "POST /v1/connections/install-url",
     "GET /v1/me",
     "POST /v1/ws-ticket",
@@ -42,7 +43,7 @@ SIGNED_IN = {
 }
 SOCKETS = {"WS /v1/realtime"}
 MANAGERS_ONLY = {"POST /v1/listings"}
-ADMINS_ONLY = {"GET /v1/connections", "POST /v1/connections/install-url"}
+ADMINS_ONLY = {"GET /v1/connections", "GET /v1/health/crm", "POST /v1/connections/install-url"}
 
 
 @dataclass(frozen=True)
