@@ -24,7 +24,7 @@ router = APIRouter(prefix="/contacts")
 Reads = Annotated[Call, needs("contacts.readonly", JULY)]
 Writes = Annotated[Call, needs("contacts.write", JULY)]
 
-_NOT_TOLD: Final = ("locationId", "emailLowerCase", "dateUpdated", "lastActivity")
+_NOT_TOLD: Final = ("type", "locationId", "emailLowerCase", "dateUpdated", "lastActivity")
 
 
 @router.post("/search")
