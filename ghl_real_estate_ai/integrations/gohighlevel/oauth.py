@@ -22,7 +22,8 @@ from ghl_real_estate_ai.errors import (
     GrantRefused,
     NeedsReconnect,
 )
-from ghl_real_estate_ai.integrations.gohighlevel.account_resources import TokenGrant
+from ghl_real_estate_ai.integrations.gohighlevel.account_resources import InstalledLocation, TokenGrant
+from ghl_real_estate_ai.integrations.gohighlevel.api_request import ApiProfile
 from ghl_real_estate_ai.integrations.gohighlevel.client import AccessToken, GoHighLevelClient, TokenSource
 from ghl_real_estate_ai.integrations.gohighlevel.oauth_endpoints import AppCredentials
 from ghl_real_estate_ai.integrations.gohighlevel.sealing import ACCESS, REFRESH, TokenSeal
@@ -180,21 +181,21 @@ class GoHighLevelAccess:
         if connection.owner_kind is OwnerKind.LOCATION:
             place = await client.get_location(connection.owner_id)
             return [_location(connection.owner_id, place.name)]
-        found: dict[str, Location] = {}
-        after: str | None = None
-        while len(found) < COMPANY_LOCATIONS:
-            page = await client.installed_locations(
-                connection.owner_id, app_id=app_id_of(self._app.client_id), after=after
-            )
-            news = [place for place in page.items if place.id not in found]
-            found.update({p.id: _location(p.id, p.name) for p in news if p.is_installed is not False})
-            # The date versions know no next page: they skip what was seen, until nothing new comes.
-            after = page.next_page or (
-                str(len(found)) if page.total is None or page.total > len(found) else None
-            )
-            if not news or after is None:
+        return await self._installed(client, connection.owner_id)
+
+    async def _installed(self, client: GoHighLevelClient, company_id: str) -> list[Location]:
+        """Page by page, until one says that it is the last, or says nothing new."""
+        app_id, after = app_id_of(self._app.client_id), None
+        seen: dict[str, InstalledLocation] = {}
+        while len(seen) < COMPANY_LOCATIONS:
+            page = await client.installed_locations(company_id, app_id=app_id, after=after)
+            known = len(seen)
+            seen.update({place.id: place for place in page.items})
+            # The date versions know no next page: they skip as many as were seen.
+            after = page.next_page if client.api is ApiProfile.V3 else str(len(seen))
+            if after is None or len(seen) == known:
                 break
-        return list(found.values())
+        return [_location(place.id, place.name) for place in seen.values() if place.is_installed is not False]
 
     # --- renewal ----------------------------------------------------------------------------------------------------
 

@@ -75,8 +75,16 @@ class TokenKeeper:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Self]:
         """Renewals belong to this block, not to who asked: tokens that are on their way are stored, whoever gives up."""
-        async with asyncio.TaskGroup() as self._tasks:
-            yield self
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                try:
+                    yield self
+                finally:
+                    if self._renewals:
+                        await asyncio.wait(self._renewals.values())
+        except BaseExceptionGroup as group:
+            # Renewals hand their errors to who waits: this is the block's own, which its caller knows by its class.
+            raise group.exceptions[0] from None
 
     async def token(self, owner_id: str) -> AccessToken:
         """The current one, renewed if it is about to expire. Raises NeedsReconnect."""

@@ -162,6 +162,21 @@ async def test_a_waiter_that_gives_up_does_not_lose_the_tokens_that_are_on_their
         assert (await tools.keeper.renewed(LOCATION_ID, generation=2)).generation == 3
 
 
+async def test_an_error_of_somebody_else_leaves_the_block_as_it_is_and_loses_no_tokens(scene: Scene) -> None:
+    async def fail_while_renewing() -> None:
+        async with scene.tools() as tools:
+            await scene.connect(tools)
+            scene.fake.faults.slow_s = 0.2
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await tools.keeper.renewed(LOCATION_ID, generation=1)
+            raise KeyError("of the caller")
+
+    with pytest.raises(KeyError):
+        await fail_while_renewing()
+    assert (await scene.stored()).generation == 2
+
+
 # --- what a refusal means -------------------------------------------------------------------------------------------
 
 
