@@ -23,6 +23,8 @@ from ghl_real_estate_ai.services.workflow_hints import is_simulated, location_wi
 PATH = "/webhooks/ghl"
 WORKFLOW_PATH = "/webhooks/ghl/workflow/{key}"
 
+_log = telemetry.get_logger("webhooks")
+
 router = APIRouter(tags=["webhooks"])
 
 
@@ -43,6 +45,7 @@ async def receive(request: Request, services: ServicesDep) -> WebhookAnswer:
         receipt = await services.inbox.receive(delivery)
     except (SignatureRejected, StorageUnavailable, HTTPException) as error:
         telemetry.webhooks_received.labels(_refusal(error)).inc()
+        _ring(error, Source.APP_WEBHOOK)
         services.inbox.counter.count(Source.APP_WEBHOOK, _refusal(error))
         raise
     telemetry.webhooks_received.labels(receipt.outcome.value).inc()
@@ -74,9 +77,18 @@ async def receive_hint(key: str, request: Request, services: ServicesDep, doors:
         services.inbox.counter.count(Source.WORKFLOW_WEBHOOK, "unreadable", location_id)
         raise InputError(str(error)) from None
     except (TooManyRequests, StorageUnavailable, HTTPException) as error:
+        _ring(error, Source.WORKFLOW_WEBHOOK)
         services.inbox.counter.count(Source.WORKFLOW_WEBHOOK, _refusal(error), location_id)
         raise
     return WebhookAnswer(status=receipt.outcome.value, reason=receipt.reason)
+
+
+def _ring(error: Exception, source: Source) -> None:
+    """Any refusal counts against the URL's health at GoHighLevel, and one that was not stored is ours to mend."""
+    if isinstance(error, StorageUnavailable):
+        _log.error("webhook.not_stored", source=source.value, reason=str(error))
+    else:
+        _log.warning("webhook.refused", source=source.value, why=_refusal(error))
 
 
 def _refusal(error: Exception) -> str:
