@@ -7,23 +7,15 @@ from pathlib import Path
 import pytest
 
 from ghl_real_estate_ai.budgets import POLL_CALLS_PER_CYCLE
-from ghl_real_estate_ai.models.leads import Lead
 from ghl_real_estate_ai.models.synchronization import SyncSource
-from tests.support.crm_city import assert_same, house, in_parts, small_city
+from tests.support.crm_city import assert_same, house, in_parts, leads_by_webhooks, small_city
 from tests.support.fake_ghl import fake_ghl
 
 pytestmark = pytest.mark.asyncio
 
 
-async def leads_by_webhooks(folder: Path) -> tuple[dict[str, Lead], int]:
-    """The reference: the whole city by signed webhooks, over real HTTP."""
-    async with fake_ghl() as fake, house(fake, folder, webhooks=True) as home:
-        home.live(list(small_city().events()), quietly=False)
-        return await home.leads(), await home.logged()
-
-
 async def test_polling_alone_ends_in_the_same_state_as_webhooks(tmp_path: Path) -> None:
-    expected, _ = await leads_by_webhooks(tmp_path / "webhooks")
+    expected = await leads_by_webhooks(tmp_path)
     async with fake_ghl() as fake, house(fake, tmp_path / "polling", webhooks=False) as home:
         past, *days = in_parts(small_city(), 6)
         home.live(past, quietly=True)
@@ -41,7 +33,7 @@ async def test_polling_alone_ends_in_the_same_state_as_webhooks(tmp_path: Path) 
 
 
 async def test_an_import_alone_ends_in_the_same_state_as_webhooks(tmp_path: Path) -> None:
-    expected, _ = await leads_by_webhooks(tmp_path / "webhooks")
+    expected = await leads_by_webhooks(tmp_path)
     async with fake_ghl() as fake, house(fake, tmp_path / "import", webhooks=False) as home:
         home.live(list(small_city().events()), quietly=True)
         read = await home.sync.import_history(home.location_id)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import batched
+from itertools import batched, count
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -33,7 +33,7 @@ from ghl_real_estate_ai.simulation.city import City, CityEvent
 from ghl_real_estate_ai.simulation.ghl_account import ACTIVITY_KEY, CALENDAR_ID
 from ghl_real_estate_ai.simulation.ghl_city import apply
 from tests.support.clock import FakeClock
-from tests.support.fake_ghl import FakeGhl
+from tests.support.fake_ghl import FakeGhl, fake_ghl
 from tests.support.gateway import Gateway, served
 from tests.support.ghl import GhlSigner
 
@@ -42,8 +42,8 @@ STAGES = {"stage-contacted": StageRole.WORKING, "stage-showing": StageRole.APPOI
 
 
 def small_city(seed: int = 3) -> City:
-    """A dozen leads over twelve days, the same each time."""
-    return City(seed=seed, leads=12, listings=40, start=START, days=6, history_days=6)
+    """Some leads over ten days, the same each time."""
+    return City(seed=seed, leads=8, listings=40, start=START, days=5, history_days=5)
 
 
 class OneToken:
@@ -64,10 +64,14 @@ class OneToken:
 @asynccontextmanager
 async def history_of(fake: FakeGhl) -> AsyncIterator[GoHighLevelHistory]:
     """The production reader on the fake's API."""
-    clock = bootstrap.SystemClock()
+    flying = count(0.0, 1.0).__next__  # a second per look at the clock: no turn is waited for here
     async with HttpClient() as http:
         client = GoHighLevelClient(
-            http=http, tokens=OneToken(fake.pit), limiter=RateLimiter(), clock=clock, base_url=fake.url
+            http=http,
+            tokens=OneToken(fake.pit),
+            limiter=RateLimiter(seconds=flying),
+            clock=bootstrap.SystemClock(),
+            base_url=fake.url,
         )
         yield GoHighLevelHistory(client=client, wish_fields={}, simulated=True)
 
@@ -175,6 +179,18 @@ async def house(fake: FakeGhl, folder: Path, *, webhooks: bool) -> AsyncIterator
             memory=gateway.services.memory, reader=reader, inbox=gateway.services.inbox, clock=clock
         )
         yield House(fake, gateway, sync, clock)
+
+
+_BY_WEBHOOKS: dict[str, Lead] = {}
+
+
+async def leads_by_webhooks(folder: Path) -> dict[str, Lead]:
+    """The reference: the whole small city by signed webhooks alone, over real HTTP. Made once per test process."""
+    if not _BY_WEBHOOKS:
+        async with fake_ghl() as fake, house(fake, folder / "reference", webhooks=True) as home:
+            home.live(list(small_city().events()), quietly=False)
+            _BY_WEBHOOKS.update(await home.leads())
+    return dict(_BY_WEBHOOKS)
 
 
 def in_parts(city: City, parts: int) -> Iterator[tuple[CityEvent, ...]]:
