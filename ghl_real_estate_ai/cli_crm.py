@@ -43,42 +43,46 @@ crm_app = typer.Typer()
 TOKEN_ENV: Final = "ENTERPRISEHUB_GHL_TOKEN"  # noqa: S105  # reason: the name of a variable, not a token
 
 
+Way = Annotated[
+    bool | None, typer.Option("--app/--private-token", help="By your marketplace app, or by a private token.")
+]
+TokenEnv = Annotated[
+    str, typer.Option(help="Environment variable that holds the private token; asked for if unset.")
+]
+Stages = Annotated[
+    list[str] | None,
+    typer.Option(help="STAGE=ROLE by id or name: new, working, appointment, won, lost, none. Repeatable."),
+]
+Calendars = Annotated[
+    list[str] | None, typer.Option(help="Calendar to read, by id or name, or none. Repeatable.")
+]
+ActivityObject = Annotated[
+    str | None, typer.Option(help="Schema key of the custom object with site activity, or none.")
+]
+NewWorkflowUrl = Annotated[
+    bool | None,
+    typer.Option("--new-workflow-url/--no-workflow-url", help="Make a URL for workflows; an old one ends."),
+]
+WriteBack = Annotated[
+    str | None, typer.Option(help="What may be written into the CRM: fields,tags,tasks,notes or none.")
+]
+Polling = Annotated[bool | None, typer.Option(help="Read changes by API, beside webhooks.")]
+History = Annotated[bool | None, typer.Option("--import/--no-import", help="Read the account's history now.")]
+
+
 @crm_app.command("connect")
 def connect_account(
     *,
     location: Annotated[str | None, typer.Option(help="GHL locationId; asked for if needed.")] = None,
-    app: Annotated[
-        bool | None,
-        typer.Option("--app/--private-token", help="By your marketplace app, or by a private token."),
-    ] = None,
-    token_env: Annotated[
-        str, typer.Option(help="Environment variable that holds the private token; asked for if unset.")
-    ] = TOKEN_ENV,
-    stage: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="STAGE=ROLE by id or name: new, working, appointment, won, lost, none. Repeatable."
-        ),
-    ] = None,
-    calendar: Annotated[
-        list[str] | None, typer.Option(help="Calendar to read, by id or name, or none. Repeatable.")
-    ] = None,
-    activity_object: Annotated[
-        str | None, typer.Option(help="Schema key of the custom object with site activity, or none.")
-    ] = None,
-    new_workflow_url: Annotated[
-        bool | None,
-        typer.Option(
-            "--new-workflow-url/--no-workflow-url", help="Make a URL for workflows; an old one ends."
-        ),
-    ] = None,
-    write_back: Annotated[
-        str | None, typer.Option(help="What may be written into the CRM: fields,tags,tasks,notes or none.")
-    ] = None,
-    polling: Annotated[bool | None, typer.Option(help="Read changes by API, beside webhooks.")] = None,
-    history: Annotated[
-        bool | None, typer.Option("--import/--no-import", help="Read the account's history now.")
-    ] = None,
+    app: Way = None,
+    token_env: TokenEnv = TOKEN_ENV,
+    stage: Stages = None,
+    calendar: Calendars = None,
+    activity_object: ActivityObject = None,
+    new_workflow_url: NewWorkflowUrl = None,
+    write_back: WriteBack = None,
+    polling: Polling = None,
+    history: History = None,
     wait: Annotated[float, typer.Option(min=1, help="Seconds to wait for the app's page.")] = INSTALL_STATE_S,
     yes: Annotated[bool, typer.Option("--yes", help="Ask nothing: take what is proposed.")] = False,
     as_json: AsJson = False,
@@ -101,33 +105,36 @@ def connect_account(
         wait_s=wait,
     )
 
-    async def go(memory: Memory, crm: bootstrap.Crm) -> dict[str, object]:
-        settings = load_settings()
-        parts = Connector(
-            memory=memory,
-            connections=crm.connections,
-            account=crm.account,
-            sync=crm.sync,
-            gateway_url=settings.gateway_url,
-            callback_url=settings.oauth_callback_url,
-        )
-        with _import_bar() as progress:
-            return await connect(
-                parts,
-                options,
-                ask=questions(unattended=yes or as_json),
-                say=lambda line: err.print(line, highlight=False, markup=False, soft_wrap=True),
-                progress=progress,
-                waiting=err.status,
-            )
-
-    report = _with_crm(go)
+    report = _with_crm(lambda memory, crm: _connected(memory, crm, options, unattended=yes or as_json))
     shown = {name: report[name] for name in ("location_id", "name", "kind", "write_back", "imported")}
     show(
         report,
         as_json=as_json,
         line=in_lines(shown) + "\nnext: `enterprisehub serve`, `enterprisehub doctor`",
     )
+
+
+async def _connected(
+    memory: Memory, crm: bootstrap.Crm, options: ConnectOptions, *, unattended: bool
+) -> dict[str, object]:
+    settings = load_settings()
+    parts = Connector(
+        memory=memory,
+        connections=crm.connections,
+        account=crm.account,
+        sync=crm.sync,
+        gateway_url=settings.gateway_url,
+        callback_url=settings.oauth_callback_url,
+    )
+    with _import_bar() as progress:
+        return await connect(
+            parts,
+            options,
+            ask=questions(unattended=unattended),
+            say=lambda line: err.print(line, highlight=False, markup=False, soft_wrap=True),
+            progress=progress,
+            waiting=err.status,
+        )
 
 
 @crm_app.command("doctor")

@@ -182,7 +182,10 @@ def delivery_finding(facts: StoredFacts) -> Finding:
         return finding("deliveries", OK, what)
     start = datetime.combine(min(one.day for one in counted), time(), UTC)
     pace = total / max((facts.now - start) / timedelta(days=PAUSE_WINDOW_DAYS), 1 / 72)
-    fix = "look for 401 (wrong public key) and 429 (database down) in the gateway's log, mend the cause, then re-enable"
+    fix = (
+        "look for 401 (wrong public key, or a stranger's forgeries) and 429 (database down) in the gateway's log, mend the "
+        "cause, then re-enable the address in the app"
+    )
     if max(total, pace) > PAUSE_DELIVERIES:
         return finding("deliveries", FAILURE, f"{what}: GoHighLevel will pause the address at this rate", fix)
     return finding(

@@ -255,6 +255,9 @@ class FakeMemory:
         self._state = draft
         return result
 
+    async def compact(self) -> None:
+        """There are no files."""
+
     async def forget(self, location_id: LocationId, lead_id: LeadId) -> str:
         """Erase a lead as ``lead forget`` does; returns its hash."""
         digest = lead_hash(location_id, lead_id)
