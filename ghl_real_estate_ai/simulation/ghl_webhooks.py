@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import heapq
 import itertools
 import json
 import random
 import secrets
+import ssl
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -32,6 +34,9 @@ from ghl_real_estate_ai.simulation.vendor_servers import DEMO_RETRIES, RetryPoli
 from ghl_real_estate_ai.simulation.vendor_signature import VendorKey
 
 _SENDERS: Final = 16
+_NO_IDLE_CONNECTIONS: Final = httpx.Limits(max_connections=_SENDERS, max_keepalive_connections=0)
+"""A connection per delivery: a receiver that wants to end must not have to wait for us."""
+
 _ONCE: Final = RetryPolicy(attempts=1, first_wait_s=0.0, factor=1.0)
 """Retries of the workflow action are not documented: none."""
 
@@ -63,10 +68,10 @@ class Health:
 
     def look(self, now: datetime) -> None:
         """Judge the window when it is over, and begin the next."""
-        if now - self.began < self.window:
+        if self.paused or now - self.began < self.window:
             return
         bad = self.deliveries > self.deliveries_over and self.successes < self.success_under * self.deliveries
-        self.paused = self.paused or (bad and self.warned)
+        self.paused = bad and self.warned
         self.warned = bad
         self.began, self.deliveries, self.successes = now, 0, 0
 
@@ -195,7 +200,9 @@ class Webhooks:
         """Deliver until cancelled."""
         ready: asyncio.Queue[_Attempt] = asyncio.Queue(maxsize=_SENDERS)
         async with (
-            httpx.AsyncClient(timeout=OUTBOUND_TIMEOUT_S, trust_env=False) as client,
+            httpx.AsyncClient(
+                timeout=OUTBOUND_TIMEOUT_S, verify=_tls(), trust_env=False, limits=_NO_IDLE_CONNECTIONS
+            ) as client,
             asyncio.TaskGroup() as tasks,
         ):
             tasks.create_task(self._dispatch(ready))
@@ -254,3 +261,9 @@ class Webhooks:
             return self.key.headers(body)
         trace = f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
         return {"Content-Type": "application/json", "User-Agent": "axios/1.7.9", "traceparent": trace}
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Made once: reading the trusted certificates takes longer than starting the fake."""
+    return ssl.create_default_context()

@@ -7,6 +7,8 @@ tests without a loop. Waits and lags are off and limits too, unless a test turns
 from __future__ import annotations
 
 import asyncio
+import functools
+import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -85,8 +87,18 @@ class FakeGhl:
     def api(self, token: str | None = None, *, version: str = V3) -> httpx.AsyncClient:
         """A plain client with token and version."""
         return httpx.AsyncClient(
-            base_url=self.url, headers=self.headers(token, version=version), timeout=5.0, trust_env=False
+            base_url=self.url,
+            headers=self.headers(token, version=version),
+            timeout=5.0,
+            verify=_tls(),
+            trust_env=False,
         )
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Made once: it takes longer than a test."""
+    return ssl.create_default_context()
 
 
 def quiet_vendor(
