@@ -9,6 +9,8 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -138,35 +140,52 @@ def simulate(
         Path | None, typer.Option("--map", help="TOML map from the log's columns to GHL events.")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="With --replay: only the first rows.")] = None,
+    api_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Serve the account's API too, on this port, until Ctrl-C."),
+    ] = None,
+    webhooks: Annotated[
+        bool, typer.Option(help="With --api-port: send webhooks too; without, an account to be polled.")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Be GoHighLevel: send signed webhooks of a simulated city, or of a real event log, to a gateway.
 
     The gateway must trust the simulator's key: a refused run prints the setting to start the gateway with.
     """
-    from ghl_real_estate_ai.commands import showcase
+    from ghl_real_estate_ai.commands import fake_account, showcase
 
     settings = load_settings()
+    if api_port is not None and (replay is not None or truth is not None):
+        raise InputError("--api-port serves a city's account; --replay and --truth go without it")
     if (replay is None) != (map_file is None):
         raise InputError("--replay and --map go together: the log, and the TOML map that reads it")
-    with progress_bar("sending") as progress:
-        task = progress.add_task("sending", total=None)
+    source = showcase.Source(gateway or settings.gateway_url, location, speed, settings.data_dir)
+    city = showcase.CityOptions(seed=seed, leads=leads, days=days, history_days=history_days)
+    if api_port is not None:
+        served = fake_account.options_of(source, city, port=api_port, webhooks=webhooks)
+        fake_account.serve_fake_account(
+            served, say=lambda line: err.print(line, highlight=False, soft_wrap=True)
+        )
+        return
+    with _progress_of("sending") as advance:
+        if replay is not None and map_file is not None:
+            work = showcase.replay_log(source, replay, map_file, limit=limit, progress=advance)
+        else:
+            work = showcase.run_city(source, city, truth=truth, progress=advance)
+        tally = asyncio.run(work)
+    show(tally, as_json=as_json, line=in_lines(tally))
+
+
+@contextmanager
+def _progress_of(what: str) -> Iterator[Callable[[int, int | None], None]]:
+    with progress_bar(what) as progress:
+        task = progress.add_task(what, total=None)
 
         def advance(done: int, total: int | None) -> None:
             progress.update(task, completed=done, total=total)
 
-        source = showcase.Source(
-            gateway=gateway or settings.gateway_url,
-            location_id=location,
-            speed=speed,
-            data_dir=settings.data_dir,
-        )
-        if replay is not None and map_file is not None:
-            tally = asyncio.run(showcase.replay_log(source, replay, map_file, limit=limit, progress=advance))
-        else:
-            city = showcase.CityOptions(seed=seed, leads=leads, days=days, history_days=history_days)
-            tally = asyncio.run(showcase.run_city(source, city, truth=truth, progress=advance))
-    show(tally, as_json=as_json, line=in_lines(tally))
+        yield advance
 
 
 # --- models and replay --------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ghl_real_estate_ai.commands import launch
-from ghl_real_estate_ai.commands.showcase import CITY_LISTINGS, simulator_key_seed
+from ghl_real_estate_ai.commands.showcase import CITY_LISTINGS, CityOptions, Source, simulator_key_seed
 from ghl_real_estate_ai.errors import ConfigurationError
 from ghl_real_estate_ai.simulation.city import City, CityEvent
 from ghl_real_estate_ai.simulation.ghl_account import SubAccount
@@ -44,6 +44,21 @@ class FakeAccountOptions:
     days: float = 1.0
     history_days: float = 30.0
     seconds: float | None = None
+
+
+def options_of(source: Source, city: CityOptions, *, port: int, webhooks: bool) -> FakeAccountOptions:
+    """The same city as ``simulate`` sends, as an account with an API."""
+    return FakeAccountOptions(
+        port=port,
+        location_id=source.location_id,
+        data_dir=source.data_dir,
+        gateway=source.gateway if webhooks else None,
+        speed=source.speed,
+        seed=city.seed,
+        leads=city.leads,
+        days=city.days,
+        history_days=city.history_days,
+    )
 
 
 def serve_fake_account(options: FakeAccountOptions, *, say: Say) -> None:
