@@ -90,14 +90,15 @@ def use_findings(use: ApiUse) -> Iterator[Finding]:
         yield finding("clock", UNKNOWN, "no answer has told the CRM's time")
         return
     bad = FAILURE if abs(skew) > SKEW_FAILURE_S else WARNING if abs(skew) > SKEW_WARNING_S else OK
+    if bad is OK:
+        yield finding("clock", OK, f"this machine's clock and GoHighLevel's differ by {abs(skew):.0f} s")
+        return
     way = "behind" if skew > 0 else "ahead of"
     yield finding(
         "clock",
         bad,
         f"this machine's clock is {abs(skew):.0f} s {way} GoHighLevel's",
-        None
-        if bad is OK
-        else "set the clock by NTP (e.g. `timedatectl set-ntp true`) and restart the gateway",
+        "set the clock by NTP (e.g. `timedatectl set-ntp true`) and restart the gateway",
     )
 
 

@@ -156,6 +156,8 @@ def _app_webhooks(facts: StoredFacts, last: datetime | None) -> Finding:
         return finding(check, UNKNOWN, seen or f"{why}; none is expected")
     if last is not None and facts.now - last <= QUIET_WARNING:
         return finding(check, OK, seen or "")
+    if last is None and _is_young(facts, QUIET_WARNING):
+        return finding(check, UNKNOWN, "no app webhook has come in yet; the connection is new")
     return finding(
         check,
         WARNING,
@@ -202,26 +204,25 @@ def sync_findings(facts: StoredFacts) -> Iterator[Finding]:
         return
     known = {progress.source: progress for progress in facts.progress}
     for source in _expected(facts.setup):
-        yield _source_finding(source, known.get(source), facts.now)
+        yield _source_finding(source, known.get(source), facts)
 
 
-def _source_finding(source: SyncSource, progress: SyncProgress | None, now: datetime) -> Finding:
-    check = f"sync_{source.value}"
+def _source_finding(source: SyncSource, progress: SyncProgress | None, facts: StoredFacts) -> Finding:
+    check, fix = f"sync_{source.value}", "run `enterprisehub connect --import`: it goes on where it stopped"
     if progress is None:
-        return finding(
-            check, WARNING, f"{source.value} were never read", "run `enterprisehub connect --import`"
-        )
+        if _is_young(facts, LATE_WARNING):
+            return finding(check, UNKNOWN, f"{source.value}: not read yet, the connection is new")
+        return finding(check, WARNING, f"{source.value}: never read", fix)
     if progress.caught_up_at is None:
-        what = f"reading {source.value} has not reached the end yet; {progress.items} items so far"
         return finding(
-            check, WARNING, what, "run `enterprisehub connect --import`: it goes on where it stopped"
+            check, WARNING, f"{source.value}: not at the end yet; {progress.items} items so far", fix
         )
-    late = now - progress.caught_up_at
-    what = f"{source.value} were read to the end {_ago(progress.caught_up_at, now)}"
+    late = facts.now - progress.caught_up_at
+    what = f"{source.value}: read to the end {_ago(progress.caught_up_at, facts.now)}"
     if late <= LATE_WARNING:
         return finding(check, OK, what)
-    fix = "check that the gateway (`enterprisehub serve`) runs, and its log for crm_sync lines"
-    return finding(check, FAILURE if late > LATE_FAILURE else WARNING, what, fix)
+    runs = "check that the gateway (`enterprisehub serve`) runs, and its log for crm_sync lines"
+    return finding(check, FAILURE if late > LATE_FAILURE else WARNING, what, runs)
 
 
 def _expected(setup: LocationSetup | None) -> Iterator[SyncSource]:
@@ -283,6 +284,11 @@ def _last(facts: StoredFacts, source: Source) -> datetime | None:
         ),
         default=None,
     )
+
+
+def _is_young(facts: StoredFacts, age: timedelta) -> bool:
+    """Whether there was hardly time yet for anything to come in."""
+    return facts.connection is not None and facts.now - facts.connection.obtained_at <= age
 
 
 def _ago(then: datetime, now: datetime) -> str:

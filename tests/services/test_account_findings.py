@@ -80,7 +80,7 @@ async def test_the_days_calls_are_told(use: ApiUse, status: FindingStatus, says:
     ("skew", "status", "says"),
     [
         (None, UNKNOWN, "no answer"),
-        (2.0, OK, "2 s behind"),
+        (2.0, OK, "differ by 2 s"),
         (-90.0, WARNING, "90 s ahead of"),
         (400.0, FAILURE, "400 s behind"),
     ],

@@ -178,6 +178,13 @@ async def test_a_source_that_was_not_read_lately_is_late(
     await bench.expect("sync_contacts", status, says=says)
 
 
+async def test_a_new_connection_is_given_time() -> None:
+    bench = Bench()
+    await bench.connected(obtained_at=NOON - timedelta(minutes=10))
+    await bench.expect("sync_contacts", UNKNOWN, says="not read yet")
+    await bench.expect("app_webhook", UNKNOWN, says="the connection is new")
+
+
 async def test_only_what_is_set_up_is_expected_to_be_read() -> None:
     bench = Bench()
     await bench.connected()
