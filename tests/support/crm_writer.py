@@ -133,7 +133,7 @@ async def writing_to(
         client = GoHighLevelClient(
             http=http,
             tokens=OneToken(fake.pit),
-            limiter=RateLimiter(),
+            limiter=RateLimiter(seconds=lambda: clock.now().timestamp(), sleep=at_once),
             clock=clock,
             api=api,
             base_url=fake.url,

@@ -1,6 +1,6 @@
 """The ids of our custom fields in an account: found by name, made where they are missing, kept in the location's setup.
 
-Called by writer.py. The account's own fields, those of any other name, are never touched.
+Called by writer.py. The account's own fields are never touched; one of ours that was renamed there is still ours.
 """
 
 from __future__ import annotations
@@ -34,8 +34,7 @@ class OwnFields:
         checked_at = self._checked_at.get(location_id)
         if checked_at is None or self._clock.now() - checked_at >= _CHECKED_EVERY:
             return await self.renewed(location_id)
-        setup = await self._memory.read(lambda uow: uow.connections.setup(location_id))
-        known = {} if setup is None else setup.field_ids
+        known = await self._kept(location_id)
         if all(name in known for name in OwnField):
             return {name.value: known[name] for name in OwnField}
         return await self.renewed(location_id)
@@ -45,11 +44,13 @@ class OwnFields:
 
         Raises CrmRefused when a field of our name holds another kind of value.
         """
+        kept = await self._kept(location_id)
         listing = await self._client.list_custom_fields(location_id, model="contact")
-        found = {field.name: field for field in listing.custom_fields if field.model in _CONTACT}
+        fields = [field for field in listing.custom_fields if field.model in _CONTACT]
+        by_name, by_id = {field.name: field for field in fields}, {field.id: field for field in fields}
         ids: dict[str, str] = {}
         for name in OwnField:
-            field = found.get(name)
+            field = by_name.get(name) or by_id.get(kept.get(name, ""))
             if field is None:
                 field = await self._client.create_custom_field(
                     location_id, name=name, data_type=_data_type(name), model="contact"
@@ -64,6 +65,10 @@ class OwnFields:
         await self._memory.write(lambda uow: _keep(uow, location_id, ids))
         self._checked_at[location_id] = self._clock.now()
         return ids
+
+    async def _kept(self, location_id: LocationId) -> dict[str, str]:
+        setup = await self._memory.read(lambda uow: uow.connections.setup(location_id))
+        return {} if setup is None else setup.field_ids
 
 
 def _data_type(name: OwnField) -> str:

@@ -19,12 +19,16 @@ from ghl_real_estate_ai.errors import (
     Unreachable,
 )
 from ghl_real_estate_ai.integrations.gohighlevel.api_request import ApiProfile
+from ghl_real_estate_ai.integrations.gohighlevel.writer import GoHighLevelWriter
 from ghl_real_estate_ai.models.connections import LocationSetup, WriteBackPart
-from ghl_real_estate_ai.models.synchronization import ChangeKind
+from ghl_real_estate_ai.models.synchronization import ChangeKind, CrmChange
 from ghl_real_estate_ai.models.write_back import OwnField, marker
 from tests.support.crm_writer import Desk, writing_to
+from tests.support.facts import NOON
 from tests.support.fake_ghl import fake_ghl
 from tests.support.fake_memory import FakeMemory
+from tests.support.ghl_client import OWNER, crm_before
+from tests.support.scripted_server import Reply, Seen
 
 pytestmark = pytest.mark.asyncio
 FIELDS: dict[str, Any] = {
@@ -95,6 +99,74 @@ async def test_a_field_that_the_owner_deleted_is_found_missing_and_made_again(de
     desk.clock.set_forward(3600)
     await desk.writer.apply(desk.change(ChangeKind.FIELDS, lead, {**FIELDS, "EnterpriseHub Score": 9}))
     assert desk.fields_of(lead)["EnterpriseHub Score"] == 9
+
+
+async def test_a_field_of_ours_that_the_owner_renamed_is_still_ours(desk: Desk) -> None:
+    lead = desk.lead()
+    await desk.writer.apply(desk.change(ChangeKind.FIELDS, lead, FIELDS))
+    ours = next(f for f in desk.fake.home.custom_fields.values() if f["name"] == "EnterpriseHub Score")
+    ours["name"] = "Chance"
+    desk.clock.set_forward(3600)
+    await desk.writer.apply(desk.change(ChangeKind.FIELDS, lead, {**FIELDS, "EnterpriseHub Score": 9}))
+    assert {"id": ours["id"], "value": 9} in desk.contact(lead)["customFields"]  # type: ignore[operator]
+    assert desk.http.calls["POST /locations/{locationId}/customFields"] == len(OwnField)
+
+
+SCORES = CrmChange.model_validate(
+    {
+        "location_id": OWNER,
+        "change_id": "fields:c1",
+        "lead_id": "c1",
+        "kind": ChangeKind.FIELDS,
+        "content": FIELDS,
+        "due_at": NOON,
+        "created_at": NOON,
+    }
+)
+
+
+class OneDeleted:
+    """An account whose score field was deleted and made again under another id, which ``objects`` to the old one or not."""
+
+    def __init__(self, *, objects: bool) -> None:
+        self.objects = objects
+        self.score = "score-1"
+
+    def __call__(self, seen: Seen) -> Reply:
+        if seen.method == "GET":
+            shown = [
+                {"id": self.score if name is OwnField.SCORE else name[-5:], "name": name} for name in OwnField
+            ]
+            return Reply(200, {"customFields": shown})
+        ids = {entry["id"] for entry in seen.json["customFields"]}
+        taken = [{"id": key, "value": "x"} for key in ids if key != "score-1" or self.score == "score-1"]
+        if self.objects and len(taken) < len(ids):
+            return Reply(400, {"message": "Custom field not found"})
+        return Reply(200, {"succeeded": True, "contact": {"id": "c1", "customFields": taken}})
+
+
+@pytest.mark.parametrize("objects", [True, False])
+async def test_a_write_to_a_deleted_field_is_noticed_at_once_where_the_answer_shows_it(objects: bool) -> None:
+    account = OneDeleted(objects=objects)
+    async with crm_before(otherwise=account) as crm:
+        writer = GoHighLevelWriter(client=crm.client, memory=FakeMemory(), clock=crm.clock)
+        await writer.apply(SCORES)
+        account.score = "score-2"
+        await writer.apply(SCORES)
+        puts = [seen.json["customFields"] for seen in crm.server.seen if seen.method == "PUT"]
+        assert ["score-2" in {entry["id"] for entry in put} for put in puts] == [False, False, True]
+
+
+async def test_a_refusal_that_is_not_about_fields_is_passed_on() -> None:
+    def account(seen: Seen) -> Reply:
+        if seen.method == "GET":
+            return Reply(200, {"customFields": [{"id": name[-5:], "name": name} for name in OwnField]})
+        return Reply(422, {"message": "no"})
+
+    async with crm_before(otherwise=account) as crm:
+        writer = GoHighLevelWriter(client=crm.client, memory=FakeMemory(), clock=crm.clock)
+        with pytest.raises(CrmRefused, match="no"):
+            await writer.apply(SCORES)
 
 
 async def test_the_accounts_own_fields_and_tags_stay_as_they_are(desk: Desk) -> None:
