@@ -62,16 +62,16 @@ class OneToken:
 
 
 @asynccontextmanager
-async def history_of(fake: FakeGhl) -> AsyncIterator[GoHighLevelHistory]:
-    """The production reader on the fake's API."""
+async def reader_of(url: str, token: str) -> AsyncIterator[GoHighLevelHistory]:
+    """The production reader on the API of a fake."""
     flying = count(0.0, 1.0).__next__  # a second per look at the clock: no turn is waited for here
     async with HttpClient() as http:
         client = GoHighLevelClient(
             http=http,
-            tokens=OneToken(fake.pit),
+            tokens=OneToken(token),
             limiter=RateLimiter(seconds=flying),
             clock=bootstrap.SystemClock(),
-            base_url=fake.url,
+            base_url=url,
         )
         yield GoHighLevelHistory(client=client, wish_fields={}, simulated=True)
 
@@ -170,7 +170,7 @@ async def house(fake: FakeGhl, folder: Path, *, webhooks: bool) -> AsyncIterator
         ghl_api_url=fake.url,
     )
     clock = FakeClock(START)
-    async with served(settings, GhlSigner()) as gateway, history_of(fake) as reader:
+    async with served(settings, GhlSigner()) as gateway, reader_of(fake.url, fake.pit) as reader:
         await connect(gateway.services.memory, setup_of(fake))
         if webhooks:
             fake.vendor.webhooks.subscribe(f"{gateway.url}/webhooks/ghl")

@@ -1,0 +1,185 @@
+"""The production reader on a whole fake account over real HTTP: pages, cursors, overlap, one lead again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ghl_real_estate_ai.errors import NotFound
+from ghl_real_estate_ai.integrations.gohighlevel.history import GoHighLevelHistory
+from ghl_real_estate_ai.integrations.gohighlevel.reading_place import OVERLAP, Place
+from ghl_real_estate_ai.models.events import Delivery, MessageReceived, Source
+from ghl_real_estate_ai.models.identifiers import LeadId
+from ghl_real_estate_ai.models.synchronization import SyncSource
+from ghl_real_estate_ai.ports import CrmPage, UnreadableDelivery
+from ghl_real_estate_ai.simulation.ghl_city import apply_all
+from tests.support.crm_city import reader_of, setup_of, small_city
+from tests.support.fake_ghl import FakeGhl, fake_ghl
+
+pytestmark = pytest.mark.asyncio
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+async def read_all(
+    reader: GoHighLevelHistory, fake: FakeGhl, source: SyncSource, *, cursor: str = "", now: datetime = NOON
+) -> list[CrmPage]:
+    """Page by page to the end."""
+    pages: list[CrmPage] = []
+    while not pages or pages[-1].more:
+        page = await reader.page(setup_of(fake), source, cursor=cursor, since=None, received_at=now)
+        pages.append(page)
+        cursor = page.cursor
+        assert len(pages) < 50
+    return pages
+
+
+def events_of(pages: Sequence[CrmPage]) -> list[Delivery]:
+    found = [delivery for page in pages for delivery in page.deliveries]
+    assert not [one for one in found if isinstance(one, UnreadableDelivery)]
+    return [one for one in found if isinstance(one, Delivery)]
+
+
+def write(fake: FakeGhl, number: int, *, at: datetime, kind: str = "SMS", body: str = "Hi") -> None:
+    """A message from the lead."""
+    said = {"contactId": "lead1", "messageId": f"m{number:05}", "direction": "inbound", "messageType": kind}
+    fake.home.put_message({**said, "body": body}, at=at)
+
+
+async def test_messages_are_read_page_by_page_and_each_comes_once() -> None:
+    async with fake_ghl() as fake, reader_of(fake.url, fake.pit) as reader:
+        for number in range(1_203):
+            write(fake, number, at=NOON + timedelta(seconds=number))
+        pages = await read_all(reader, fake, SyncSource.MESSAGES)
+        assert [page.items for page in pages] == [500, 500, 203]
+        assert pages[0].total == 1_203
+        facts = events_of(pages)
+        assert len({fact.event.event_id for fact in facts}) == 1_203
+        assert {(fact.event.source, fact.event.simulated) for fact in facts} == {(Source.POLLING, True)}
+
+
+async def test_emails_are_a_source_of_their_own() -> None:
+    async with fake_ghl() as fake, reader_of(fake.url, fake.pit) as reader:
+        write(fake, 1, at=NOON)
+        write(fake, 2, at=NOON, kind="Email", body="<p>Hello</p>")
+        (text,) = events_of(await read_all(reader, fake, SyncSource.MESSAGES))
+        (email,) = events_of(await read_all(reader, fake, SyncSource.EMAILS))
+        assert isinstance(text.event, MessageReceived)
+        assert isinstance(email.event, MessageReceived)
+        assert (text.event.message_id, email.event.message_id, email.event.text) == (
+            "m00001",
+            "m00002",
+            "Hello",
+        )
+
+
+async def test_the_next_round_reads_what_came_since_and_a_little_before() -> None:
+    async with fake_ghl() as fake, reader_of(fake.url, fake.pit) as reader:
+        for number, minutes in enumerate((0, 30, 58, 59)):
+            write(fake, number, at=NOON + timedelta(minutes=minutes))
+        now = NOON + timedelta(minutes=59, seconds=30)
+        (first,) = await read_all(reader, fake, SyncSource.MESSAGES, now=now)
+        write(fake, 9, at=NOON + timedelta(minutes=58, seconds=30))  # shown late
+        (second,) = await read_all(reader, fake, SyncSource.MESSAGES, cursor=first.cursor, now=now)
+        ids = [delivery.event.message_id for delivery in events_of([second])]  # type: ignore[union-attr]
+        assert ids == ["m00002", "m00009", "m00003"]
+        known = {delivery.delivery_id for delivery in events_of([first])}
+        assert sum(delivery.delivery_id not in known for delivery in events_of([second])) == 1
+
+
+async def test_an_export_whose_cursor_has_died_goes_on_from_the_newest_message_seen() -> None:
+    async with fake_ghl() as fake, reader_of(fake.url, fake.pit) as reader:
+        for number in range(700):
+            write(fake, number, at=NOON + timedelta(seconds=number))
+        first = await reader.page(
+            setup_of(fake), SyncSource.MESSAGES, cursor="", since=None, received_at=NOON
+        )
+        dead = Place.model_validate_json(first.cursor).model_copy(update={"after": ("not a cursor",)})
+        rest = await read_all(reader, fake, SyncSource.MESSAGES, cursor=dead.model_dump_json())
+        seen = {fact.event.event_id for fact in events_of([first, *rest])}
+        assert len(seen) == 700
+        assert rest[0].items == 200 + OVERLAP.total_seconds() + 1
+
+
+async def test_contacts_are_read_by_their_newest_change() -> None:
+    async with fake_ghl() as fake, reader_of(fake.url, fake.pit) as reader:
+        for number in range(620):
+            fake.home.put_contact(
+                {"id": f"c{number:04}", "firstName": "Ana"}, at=NOON + timedelta(seconds=number)
+            )
+        pages = await read_all(reader, fake, SyncSource.CONTACTS, now=NOON + timedelta(hours=1))
+        assert [page.items for page in pages] == [500, 120]
+        fake.home.put_contact({"id": "c0003", "firstName": "Eva"}, at=NOON + timedelta(hours=2))
+        (page,) = await read_all(
+            reader, fake, SyncSource.CONTACTS, cursor=pages[-1].cursor, now=NOON + timedelta(hours=3)
+        )
+        assert events_of([page])[-1].event.contact == {  # type: ignore[union-attr]
+            "name": "Ana", "first_name": "Eva", "tags": [], "dnd": False,
+        }  # fmt: skip
+
+
+async def test_deals_are_read_in_rounds_and_the_cursor_returns_to_the_start() -> None:
+    async with fake_ghl() as fake, reader_of(fake.url, fake.pit) as reader:
+        for number in range(130):
+            fake.home.put_opportunity(
+                {"id": f"o{number}", "contactId": "lead1"}, at=NOON + timedelta(seconds=number)
+            )
+        pages = await read_all(reader, fake, SyncSource.OPPORTUNITIES)
+        assert [page.items for page in pages] == [100, 30]
+        again = await read_all(reader, fake, SyncSource.OPPORTUNITIES, cursor=pages[-1].cursor)
+        assert {one.delivery_id for one in events_of(again)} == {one.delivery_id for one in events_of(pages)}
+
+
+async def test_a_round_of_site_activity_ends_at_what_is_known() -> None:
+    async with fake_ghl() as fake, reader_of(fake.url, fake.pit) as reader:
+
+        def visit(number: int) -> None:
+            seen = {"event": "property_viewed", "contact_id": "lead1", "listing_key": f"H{number}"}
+            fake.home.put_record(seen, at=NOON + timedelta(minutes=number), record_id=f"r{number}")
+
+        for number in range(250):
+            visit(number)
+        now = NOON + timedelta(days=1)
+        pages = await read_all(reader, fake, SyncSource.ACTIVITY, now=now)
+        assert [page.items for page in pages] == [100, 100, 50]
+        visit(250)
+        (page,) = await read_all(reader, fake, SyncSource.ACTIVITY, cursor=pages[-1].cursor, now=now)
+        known = {one.event.event_id for one in events_of(pages)}
+        assert [
+            one.event.listing_key  # type: ignore[union-attr]
+            for one in events_of([page])
+            if one.event.event_id not in known
+        ] == ["H250"]
+
+
+async def test_one_lead_is_read_again_with_everything_about_them() -> None:
+    async with fake_ghl() as fake, reader_of(fake.url, fake.pit) as reader:
+        apply_all(fake.home, small_city().events())
+        whole = [
+            one
+            for source in SyncSource
+            for one in events_of(await read_all(reader, fake, source, now=NOON))
+            if one.event.type != "PropertyActivityRecorded"
+        ]
+        for contact in fake.home.contacts:
+            lead_id = LeadId(str(contact["id"]))
+            told = await reader.lead(setup_of(fake), lead_id, received_at=NOON)
+            expected = {one.delivery_id for one in whole if one.event.lead_id == lead_id}
+            assert {one.delivery_id for one in told} == expected
+
+
+async def test_a_lead_that_the_account_does_not_know_is_not_found() -> None:
+    async with fake_ghl() as fake, reader_of(fake.url, fake.pit) as reader:
+        with pytest.raises(NotFound):
+            await reader.lead(setup_of(fake), LeadId("aaaaaaaaaaaaaaaaaaaa"), received_at=NOON)
+
+
+async def test_text_that_no_database_takes_is_mended_on_the_way() -> None:
+    async with fake_ghl() as fake, reader_of(fake.url, fake.pit) as reader:
+        write(fake, 1, at=NOON, body="a\x00b")
+        (mended,) = events_of(await read_all(reader, fake, SyncSource.MESSAGES))
+        assert mended.event.text == "ab"  # type: ignore[union-attr]
+        assert mended.raw is not None
+        assert "\\u0000" not in mended.raw
