@@ -7,6 +7,7 @@ whether the city or a client of the API made it.
 from __future__ import annotations
 
 import random
+from bisect import insort
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -68,6 +69,9 @@ class SubAccount:
     notes: dict[str, Body] = field(default_factory=dict)
     tasks: dict[str, Body] = field(default_factory=dict)
     records: dict[str, Body] = field(default_factory=dict)
+    record_places: list[tuple[str, str]] = field(default_factory=list)
+    """``createdAt`` and id of every record, in order."""
+
     tags: dict[str, str] = field(default_factory=dict)
     custom_fields: dict[str, Body] = field(default_factory=dict)
     enrolled: set[tuple[str, str]] = field(default_factory=set)
@@ -248,6 +252,7 @@ class SubAccount:
             "objectKey": ACTIVITY_KEY, "createdBy": made, "lastUpdatedBy": made,
         }  # fmt: skip
         self.records[record_id] = record
+        insort(self.record_places, (now, record_id))
         return record
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from bisect import bisect_left
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Final, cast
 
@@ -14,6 +15,7 @@ from ghl_real_estate_ai.errors import VendorRefusal
 from ghl_real_estate_ai.simulation.ghl_account import ACTIVITY_KEY, ACTIVITY_OBJECT_ID, Body
 from ghl_real_estate_ai.simulation.ghl_clock import milliseconds
 from ghl_real_estate_ai.simulation.ghl_requests import JULY, Call, answer, found, needs
+from ghl_real_estate_ai.simulation.scribe import stamp
 
 router = APIRouter(prefix="/objects")
 
@@ -52,16 +54,18 @@ async def search(schema_key: str, call: Reads) -> Response:
         raise VendorRefusal(
             HTTPStatus.UNPROCESSABLE_ENTITY, [f"pageLimit must be a number from 1 to {_PAGE_MOST}"]
         )
-    records = _wanted(call)
-    after, first = call.body.get("searchAfter"), 0
+    places, first = _wanted(call), 0
+    after = call.body.get("searchAfter")
     if isinstance(after, list) and after:
-        first = _beyond(records, after)
+        first = len(places) - bisect_left(places, _cursor(after))
     elif isinstance(page, int) and page > 1:
         first = (page - 1) * limit
-    shown: list[JsonValue] = [
-        {**record, "searchAfter": [_made(record), record["id"]]} for record in records[first : first + limit]
+    high = max(0, len(places) - first)
+    records = [
+        call.sub_account.records[record_id] for _, record_id in places[max(0, high - limit) : high][::-1]
     ]
-    return answer({"records": shown, "total": len(records)})
+    shown: list[JsonValue] = [{**record, "searchAfter": [_made(record), record["id"]]} for record in records]
+    return answer({"records": shown, "total": len(places)})
 
 
 @router.post("/{schema_key}/records")
@@ -98,14 +102,14 @@ def _known(schema_key: str, call: Call) -> None:
         raise VendorRefusal(HTTPStatus.NOT_FOUND, f"Object with key {schema_key} not found")
 
 
-def _wanted(call: Call) -> list[Body]:
-    """Newest first. The shelf is in order of arrival, which is nearly sorted already: sorting costs one pass."""
-    records = sorted(call.sub_account.records.values(), key=lambda r: (str(r["createdAt"]), str(r["id"])))
-    query = call.body.get("query")
-    if isinstance(query, str) and query:
-        name, colon, value = query.partition(":")
-        records = [r for r in records if _mentions(r, name if colon else "", value if colon else query)]
-    return records[::-1]
+def _wanted(call: Call) -> list[tuple[str, str]]:
+    """The places of the records that the query means, oldest first."""
+    places, query = call.sub_account.record_places, call.body.get("query")
+    if not isinstance(query, str) or not query:
+        return places
+    name, colon, value = query.partition(":")
+    asked = (name if colon else "", value if colon else query)
+    return [place for place in places if _mentions(call.sub_account.records[place[1]], *asked)]
 
 
 def _mentions(record: Body, name: str, value: str) -> bool:
@@ -114,13 +118,12 @@ def _mentions(record: Body, name: str, value: str) -> bool:
     return any(value.strip().lower() in str(part).lower() for part in held if part is not None)
 
 
-def _beyond(records: list[Body], after: list[JsonValue]) -> int:
-    """How many records lie before the cursor, itself included."""
+def _cursor(after: list[JsonValue]) -> tuple[str, str]:
+    """The place that a record's ``searchAfter`` means."""
     said = str(after[0])
     if not said.isdigit():
         raise VendorRefusal(HTTPStatus.UNPROCESSABLE_ENTITY, ["searchAfter must be that of a record"])
-    cursor = (int(said), str(after[-1]))
-    return sum((_made(record), str(record["id"])) >= cursor for record in records)
+    return stamp(datetime.fromtimestamp(int(said) / 1_000, UTC)), str(after[-1])
 
 
 def _made(record: Body) -> int:

@@ -16,7 +16,7 @@ from ghl_real_estate_ai.simulation.ghl_account import STAGES, Body
 from ghl_real_estate_ai.simulation.ghl_answers import opportunity_shown
 from ghl_real_estate_ai.simulation.ghl_clock import milliseconds
 from ghl_real_estate_ai.simulation.ghl_requests import JULY, Call, answer, found, needs
-from ghl_real_estate_ai.simulation.scribe import PIPELINE_ID
+from ghl_real_estate_ai.simulation.scribe import PIPELINE_ID, stamp
 
 router = APIRouter(prefix="/opportunities")
 
@@ -63,7 +63,8 @@ async def search(call: Reads) -> Response:
     number = call.number("page", 1, most=1_000_000)
     after, after_id = call.query.get("startAfter", ""), call.query.get("startAfterId", "")
     if after.isdigit():
-        first = _beyond(deals, (int(after), after_id), descending=call.query.get("order") != "added_asc")
+        cursor = (stamp(datetime.fromtimestamp(int(after) / 1_000, UTC)), after_id)
+        first = _beyond(deals, cursor, descending=call.query.get("order") != "added_asc")
     elif number > 1:
         first = (number - 1) * limit
     page = deals[first : first + limit]
@@ -84,8 +85,8 @@ def _is_wanted(deal: Body, call: Call) -> bool:
         status in {"all", deal["status"]}
         and call.query.get("id", deal["id"]) == deal["id"]
         and text in str(deal["name"]).lower()
-        and (since is None or added >= milliseconds(since))
-        and (until is None or added < milliseconds(until + timedelta(days=1)))
+        and (since is None or added >= stamp(since))
+        and (until is None or added < stamp(until + timedelta(days=1)))
     )
 
 
@@ -100,11 +101,12 @@ def _day(call: Call, name: str) -> datetime | None:
         raise VendorRefusal(HTTPStatus.UNPROCESSABLE_ENTITY, [f"{name} must be mm-dd-yyyy"]) from None
 
 
-def _place(deal: Body) -> tuple[int, str]:
-    return milliseconds(datetime.fromisoformat(str(deal["createdAt"]))), str(deal["id"])
+def _place(deal: Body) -> tuple[str, str]:
+    """Stamps of one form sort as their times do."""
+    return str(deal["createdAt"]), str(deal["id"])
 
 
-def _beyond(deals: list[Body], after: tuple[int, str], *, descending: bool) -> int:
+def _beyond(deals: list[Body], after: tuple[str, str], *, descending: bool) -> int:
     """How many deals lie before the cursor, itself included."""
     return sum((_place(deal) >= after) if descending else (_place(deal) <= after) for deal in deals)
 
@@ -114,7 +116,8 @@ def _meta(call: Call, page: list[Body], *, total: int, more: bool, number: int) 
     if number > 1:
         meta["prevPage"] = number - 1
     if page:
-        at, deal_id = _place(page[-1])
+        created, deal_id = _place(page[-1])
+        at = milliseconds(datetime.fromisoformat(created))
         meta |= {"startAfter": at, "startAfterId": deal_id}
         if more:
             query = {**call.query, "startAfter": at, "startAfterId": deal_id}
