@@ -5,7 +5,6 @@ Called by connect.py and location_setup.py, so that every guided step runs in a 
 
 from __future__ import annotations
 
-import getpass
 import sys
 from collections.abc import Sequence
 from typing import Protocol
@@ -44,7 +43,7 @@ class AtTerminal:
 
     def secret(self, question: str, *, option: str) -> str:
         """Nothing is echoed."""
-        return getpass.getpass(f"{question}: ").strip()
+        return str(typer.prompt(question, hide_input=True, err=True)).strip()
 
     def agree(self, question: str, *, default: bool) -> bool:
         """Enter takes the default."""
