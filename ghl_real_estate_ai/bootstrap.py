@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.budgets import SNAPSHOT_ITEMS
+from ghl_real_estate_ai.crm_ports import CrmAccountReader, ExportReader
 from ghl_real_estate_ai.errors import Unreachable
 from ghl_real_estate_ai.integrations.gohighlevel.account import GoHighLevelAccount
 from ghl_real_estate_ai.integrations.gohighlevel.api_request import ApiProfile
@@ -33,15 +34,7 @@ from ghl_real_estate_ai.ml.artifacts import Model, load_model, shipped_model
 from ghl_real_estate_ai.models.connections import Connection
 from ghl_real_estate_ai.models.events import LEAD_FACTS, LeadForgotten, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LocationId
-from ghl_real_estate_ai.ports import (
-    Clock,
-    CrmAccountReader,
-    DurableWork,
-    ExportReader,
-    Memory,
-    UnitOfWork,
-    WebhookReader,
-)
+from ghl_real_estate_ai.ports import Clock, DurableWork, Memory, UnitOfWork, WebhookReader
 from ghl_real_estate_ai.services.churn_prediction_service import ChurnPredictionService
 from ghl_real_estate_ai.services.crm_connections import CrmConnections
 from ghl_real_estate_ai.services.crm_health import CrmHealth

@@ -14,12 +14,13 @@ from typing import Final, Literal
 from ghl_real_estate_ai.budgets import INSTALL_STATE_S
 from ghl_real_estate_ai.commands.location_setup import Decided, Say, SetupOptions, decide
 from ghl_real_estate_ai.commands.questions import Questions
+from ghl_real_estate_ai.crm_ports import CrmAccountReader
 from ghl_real_estate_ai.errors import InputError, Unreachable
 from ghl_real_estate_ai.models.connections import Connection, ConnectionKind, ConnectionStatus, LocationSetup
 from ghl_real_estate_ai.models.crm_account import CrmAccount
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.synchronization import SyncSource
-from ghl_real_estate_ai.ports import CrmAccountReader, Memory, UnitOfWork
+from ghl_real_estate_ai.ports import Memory, UnitOfWork
 from ghl_real_estate_ai.services.crm_connections import CrmConnections
 from ghl_real_estate_ai.services.crm_sync import CrmSync, Progress
 

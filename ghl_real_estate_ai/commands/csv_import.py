@@ -17,13 +17,14 @@ from typing import IO, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ghl_real_estate_ai.budgets import CSV_BATCH_ROWS
+from ghl_real_estate_ai.crm_ports import ExportReader
 from ghl_real_estate_ai.errors import InputError
 from ghl_real_estate_ai.models.crm_account import proposed_role
 from ghl_real_estate_ai.models.events import RecordedEvent
 from ghl_real_estate_ai.models.exports import ExportKind, ExportLayout, ExportRow, RefusedRow
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import StageRole
-from ghl_real_estate_ai.ports import Clock, ExportReader, Memory, UnitOfWork
+from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork
 from ghl_real_estate_ai.services.admission import admit
 
 REFUSALS_SHOWN: Final = 10

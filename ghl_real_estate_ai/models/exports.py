@@ -1,6 +1,6 @@
 """A file that the CRM exported, for accounts without API access: what its header says, what each row became.
 
-Made by the reader behind ``ports.ExportReader``; used by commands/csv_import.py.
+Made by the reader behind ``crm_ports.ExportReader``; used by commands/csv_import.py.
 """
 
 from __future__ import annotations

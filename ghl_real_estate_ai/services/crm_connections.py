@@ -13,12 +13,13 @@ from typing import Final
 
 from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.budgets import INSTALL_STATE_S, INSTALL_TOKENS_S
+from ghl_real_estate_ai.crm_ports import CrmAccess
 from ghl_real_estate_ai.errors import CrmError, InputError, NotFound, TooManyRequests, Unreachable
 from ghl_real_estate_ai.models.connections import Connection, ConnectionKind, ConnectionStatus, OwnerKind
 from ghl_real_estate_ai.models.events import CrmAppUninstalled, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import Frozen, LocationId
 from ghl_real_estate_ai.models.leads import Location
-from ghl_real_estate_ai.ports import Clock, CrmAccess, DurableWork, Memory, UnitOfWork
+from ghl_real_estate_ai.ports import Clock, DurableWork, Memory, UnitOfWork
 
 _UNANSWERED: Final = (CrmError, NotFound, TooManyRequests, Unreachable)
 """What must not undo a connection that stands: its code is spent."""

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
+from ghl_real_estate_ai.crm_ports import CrmAccountReader
 from ghl_real_estate_ai.errors import (
     ConfigurationError,
     CrmError,
@@ -21,7 +22,7 @@ from ghl_real_estate_ai.models.connections import Connection, ConnectionStatus
 from ghl_real_estate_ai.models.diagnosis import SEEN_DAYS, Diagnosis, Finding, FindingStatus, finding
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.synchronization import SyncSource
-from ghl_real_estate_ai.ports import Clock, CrmAccountReader, Memory, UnitOfWork
+from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork
 from ghl_real_estate_ai.services.account_findings import account_findings, address_finding, use_findings
 from ghl_real_estate_ai.services.crm_findings import StoredFacts, stored_findings
 

@@ -25,6 +25,7 @@ from ghl_real_estate_ai.budgets import (
     CRM_OUTBOX_BATCH,
     CRM_OUTBOX_POLL_S,
 )
+from ghl_real_estate_ai.crm_ports import CrmWriter
 from ghl_real_estate_ai.errors import (
     ConfigurationError,
     CrmUnreadable,
@@ -42,7 +43,7 @@ from ghl_real_estate_ai.models.connections import ConnectionStatus
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.synchronization import ChangeKind, ChangeStatus, CrmChange
 from ghl_real_estate_ai.models.write_back import STATES, obstacle
-from ghl_real_estate_ai.ports import Clock, CrmWriter, Memory, UnitOfWork
+from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork
 
 _log = telemetry.get_logger("crm_outbox")
 

@@ -11,10 +11,11 @@ from datetime import timedelta
 
 from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.budgets import REREAD_DELAYS_S, REREAD_LOOK_S, REREADS_AT_ONCE
+from ghl_real_estate_ai.crm_ports import CrmReader
 from ghl_real_estate_ai.errors import EnterpriseHubError, NotFound, StorageUnavailable
 from ghl_real_estate_ai.models.connections import ConnectionStatus, LocationSetup
 from ghl_real_estate_ai.models.synchronization import RereadRequest
-from ghl_real_estate_ai.ports import Clock, CrmReader, Memory, UnitOfWork
+from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork
 from ghl_real_estate_ai.services.event_inbox import EventInbox
 
 _log = telemetry.get_logger("crm_reread")

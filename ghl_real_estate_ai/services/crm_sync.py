@@ -19,6 +19,7 @@ from ghl_real_estate_ai.budgets import (
     POLL_INTERVAL_S,
     POLL_LOOK_S,
 )
+from ghl_real_estate_ai.crm_ports import CrmPage, CrmReader
 from ghl_real_estate_ai.errors import (
     ConfigurationError,
     CrmRefused,
@@ -32,7 +33,7 @@ from ghl_real_estate_ai.errors import (
 from ghl_real_estate_ai.models.connections import ConnectionStatus, LocationSetup
 from ghl_real_estate_ai.models.identifiers import Frozen, LocationId
 from ghl_real_estate_ai.models.synchronization import SyncProgress, SyncSource
-from ghl_real_estate_ai.ports import Clock, CrmPage, CrmReader, Memory, UnitOfWork
+from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork
 from ghl_real_estate_ai.services.admission import Outcome
 from ghl_real_estate_ai.services.event_inbox import EventInbox
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ghl_real_estate_ai.budgets import CRM_CHANGE_CLAIM_S
+from ghl_real_estate_ai.crm_ports import CrmWriter
 from ghl_real_estate_ai.models.connections import (
     Connection,
     ConnectionKind,
@@ -21,7 +22,7 @@ from ghl_real_estate_ai.models.identifiers import LeadId
 from ghl_real_estate_ai.models.leads import Lead
 from ghl_real_estate_ai.models.synchronization import ChangeKind, ChangeStatus, CrmChange
 from ghl_real_estate_ai.models.write_back import marker
-from ghl_real_estate_ai.ports import CrmWriter, Memory
+from ghl_real_estate_ai.ports import Memory
 from ghl_real_estate_ai.services.crm_outbox import CrmOutbox
 from ghl_real_estate_ai.storage.database import Database
 from tests.support.clock import FakeClock

@@ -41,7 +41,7 @@ OK, WARNING, FAILURE, UNKNOWN = (
 
 @dataclass
 class ScriptedAccount:
-    """``ports.CrmAccountReader``: says what it is told to."""
+    """``crm_ports.CrmAccountReader``: says what it is told to."""
 
     account: CrmAccount = field(default_factory=CrmAccount)
     newest: ApiUse = field(default_factory=ApiUse)

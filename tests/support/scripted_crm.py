@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from ghl_real_estate_ai.crm_ports import CrmPage
 from ghl_real_estate_ai.errors import EnterpriseHubError, NotFound
 from ghl_real_estate_ai.models.connections import (
     Connection,
@@ -18,7 +19,7 @@ from ghl_real_estate_ai.models.events import Delivery
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
 from ghl_real_estate_ai.models.leads import Location
 from ghl_real_estate_ai.models.synchronization import SyncSource
-from ghl_real_estate_ai.ports import CrmPage, Memory, UnreadableDelivery
+from ghl_real_estate_ai.ports import Memory, UnreadableDelivery
 from tests.support.facts import LOCATION, NOON
 
 AnyDelivery = Delivery | UnreadableDelivery
@@ -26,7 +27,7 @@ AnyDelivery = Delivery | UnreadableDelivery
 
 @dataclass
 class ScriptedCrm:
-    """``ports.CrmReader``. A source that was read to its end has nothing more; its cursor is the number of the next page."""
+    """``crm_ports.CrmReader``. A source that was read to its end has nothing more; its cursor is the number of the next page."""
 
     pages: dict[SyncSource, list[Sequence[AnyDelivery]]] = field(default_factory=dict)
     leads: dict[str, Sequence[AnyDelivery]] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """A look at a GoHighLevel account by harmless reads: what it holds, and which scopes its token has.
 
-Implements ports.CrmAccountReader for ``enterprisehub connect`` and ``enterprisehub doctor``.
+Implements crm_ports.CrmAccountReader for ``enterprisehub connect`` and ``enterprisehub doctor``.
 """
 
 from __future__ import annotations

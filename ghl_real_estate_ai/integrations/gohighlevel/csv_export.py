@@ -1,4 +1,4 @@
-"""GoHighLevel's CSV exports of contacts and opportunities, row by row. Implements ports.ExportReader; used by bootstrap.
+"""GoHighLevel's CSV exports of contacts and opportunities, row by row. Implements crm_ports.ExportReader; used by bootstrap.
 
 Rows go through the same translation as webhooks, under ids made of what they state: the same file twice is all duplicates.
 """

@@ -1,4 +1,4 @@
-"""An account read by API, as the deliveries that its webhooks would have been. Implements ports.CrmReader.
+"""An account read by API, as the deliveries that its webhooks would have been. Implements crm_ports.CrmReader.
 
 Wired by bootstrap.py; called by services/crm_sync (pages) and services/crm_reread (one lead). A page is one call.
 
@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import Final
 
+from ghl_real_estate_ai.crm_ports import CrmPage
 from ghl_real_estate_ai.errors import CrmRefused, NotFound
 from ghl_real_estate_ai.integrations.gohighlevel import polled_bodies as bodies
 from ghl_real_estate_ai.integrations.gohighlevel.api_request import iso
@@ -31,7 +32,7 @@ from ghl_real_estate_ai.models.connections import LocationSetup
 from ghl_real_estate_ai.models.events import Delivery, VendorEventKept
 from ghl_real_estate_ai.models.identifiers import LeadId
 from ghl_real_estate_ai.models.synchronization import SyncSource
-from ghl_real_estate_ai.ports import CrmPage, UnreadableDelivery
+from ghl_real_estate_ai.ports import UnreadableDelivery
 
 CALENDAR_BACK: Final = timedelta(days=30)
 """Meetings that began longer ago are not read again."""

@@ -1,6 +1,6 @@
 """Access to GoHighLevel accounts: consent of their owners, the tokens it gives, and new tokens for old ones.
 
-Implements ``ports.CrmAccess`` for services/crm_connections.py; tokens.py renews through it. Connections leave here sealed.
+Implements ``crm_ports.CrmAccess`` for services/crm_connections.py; tokens.py renews through it. Connections leave here sealed.
 """
 
 from __future__ import annotations

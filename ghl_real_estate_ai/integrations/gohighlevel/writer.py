@@ -1,4 +1,4 @@
-"""One change into a GoHighLevel account, and the search for what an earlier attempt made. Implements ports.CrmWriter.
+"""One change into a GoHighLevel account, and the search for what an earlier attempt made. Implements crm_ports.CrmWriter.
 
 Called by services/crm_outbox.py. Contents are described in docs/write-back.md. Tags go by the tag calls alone: an update
 of the contact would replace all of its tags.

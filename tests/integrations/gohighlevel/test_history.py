@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from ghl_real_estate_ai.crm_ports import CrmPage
 from ghl_real_estate_ai.errors import NotFound
 from ghl_real_estate_ai.integrations.gohighlevel.history import GoHighLevelHistory
 from ghl_real_estate_ai.integrations.gohighlevel.reading_place import OVERLAP, Place
 from ghl_real_estate_ai.models.events import Delivery, MessageReceived, Source
 from ghl_real_estate_ai.models.identifiers import LeadId
 from ghl_real_estate_ai.models.synchronization import SyncSource
-from ghl_real_estate_ai.ports import CrmPage, UnreadableDelivery
+from ghl_real_estate_ai.ports import UnreadableDelivery
 from ghl_real_estate_ai.simulation.ghl_city import apply_all
 from tests.support.crm_city import reader_of, setup_of, small_city
 from tests.support.fake_ghl import FakeGhl, fake_ghl
