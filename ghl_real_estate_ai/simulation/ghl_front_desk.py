@@ -19,6 +19,7 @@ from ghl_real_estate_ai.simulation.ghl_vendor import Vendor
 
 SIMULATED_HEADER: Final = "X-Simulated"
 SIMULATED_BY: Final = "enterprisehub"
+_BROKEN: Final = HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 class FrontDesk:
@@ -35,29 +36,24 @@ class FrontDesk:
         vendor, faults = self._vendor, self._vendor.faults
         vendor.clock.skew_s = faults.clock_skew_s
         vendor.account.settle()
-        extra = self._limit_headers(scope)
-        stamped = self._stamping(send, extra[1])
-        if not faults.touch(scope["method"], scope["path"]):
-            await self._pass_on(scope, receive, stamped, refusal=extra[0])
-            return
-        if faults.slow_s:
+        refusal, headers = self._limited(scope)
+        send = self._stamping(send, headers)
+        touched = faults.touch(scope["method"], scope["path"])
+        if touched and faults.slow_s:
             await asyncio.sleep(faults.slow_s)
-        refusal = extra[0] or faults.refusal(vendor.luck)
-        if refusal is None and faults.loses_the_answer():
-            await self._lose(scope, receive, stamped)
-        elif refusal is None and faults.fails_afterwards():
+        if touched and refusal is None:
+            refusal = faults.refusal(vendor.luck)
+        if refusal is not None:
+            await refused(refusal)(scope, receive, send)
+        elif touched and faults.loses_the_answer():
+            await self._lose(scope, receive, send)
+        elif touched and faults.fails_afterwards():
             await self._app(scope, receive, _nowhere)
-            await refused(VendorRefusal(500, "Internal server error"))(scope, receive, stamped)
+            await refused(VendorRefusal(_BROKEN, "Internal server error"))(scope, receive, send)
         else:
-            await self._pass_on(scope, receive, stamped, refusal=refusal)
+            await self._app(scope, receive, send)
 
-    async def _pass_on(
-        self, scope: Scope, receive: Receive, send: Send, *, refusal: VendorRefusal | None
-    ) -> None:
-        inner = self._app if refusal is None else refused(refusal)
-        await inner(scope, receive, send)
-
-    def _limit_headers(self, scope: Scope) -> tuple[VendorRefusal | None, dict[str, str]]:
+    def _limited(self, scope: Scope) -> tuple[VendorRefusal | None, dict[str, str]]:
         """A refusal when the caller's limit is used up; and the headers that tell of it. Calls without a token have none."""
         token = bearer_of(Headers(scope=scope).get("authorization", ""))
         grant = self._vendor.authority.grant_of(token) if token else None

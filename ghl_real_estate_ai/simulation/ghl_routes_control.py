@@ -25,6 +25,7 @@ from ghl_real_estate_ai.simulation.vendor_servers import retries_of_august_2026,
 router = APIRouter(prefix="/_fake")
 
 _POLICIES: Final = {"august_2026": retries_of_august_2026, "only_429": retry_on_429_only}
+_KINDS: Final = ("app", "workflow")
 _LIMITS: Final = {"on": bool, "per_interval": int, "interval_s": float, "per_day": int, "retry_after": bool}
 
 
@@ -132,19 +133,18 @@ async def subscribe(request: Request) -> Response:
     url, kind, events = said.get("url"), said.get("kind", "app"), said.get("events")
     custom, scale = said.get("custom_data"), said.get("scale", 1.0)
     policy = _POLICIES.get(str(said.get("policy", "august_2026")))
-    if not isinstance(url, str) or kind not in {"app", "workflow"} or policy is None:
+    if not isinstance(url, str) or kind not in _KINDS or policy is None:
         raise VendorRefusal(
             HTTPStatus.BAD_REQUEST, "url, kind (app, workflow), policy (august_2026, only_429)"
         )
+    is_app = kind == "app"
     vendor.webhooks.subscribe(
         url,
-        policy=policy(scale=float(scale) if isinstance(scale, int | float) else 1.0)
-        if kind == "app"
-        else None,
-        kind=kind,
+        kind="app" if is_app else "workflow",
         location_id=str(said.get("location_id") or ""),
         events=frozenset(str(event) for event in events) if isinstance(events, list) else frozenset(),
         custom_data=custom if isinstance(custom, dict) else {},
+        policy=policy(scale=scale if isinstance(scale, int | float) else 1.0) if is_app else None,
     )
     return answer(_webhooks(vendor), HTTPStatus.CREATED)
 

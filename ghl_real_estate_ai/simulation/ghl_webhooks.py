@@ -40,6 +40,8 @@ _NO_IDLE_CONNECTIONS: Final = httpx.Limits(max_connections=_SENDERS, max_keepali
 _ONCE: Final = RetryPolicy(attempts=1, first_wait_s=0.0, factor=1.0)
 """Retries of the workflow action are not documented: none."""
 
+Kind = Literal["app", "workflow"]
+
 _SCOPE_OF: Final[Mapping[str, str]] = {
     "Contact": "contacts.readonly",
     "Note": "contacts.readonly",
@@ -87,7 +89,7 @@ class Subscription:
 
     url: str
     health: Health
-    kind: Literal["app", "workflow"] = "app"
+    kind: Kind = "app"
     location_id: str = ""
     events: frozenset[str] = frozenset()
     custom_data: dict[str, JsonValue] = field(default_factory=dict)
@@ -143,10 +145,26 @@ class Webhooks:
         self._waiting: list[_Attempt] = []
         self._news, self._moved = asyncio.Event(), asyncio.Event()
 
-    def subscribe(self, url: str, *, policy: RetryPolicy | None = None, **options: object) -> Subscription:
-        """Send changes to ``url`` from now on; ``options`` are fields of ``Subscription``."""
-        new = Subscription(url, Health(self._now()), **options)  # type: ignore[arg-type]  # reason: checked by dataclass callers
-        new.retries = policy or (DEMO_RETRIES if new.kind == "app" else _ONCE)
+    def subscribe(
+        self,
+        url: str,
+        *,
+        kind: Kind = "app",
+        location_id: str = "",
+        events: frozenset[str] = frozenset(),
+        custom_data: Mapping[str, JsonValue] | None = None,
+        policy: RetryPolicy | None = None,
+    ) -> Subscription:
+        """Send changes to ``url`` from now on. ``policy``: of retries; None: the demo's, and none for a workflow."""
+        new = Subscription(
+            url=url,
+            health=Health(self._now()),
+            kind=kind,
+            location_id=location_id,
+            events=events,
+            custom_data=dict(custom_data or {}),
+            retries=policy or (DEMO_RETRIES if kind == "app" else _ONCE),
+        )
         self.subscriptions.append(new)
         return new
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from ghl_real_estate_ai.simulation.ghl_knobs import Faults, Habits
 from tests.support.clock import FakeClock
 from tests.support.fake_ghl import FakeGhl, fake_ghl
 
@@ -131,3 +134,11 @@ async def test_knobs_are_turned_and_reset_over_http() -> None:
         await http.delete("/_fake/faults")
         assert await tag(fake, http, "x") == 200
         assert (await http.post("/_fake/faults", content=b"{")).status_code == 400
+
+
+async def test_every_knob_is_on_its_page() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "fake-gohighlevel.md").read_text()
+    missing = [
+        knob.name for kind in (Habits, Faults) for knob in fields(kind) if f"`{knob.name}`" not in page
+    ]
+    assert missing == []

@@ -130,14 +130,17 @@ async def fake_ghl(
 
 @contextmanager
 def fake_ghl_in_thread(
-    *, location_ids: Sequence[str] = (LOCATION_ID,), limits: bool = False
+    *,
+    location_ids: Sequence[str] = (LOCATION_ID,),
+    limits: bool = False,
+    vendor: Vendor | None = None,
 ) -> Iterator[FakeGhl]:
-    """The same in a thread with a loop of its own. Fill the account before calling it."""
+    """The same in a thread with a loop of its own. A ``vendor`` of your own may be filled before."""
     started, leave = threading.Event(), threading.Event()
     running: list[FakeGhl] = []
 
     async def serve() -> None:
-        async with fake_ghl(location_ids=location_ids, limits=limits) as fake:
+        async with fake_ghl(location_ids=location_ids, limits=limits, vendor=vendor) as fake:
             running.append(fake)
             started.set()
             await asyncio.to_thread(leave.wait)
