@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
@@ -50,10 +50,14 @@ class EventLog(Protocol):
         """A lead's newest events at positions < before (None: from the end), newest first."""
         ...
 
+    def append_page(self, deliveries: Sequence[Delivery]) -> list[RecordedEvent | None]:
+        """The same for many of one tenant: what one by one would do, in a few statements."""
+        ...
+
     def near(
-        self, location_id: LocationId, lead_id: LeadId, *, since: datetime, until: datetime
+        self, location_id: LocationId, lead_ids: Collection[LeadId], *, since: datetime, until: datetime
     ) -> list[RecordedEvent]:
-        """A lead's events that happened between two times, both included."""
+        """Events of these leads that happened between two times, both included."""
         ...
 
     def get(self, location_id: LocationId, event_id: EventId) -> RecordedEvent | None:

@@ -13,7 +13,14 @@ from collections.abc import Callable, Sequence
 from ghl_real_estate_ai.models.events import DeadLetter, Delivery, RecordedEvent, Source
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork, UnreadableDelivery
-from ghl_real_estate_ai.services.admission import FORGOTTEN, Outcome, Receipt, admit, is_forgotten
+from ghl_real_estate_ai.services.admission import (
+    FORGOTTEN,
+    Outcome,
+    Receipt,
+    admit,
+    admit_page,
+    is_forgotten,
+)
 from ghl_real_estate_ai.services.delivery_tally import DeliveryCounter
 from ghl_real_estate_ai.services.event_bus import EventBus, owners_of_logs
 
@@ -55,7 +62,11 @@ class EventInbox:
             return _UNKNOWN_LOCATION
 
         def store(uow: UnitOfWork) -> RecordedEvent | Receipt:
-            stored = self._store(uow, delivery, location_id)
+            stored = (
+                admit(uow, delivery)
+                if isinstance(delivery, Delivery)
+                else self._bury(uow, delivery, location_id)
+            )
             also(uow, _receipt(stored))
             return stored
 
@@ -84,7 +95,11 @@ class EventInbox:
         def store(uow: UnitOfWork) -> list[RecordedEvent | Receipt] | None:
             if not if_so(uow):
                 return None
-            return [self._store(uow, delivery, location_id) for delivery in deliveries]
+            readable = [one for one in deliveries if isinstance(one, Delivery)]
+            buried = [
+                self._bury(uow, one, location_id) for one in deliveries if not isinstance(one, Delivery)
+            ]
+            return [*admit_page(uow, readable), *buried]
 
         stored = await self._memory.write(store)
         if stored is None:
@@ -101,11 +116,7 @@ class EventInbox:
             self._known = await self._memory.read(owners_of_logs)
         return location_id in self._known
 
-    def _store(
-        self, uow: UnitOfWork, delivery: AnyDelivery, location_id: LocationId
-    ) -> RecordedEvent | Receipt:
-        if isinstance(delivery, Delivery):
-            return admit(uow, delivery)
+    def _bury(self, uow: UnitOfWork, delivery: UnreadableDelivery, location_id: LocationId) -> Receipt:
         if any(is_forgotten(uow, location_id, lead_id) for lead_id in delivery.lead_ids):
             return FORGOTTEN
         uow.cursors.bury(

@@ -75,6 +75,20 @@ def user(email: str, *, name: str = "u-1", location: LocationId = LOCATION) -> U
 # --- the log ------------------------------------------------------------------------------------------------------
 
 
+async def test_a_page_is_appended_as_its_deliveries_one_by_one_would_be(memory: Database) -> None:
+    await memory.write(lambda uow: uow.events.append(message("d-2")))
+    twin = message("d-5").model_copy(update={"event": message("d-1").event})
+    page = [message(f"d-{n}") for n in (1, 2, 3, 3, 4)] + [twin]
+    recorded = await memory.write(lambda uow: uow.events.append_page(page))
+    assert [one and one.position for one in recorded] == [2, None, 3, None, 4, None]
+    (after,) = await memory.write(lambda uow: uow.events.append_page([message("d-6")]))
+    assert after is not None
+    assert after.position == 5
+    log = await memory.read(lambda uow: uow.events.read(LOCATION, after=0, limit=10))
+    assert [one.delivery_id for one in log] == ["d-2", "d-1", "d-3", "d-4", "d-6"]
+    assert await memory.write(lambda uow: uow.events.append_page([])) == []
+
+
 async def test_the_log_finds_what_a_lead_did_between_two_times(memory: Database) -> None:
     minute = timedelta(minutes=1)
     told = [message(f"d-{n}", at=NOON + n * minute) for n in range(-3, 4)]
@@ -82,7 +96,7 @@ async def test_the_log_finds_what_a_lead_did_between_two_times(memory: Database)
     for delivery in told:
         await memory.write(lambda uow, delivery=delivery: uow.events.append(delivery))  # type: ignore[misc]
     found = await memory.read(
-        lambda uow: uow.events.near(LOCATION, LEAD, since=NOON - minute, until=NOON + 2 * minute)
+        lambda uow: uow.events.near(LOCATION, {LEAD}, since=NOON - minute, until=NOON + 2 * minute)
     )
     assert [recorded.delivery_id for recorded in found] == ["d--1", "d-0", "d-1", "d-2"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -77,10 +77,13 @@ class FakeEventLog:
             if recorded.event.lead_id == lead_id and (before is None or recorded.position < before)
         ][:limit]
 
+    def append_page(self, deliveries: Sequence[Delivery]) -> list[RecordedEvent | None]:
+        return [self.append(delivery) for delivery in deliveries]
+
     def near(
-        self, location_id: LocationId, lead_id: LeadId, *, since: datetime, until: datetime
+        self, location_id: LocationId, lead_ids: Collection[LeadId], *, since: datetime, until: datetime
     ) -> list[RecordedEvent]:
-        own = (known for known in self._state.log.get(location_id, []) if known.event.lead_id == lead_id)
+        own = (known for known in self._state.log.get(location_id, []) if known.event.lead_id in lead_ids)
         return [known for known in own if since <= known.event.occurred_at <= until]
 
     def get(self, location_id: LocationId, event_id: EventId) -> RecordedEvent | None:
