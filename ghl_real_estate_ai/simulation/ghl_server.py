@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from typing import cast
 
 import uvicorn
@@ -78,9 +78,17 @@ async def serving(vendor: Vendor, *, host: str = "127.0.0.1", port: int = 0) -> 
                 sending.cancel()
 
 
+class _Guest(uvicorn.Server):
+    """A server in somebody else's loop: signals are that one's to hear."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
 def _server(vendor: Vendor) -> uvicorn.Server:
     """Silent, and without headers of its own: the front desk writes them."""
-    return uvicorn.Server(
+    return _Guest(
         uvicorn.Config(
             create_fake(vendor), log_config=None, log_level="critical", access_log=False, lifespan="off",
             date_header=False, server_header=False, timeout_graceful_shutdown=1,
