@@ -28,7 +28,7 @@ from ghl_real_estate_ai.ports import Clock, DurableHandler, DurableWork, Memory,
 _log = telemetry.get_logger("event_bus")
 
 _PERSIST_SKIPPED_AFTER = 4 * DURABLE_BATCH
-"""A cursor that only passed events of other types is written this seldom: reading them again is harmless."""
+"""A cursor that only passed events which wanted nothing is written this seldom: reading them again is harmless."""
 
 
 @dataclass(eq=False)
@@ -233,11 +233,11 @@ class EventBus:
             uow.cursors.advance(location_id, subscriber.name, upto)
             return facts
 
-        if events or upto - subscriber.persisted[location_id] >= _PERSIST_SKIPPED_AFTER:
+        if works or upto - subscriber.persisted[location_id] >= _PERSIST_SKIPPED_AFTER:
             facts = await self._memory.write(commit)
             subscriber.persisted[location_id] = upto
-            telemetry.events_handled.labels(subscriber.name).inc(len(events))
             self.announce(facts)
+        telemetry.events_handled.labels(subscriber.name).inc(len(events))
         subscriber.positions[location_id] = upto
 
     async def _apply_or_bury(
