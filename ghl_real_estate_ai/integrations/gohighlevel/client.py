@@ -24,12 +24,7 @@ from ghl_real_estate_ai.integrations.gohighlevel import location_endpoints as lo
 from ghl_real_estate_ai.integrations.gohighlevel import oauth_endpoints as oauth
 from ghl_real_estate_ai.integrations.gohighlevel import resources
 from ghl_real_estate_ai.integrations.gohighlevel.api_request import ApiProfile, ApiRequest
-from ghl_real_estate_ai.integrations.gohighlevel.exchange import (
-    API_URL,
-    AccessToken,
-    Exchange,
-    TokenSource,
-)
+from ghl_real_estate_ai.integrations.gohighlevel.exchange import AccessToken, Exchange, TokenSource
 from ghl_real_estate_ai.integrations.gohighlevel.rate_limits import Quota, RateLimiter
 from ghl_real_estate_ai.integrations.http import HttpAnswer, HttpClient
 from ghl_real_estate_ai.ports import Clock
@@ -78,8 +73,8 @@ class GoHighLevelClient:
         tokens: TokenSource,
         limiter: RateLimiter,
         clock: Clock,
+        base_url: str,
         api: ApiProfile = ApiProfile.V3,
-        base_url: str = API_URL,
         urgent: bool = False,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         luck: Callable[[], float] = random.random,

@@ -35,8 +35,6 @@ from ghl_real_estate_ai.integrations.gohighlevel.rate_limits import (
 from ghl_real_estate_ai.integrations.http import HttpAnswer, HttpClient, HttpRequest
 from ghl_real_estate_ai.ports import Clock
 
-API_URL: Final = "https://services.leadconnectorhq.com"
-
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
@@ -76,7 +74,7 @@ class Exchange:
         tokens: TokenSource,
         limiter: RateLimiter,
         clock: Clock,
-        base_url: str = API_URL,
+        base_url: str,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         luck: Callable[[], float] = random.random,
     ) -> None:
