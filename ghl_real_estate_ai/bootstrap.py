@@ -201,6 +201,7 @@ def _parts(settings: Settings, memory: Memory) -> Services:
 
 def _crm(settings: Settings, memory: Memory, *, inbox: EventInbox, clock: Clock) -> Crm:
     http, limiter, seal = HttpClient(), RateLimiter(), TokenSeal(settings.sealing_secret())
+    app = AppCredentials(settings.ghl_client_id, settings.ghl_client_secret)
 
     def client(tokens: TokenSource, *, urgent: bool = False) -> GoHighLevelClient:
         return GoHighLevelClient(
@@ -215,7 +216,7 @@ def _crm(settings: Settings, memory: Memory, *, inbox: EventInbox, clock: Clock)
 
     access = GoHighLevelAccess(
         client_for=partial(client, urgent=True),
-        app=AppCredentials(settings.ghl_client_id, settings.ghl_client_secret),
+        app=app,
         pages=InstallPages(settings.ghl_install_url, settings.oauth_callback_url),
         seal=seal,
         clock=clock,
@@ -232,7 +233,7 @@ def _crm(settings: Settings, memory: Memory, *, inbox: EventInbox, clock: Clock)
         return seal.open(connection.access_token, owner_id=connection.owner_id, field=ACCESS)
 
     return Crm(
-        connections=CrmConnections(memory=memory, access=access, clock=clock, app_id=settings.ghl_app_id),
+        connections=CrmConnections(memory=memory, access=access, clock=clock, app_id=app.app_id),
         account=account,
         sync=CrmSync(memory=memory, reader=history, inbox=inbox, clock=clock),
         reread=CrmReread(memory=memory, reader=history, inbox=inbox, clock=clock),

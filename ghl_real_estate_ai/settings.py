@@ -157,11 +157,6 @@ class Settings(BaseSettings):
         return f"{self.gateway_url}/oauth/ghl/callback"
 
     @property
-    def ghl_app_id(self) -> str:
-        """The app's own id: GoHighLevel's client ids are the app id, a dash, and a key's name."""
-        return self.ghl_client_id.rpartition("-")[0] or self.ghl_client_id
-
-    @property
     def ghl_is_simulated(self) -> bool:
         """Whether the API is somebody else's than GoHighLevel's own."""
         return self.ghl_api_url.rstrip("/") != GHL_API_URL

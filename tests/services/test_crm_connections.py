@@ -21,7 +21,7 @@ from ghl_real_estate_ai.errors import (
     ScopeMissing,
 )
 from ghl_real_estate_ai.integrations.gohighlevel.api_request import ApiProfile
-from ghl_real_estate_ai.integrations.gohighlevel.oauth import SCOPES, app_id_of
+from ghl_real_estate_ai.integrations.gohighlevel.oauth import SCOPES
 from ghl_real_estate_ai.integrations.gohighlevel.oauth_endpoints import AppCredentials
 from ghl_real_estate_ai.integrations.gohighlevel.sealing import ACCESS
 from ghl_real_estate_ai.models.connections import Connection, ConnectionKind, ConnectionStatus, OwnerKind
@@ -73,7 +73,7 @@ class Office:
         """A signed UNINSTALL; by the simulator unless somebody else signs."""
         body = webhook("UNINSTALL", **fields)
         body = {name: value for name, value in body.items() if value != ""}
-        body["appId"] = fields.get("appId", app_id_of(self.fake.client_id))
+        body["appId"] = fields.get("appId", AppCredentials(self.fake.client_id, "").app_id)
         body["timestamp"] = fields.get("timestamp", self.clock.now().isoformat())
         raw, signer = encoded(body), by or self.simulator
         reader = reader_of(vendor=self.vendor, simulator=self.simulator)
@@ -99,9 +99,7 @@ async def office(request: pytest.FixtureRequest) -> AsyncIterator[Office]:
     async with fake_ghl(location_ids=(LOCATION_ID, SECOND), now=clock.now) as fake:
         app = AppCredentials(fake.client_id, fake.client_secret)
         async with crm_tools(memory, fake.url, app, clock=clock, api=request.param) as tools:
-            service = CrmConnections(
-                memory=memory, access=tools.access, clock=clock, app_id=app_id_of(fake.client_id)
-            )
+            service = CrmConnections(memory=memory, access=tools.access, clock=clock, app_id=app.app_id)
             bus = EventBus(memory=memory, clock=clock, poll_s=0.02)
             bus.subscribe_durable(
                 "crm_connections", service.uninstalled, types=frozenset({"CrmAppUninstalled"})

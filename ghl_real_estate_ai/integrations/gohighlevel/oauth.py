@@ -89,11 +89,6 @@ class GivenToken:
         )
 
 
-def app_id_of(client_id: str) -> str:
-    """The app's id: GoHighLevel makes client ids of it, a hyphen and some letters. '' without an app."""
-    return client_id.rpartition("-")[0] or client_id
-
-
 class GoHighLevelAccess:
     """Holds no tokens. Waits and attempts are those of the client that ``client_for`` makes."""
 
@@ -185,10 +180,10 @@ class GoHighLevelAccess:
 
     async def _installed(self, client: GoHighLevelClient, company_id: str) -> list[Location]:
         """Page by page, until one says that it is the last, or says nothing new."""
-        app_id, after = app_id_of(self._app.client_id), None
+        after: str | None = None
         seen: dict[str, InstalledLocation] = {}
         while len(seen) < COMPANY_LOCATIONS:
-            page = await client.installed_locations(company_id, app_id=app_id, after=after)
+            page = await client.installed_locations(company_id, app_id=self._app.app_id, after=after)
             known = len(seen)
             seen.update({place.id: place for place in page.items})
             # The date versions know no next page: they skip as many as were seen.

@@ -22,6 +22,11 @@ class AppCredentials:
     client_id: str
     client_secret: str = field(repr=False)
 
+    @property
+    def app_id(self) -> str:
+        """The app's id: GoHighLevel makes client ids of it, a hyphen and some letters. '' without an app."""
+        return self.client_id.rpartition("-")[0] or self.client_id
+
 
 def exchange_code(
     api: ApiProfile, app: AppCredentials, *, code: str, user_type: str | None = None, redirect_uri: str

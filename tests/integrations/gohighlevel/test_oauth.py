@@ -16,7 +16,6 @@ from ghl_real_estate_ai.errors import (
     OutcomeUnknown,
 )
 from ghl_real_estate_ai.integrations.gohighlevel.api_request import ApiProfile
-from ghl_real_estate_ai.integrations.gohighlevel.oauth import app_id_of
 from ghl_real_estate_ai.integrations.gohighlevel.oauth_endpoints import AppCredentials
 from ghl_real_estate_ai.models.connections import OwnerKind
 from tests.support.clock import FakeClock
@@ -120,6 +119,6 @@ async def test_a_list_that_says_the_same_for_ever_ends() -> None:
 
 
 async def test_the_apps_id_is_its_client_id_without_the_last_part() -> None:
-    assert app_id_of(APP.client_id) == "6578278e879ad2646715ba9c"
-    assert app_id_of("no_hyphen") == "no_hyphen"
-    assert app_id_of("") == ""
+    assert APP.app_id == "6578278e879ad2646715ba9c"
+    assert AppCredentials("no_hyphen", "").app_id == "no_hyphen"
+    assert AppCredentials("", "").app_id == ""
