@@ -264,3 +264,12 @@ REREAD_DELAYS_S: Final = (1.0, 5.0, 30.0, 300.0, 1_800.0, 3_600.0)
 
 HINTS_PER_MIN: Final = 120
 """Workflow webhooks of one location that are taken in a minute: they are unsigned."""
+
+BUSY_DELIVERIES: Final = 4
+"""So many senders waiting for their 2xx make the house busy: handling gives way to them."""
+
+GIVE_WAY_STEP_S: Final = 0.005
+"""How often handling looks whether the house is still busy."""
+
+GIVE_WAY_STEPS: Final = 10
+"""Looks before one event is handled all the same: under steady pressure some twenty a second still are."""

@@ -18,7 +18,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import DURABLE_BATCH, DURABLE_POLL_S, DURABLE_RETRY_DELAYS_S, LIVE_QUEUE
+from ghl_real_estate_ai.budgets import (
+    DURABLE_BATCH,
+    DURABLE_POLL_S,
+    DURABLE_RETRY_DELAYS_S,
+    GIVE_WAY_STEP_S,
+    GIVE_WAY_STEPS,
+    LIVE_QUEUE,
+)
 from ghl_real_estate_ai.errors import StorageUnavailable
 from ghl_real_estate_ai.models.connections import OwnerKind
 from ghl_real_estate_ai.models.events import DeadLetter, Delivery, RecordedEvent
@@ -82,7 +89,12 @@ class EventBus:
         self._sleep = sleep
         self._durable: list[_Durable] = []
         self._live: list[_Live] = []
+        self._busy: Callable[[], bool] = lambda: False
         self.running = False
+
+    def give_way_to(self, busy: Callable[[], bool]) -> None:
+        """While ``busy()``, handling goes slowly: those who wait for an answer are served first."""
+        self._busy = busy
 
     # --- subscribing ---------------------------------------------------------------------------------------------
 
@@ -224,6 +236,7 @@ class EventBus:
         """Handle events and commit what they want, with the cursor, in one transaction."""
         works: list[DurableWork] = []
         for recorded in events:
+            await self._give_way()
             work = await subscriber.handler(recorded)
             if work is not None:
                 works.append(work)
@@ -239,6 +252,13 @@ class EventBus:
             self.announce(facts)
         telemetry.events_handled.labels(subscriber.name).inc(len(events))
         subscriber.positions[location_id] = upto
+
+    async def _give_way(self) -> None:
+        """Wait for a quieter moment, but not for long: under steady pressure handling goes on, an event at a time."""
+        for _ in range(GIVE_WAY_STEPS):
+            if not self._busy():
+                return
+            await self._sleep(GIVE_WAY_STEP_S)
 
     async def _apply_or_bury(
         self, subscriber: _Durable, location_id: LocationId, recorded: RecordedEvent

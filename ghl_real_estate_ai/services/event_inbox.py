@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from ghl_real_estate_ai.budgets import BUSY_DELIVERIES
 from ghl_real_estate_ai.models.events import DeadLetter, Delivery, RecordedEvent, Source
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork, UnreadableDelivery
@@ -23,6 +24,7 @@ from ghl_real_estate_ai.services.admission import (
 )
 from ghl_real_estate_ai.services.delivery_tally import DeliveryCounter
 from ghl_real_estate_ai.services.event_bus import EventBus, owners_of_logs
+from ghl_real_estate_ai.services.shared_admission import SharedAdmission
 
 INBOX = "inbox"
 """Name under which unreadable deliveries are buried."""
@@ -43,14 +45,20 @@ class EventInbox:
         self._bus = bus
         self._clock = clock
         self._known: frozenset[LocationId] = frozenset()
+        self._shared = SharedAdmission(memory)
         self.counter = counter or DeliveryCounter(memory=memory, clock=clock)
+        bus.give_way_to(self.is_busy)
+
+    def is_busy(self) -> bool:
+        """Whether so many senders wait for their answers that other work should wait for them."""
+        return self._shared.under_way >= BUSY_DELIVERIES
 
     async def receive(
         self,
         delivery: AnyDelivery,
         *,
         source: Source = Source.APP_WEBHOOK,
-        also: Callable[[UnitOfWork, Receipt], None] = lambda _uow, _receipt: None,
+        also: Callable[[UnitOfWork, Receipt], None] | None = None,
     ) -> Receipt:
         """Store it, or say why not. Raises StorageUnavailable when the database did not take it.
 
@@ -61,16 +69,10 @@ class EventInbox:
             self.counter.count(source, _UNKNOWN_LOCATION.outcome)
             return _UNKNOWN_LOCATION
 
-        def store(uow: UnitOfWork) -> RecordedEvent | Receipt:
-            stored = (
-                admit(uow, delivery)
-                if isinstance(delivery, Delivery)
-                else self._bury(uow, delivery, location_id)
-            )
-            also(uow, _receipt(stored))
-            return stored
-
-        stored = await self._memory.write(store)
+        if isinstance(delivery, Delivery) and also is None:
+            stored = await self._shared.admit(delivery)
+        else:
+            stored = await self._memory.write(lambda uow: self._store(uow, delivery, location_id, also))
         if isinstance(stored, RecordedEvent):
             self._bus.announce([stored])
         receipt = _receipt(stored)
@@ -115,6 +117,20 @@ class EventInbox:
         if location_id not in self._known:  # a location may have been added since: look again before refusing
             self._known = await self._memory.read(owners_of_logs)
         return location_id in self._known
+
+    def _store(
+        self,
+        uow: UnitOfWork,
+        delivery: AnyDelivery,
+        location_id: LocationId,
+        also: Callable[[UnitOfWork, Receipt], None] | None,
+    ) -> RecordedEvent | Receipt:
+        stored = (
+            admit(uow, delivery) if isinstance(delivery, Delivery) else self._bury(uow, delivery, location_id)
+        )
+        if also is not None:
+            also(uow, _receipt(stored))
+        return stored
 
     def _bury(self, uow: UnitOfWork, delivery: UnreadableDelivery, location_id: LocationId) -> Receipt:
         if any(is_forgotten(uow, location_id, lead_id) for lead_id in delivery.lead_ids):

@@ -8,8 +8,8 @@ from ghl_real_estate_ai.bootstrap import SystemClock
 from ghl_real_estate_ai.models.identifiers import LocationId, lead_hash
 from ghl_real_estate_ai.models.leads import Location
 from ghl_real_estate_ai.ports import UnreadableDelivery
-from ghl_real_estate_ai.services.event_bus import EventBus
 from ghl_real_estate_ai.services.admission import Outcome
+from ghl_real_estate_ai.services.event_bus import EventBus
 from ghl_real_estate_ai.services.event_inbox import INBOX, EventInbox
 from ghl_real_estate_ai.storage.database import Database
 from tests.support.facts import LEAD, LOCATION, message

@@ -74,7 +74,8 @@ class CrashingMemory:
 
     @staticmethod
     def _phase_of(change: Callable[[UnitOfWork], object]) -> str:
-        return "ingest" if change.__module__.endswith("event_inbox") else "handling"
+        at_the_door = change.__module__.endswith(("event_inbox", "shared_admission"))
+        return "ingest" if at_the_door else "handling"
 
 
 async def main(url: str, data_dir: str, acked: Path, point: tuple[str, str, int]) -> None:
