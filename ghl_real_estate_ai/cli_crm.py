@@ -31,7 +31,6 @@ from ghl_real_estate_ai.commands.terminal import (
     show,
     with_memory,
 )
-from ghl_real_estate_ai.errors import EnterpriseHubError
 from ghl_real_estate_ai.models.diagnosis import FindingStatus
 from ghl_real_estate_ai.models.exports import ExportKind
 from ghl_real_estate_ai.ports import Memory
@@ -205,11 +204,7 @@ def _with_crm[T](work: Callable[[Memory, bootstrap.Crm], Coroutine[object, objec
 
     async def go() -> T:
         async with bootstrap.connected(settings) as (memory, _, crm):
-            try:
-                return await work(memory, crm)
-            except EnterpriseHubError as error:
-                failed = error
-        raise failed  # from within, the token keeper's task group would wrap it
+            return await work(memory, crm)
 
     return asyncio.run(go())
 

@@ -386,3 +386,9 @@ async def test_another_key_of_the_seal_is_said_and_costs_no_connection(scene: Sc
         with pytest.raises(ConfigurationError):
             await tools.keeper.renewed(LOCATION_ID, generation=1)
     assert (await scene.stored()).status is ConnectionStatus.ACTIVE
+
+
+async def test_what_goes_wrong_while_the_keeper_is_open_leaves_it_by_its_own_class(scene: Scene) -> None:
+    with pytest.raises(LocationInactive, match="a matter of the block's"):
+        async with scene.tools():
+            raise LocationInactive("a matter of the block's")
