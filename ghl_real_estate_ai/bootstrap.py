@@ -26,6 +26,7 @@ from ghl_real_estate_ai.integrations.gohighlevel.oauth import GoHighLevelAccess,
 from ghl_real_estate_ai.integrations.gohighlevel.oauth_endpoints import AppCredentials
 from ghl_real_estate_ai.integrations.gohighlevel.rate_limits import RateLimiter
 from ghl_real_estate_ai.integrations.gohighlevel.sealing import ACCESS, TokenSeal
+from ghl_real_estate_ai.integrations.gohighlevel.standings import Standings
 from ghl_real_estate_ai.integrations.gohighlevel.tokens import TokenKeeper
 from ghl_real_estate_ai.integrations.gohighlevel.webhooks import GoHighLevelWebhookReader
 from ghl_real_estate_ai.integrations.gohighlevel.writer import GoHighLevelWriter
@@ -200,7 +201,8 @@ def _parts(settings: Settings, memory: Memory) -> Services:
 
 
 def _crm(settings: Settings, memory: Memory, *, inbox: EventInbox, clock: Clock) -> Crm:
-    http, limiter, seal = HttpClient(), RateLimiter(), TokenSeal(settings.sealing_secret())
+    http, seal = HttpClient(), TokenSeal(settings.sealing_secret())
+    limiter, standings = RateLimiter(), Standings()
     app = AppCredentials(settings.ghl_client_id, settings.ghl_client_secret)
 
     def client(tokens: TokenSource, *, urgent: bool = False) -> GoHighLevelClient:
@@ -208,6 +210,7 @@ def _crm(settings: Settings, memory: Memory, *, inbox: EventInbox, clock: Clock)
             http=http,
             tokens=tokens,
             limiter=limiter,
+            standings=standings,
             clock=clock,
             api=ApiProfile(settings.ghl_api_version),
             base_url=settings.ghl_api_url,

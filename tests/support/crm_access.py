@@ -16,6 +16,7 @@ from ghl_real_estate_ai.integrations.gohighlevel.oauth import GoHighLevelAccess,
 from ghl_real_estate_ai.integrations.gohighlevel.oauth_endpoints import AppCredentials
 from ghl_real_estate_ai.integrations.gohighlevel.rate_limits import RateLimiter
 from ghl_real_estate_ai.integrations.gohighlevel.sealing import ACCESS, REFRESH, TokenSeal
+from ghl_real_estate_ai.integrations.gohighlevel.standings import Standings
 from ghl_real_estate_ai.integrations.gohighlevel.tokens import TokenKeeper
 from ghl_real_estate_ai.integrations.http import HttpClient
 from ghl_real_estate_ai.models.connections import Connection, ConnectionKind, OwnerKind
@@ -52,11 +53,19 @@ async def crm_tools(
 ) -> AsyncIterator[CrmTools]:
     """Open until the block is left."""
     clock, seal, limiter = clock or SystemClock(), TokenSeal(secret), limiter or RateLimiter()
+    standings = Standings()
     async with http or HttpClient() as http:
 
         def client_for(tokens: TokenSource) -> GoHighLevelClient:
             return GoHighLevelClient(
-                http=http, tokens=tokens, limiter=limiter, clock=clock, api=api, base_url=url, sleep=sleep
+                http=http,
+                tokens=tokens,
+                limiter=limiter,
+                standings=standings,
+                clock=clock,
+                api=api,
+                base_url=url,
+                sleep=sleep,
             )
 
         access = GoHighLevelAccess(

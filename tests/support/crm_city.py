@@ -22,6 +22,7 @@ from ghl_real_estate_ai.budgets import POLL_INTERVAL_S
 from ghl_real_estate_ai.integrations.gohighlevel.client import AccessToken, GoHighLevelClient
 from ghl_real_estate_ai.integrations.gohighlevel.history import GoHighLevelHistory
 from ghl_real_estate_ai.integrations.gohighlevel.rate_limits import RateLimiter
+from ghl_real_estate_ai.integrations.gohighlevel.standings import Standings
 from ghl_real_estate_ai.integrations.http import HttpClient
 from ghl_real_estate_ai.models.connections import Connection, ConnectionKind, LocationSetup, OwnerKind
 from ghl_real_estate_ai.models.identifiers import LocationId
@@ -70,6 +71,7 @@ async def reader_of(url: str, token: str) -> AsyncIterator[GoHighLevelHistory]:
             http=http,
             tokens=OneToken(token),
             limiter=RateLimiter(seconds=flying),
+            standings=Standings(),
             clock=bootstrap.SystemClock(),
             base_url=url,
         )

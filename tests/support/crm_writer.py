@@ -13,6 +13,7 @@ from pydantic import JsonValue
 from ghl_real_estate_ai.integrations.gohighlevel.api_request import ApiProfile
 from ghl_real_estate_ai.integrations.gohighlevel.client import AccessToken, GoHighLevelClient
 from ghl_real_estate_ai.integrations.gohighlevel.rate_limits import RateLimiter
+from ghl_real_estate_ai.integrations.gohighlevel.standings import Standings
 from ghl_real_estate_ai.integrations.gohighlevel.writer import GoHighLevelWriter
 from ghl_real_estate_ai.integrations.http import HttpAnswer, HttpClient, HttpRequest
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
@@ -134,6 +135,7 @@ async def writing_to(
             http=http,
             tokens=OneToken(fake.pit),
             limiter=RateLimiter(seconds=lambda: clock.now().timestamp(), sleep=at_once),
+            standings=Standings(),
             clock=clock,
             api=api,
             base_url=fake.url,

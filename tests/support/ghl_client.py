@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ghl_real_estate_ai.integrations.gohighlevel.api_request import ApiProfile
 from ghl_real_estate_ai.integrations.gohighlevel.client import GoHighLevelClient
 from ghl_real_estate_ai.integrations.gohighlevel.rate_limits import RateLimiter
+from ghl_real_estate_ai.integrations.gohighlevel.standings import Standings
 from ghl_real_estate_ai.integrations.http import HttpClient
 from tests.support.clock import FakeClock
 from tests.support.ghl_tokens import FakeTokens
@@ -54,6 +55,7 @@ async def crm_before(
             http=http,
             tokens=tokens,
             limiter=RateLimiter(seconds=lambda: clock.now().timestamp(), sleep=wait),
+            standings=Standings(),
             clock=clock,
             api=api,
             base_url=server.url,

@@ -96,7 +96,7 @@ class GoHighLevelAccount:
 
     def use(self, location_id: LocationId) -> ApiUse:
         """What the newest answers said of the day's calls and of the time."""
-        standing = self._client.quota(location_id)
+        standing = self._client.standing(location_id)
         skew = standing.clock_skew
         return ApiUse(
             calls_left_today=standing.quota.remaining_today,

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Concatenate, Final
 
 from pydantic import BaseModel, ValidationError
@@ -25,20 +23,12 @@ from ghl_real_estate_ai.integrations.gohighlevel import oauth_endpoints as oauth
 from ghl_real_estate_ai.integrations.gohighlevel import resources
 from ghl_real_estate_ai.integrations.gohighlevel.api_request import ApiProfile, ApiRequest
 from ghl_real_estate_ai.integrations.gohighlevel.exchange import AccessToken, Exchange, TokenSource
-from ghl_real_estate_ai.integrations.gohighlevel.rate_limits import Quota, RateLimiter
+from ghl_real_estate_ai.integrations.gohighlevel.rate_limits import RateLimiter
+from ghl_real_estate_ai.integrations.gohighlevel.standings import Standing, Standings
 from ghl_real_estate_ai.integrations.http import HttpAnswer, HttpClient
 from ghl_real_estate_ai.ports import Clock
 
-__all__ = ["AccessToken", "GoHighLevelClient", "Standing", "TokenSource"]
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What the newest answer told about an owner's account beside its content."""
-
-    quota: Quota
-    clock_skew: timedelta | None
-    """How far the vendor's clock is ahead of ours; None: no answer yet."""
+__all__ = ["AccessToken", "GoHighLevelClient", "TokenSource"]
 
 
 def _of_owner[**P, R: BaseModel](
@@ -72,6 +62,7 @@ class GoHighLevelClient:
         http: HttpClient,
         tokens: TokenSource,
         limiter: RateLimiter,
+        standings: Standings,
         clock: Clock,
         base_url: str,
         api: ApiProfile = ApiProfile.V3,
@@ -79,14 +70,21 @@ class GoHighLevelClient:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         luck: Callable[[], float] = random.random,
     ) -> None:
-        """``urgent``: somebody waits for its calls, they may use the day's reserve; such a client shares the limiter with the
-        ordinary one. ``sleep`` and ``luck`` make the waits between attempts.
+        """``limiter`` and ``standings`` are shared by all clients of one app. ``urgent``: somebody waits for its calls, they may
+        use the day's reserve. ``sleep`` and ``luck`` make the waits between attempts.
         """
         self.api: Final = api
         self._urgent: Final = urgent
-        self._limiter: Final = limiter
+        self._standings: Final = standings
         self._exchange: Final = Exchange(
-            http=http, tokens=tokens, limiter=limiter, clock=clock, base_url=base_url, sleep=sleep, luck=luck
+            http=http,
+            tokens=tokens,
+            limiter=limiter,
+            standings=standings,
+            clock=clock,
+            base_url=base_url,
+            sleep=sleep,
+            luck=luck,
         )
 
     async def call(self, request: ApiRequest, owner_id: str) -> HttpAnswer:
@@ -108,9 +106,9 @@ class GoHighLevelClient:
             raise CrmUnreadable(f"{request.operation}: cannot read the answer; {problem}")
         raise OutcomeUnknown(f"{request.operation}: done, but the answer cannot be read; {problem}")
 
-    def quota(self, owner_id: str) -> Standing:
-        """The newest limits and the clock skew of an account."""
-        return Standing(self._limiter.quota(owner_id), self._exchange.skews.get(owner_id))
+    def standing(self, owner_id: str) -> Standing:
+        """An account's newest limits and clock skew; asks nothing."""
+        return self._standings.of(owner_id)
 
     # --- people: contact_endpoints.py ---
     get_contact = _within_owner(contact.get_contact, resources.Contact)

@@ -9,7 +9,6 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from http import HTTPStatus
 from typing import Final, Protocol
 
@@ -28,10 +27,10 @@ from ghl_real_estate_ai.integrations.gohighlevel.api_errors import error_of
 from ghl_real_estate_ai.integrations.gohighlevel.api_request import ApiRequest
 from ghl_real_estate_ai.integrations.gohighlevel.rate_limits import (
     RateLimiter,
-    http_date,
     quota_of,
     retry_after_s,
 )
+from ghl_real_estate_ai.integrations.gohighlevel.standings import Standings
 from ghl_real_estate_ai.integrations.http import HttpAnswer, HttpClient, HttpRequest
 from ghl_real_estate_ai.ports import Clock
 
@@ -73,6 +72,7 @@ class Exchange:
         http: HttpClient,
         tokens: TokenSource,
         limiter: RateLimiter,
+        standings: Standings,
         clock: Clock,
         base_url: str,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -82,12 +82,11 @@ class Exchange:
         self._http: Final = http
         self._tokens: Final = tokens
         self._limiter: Final = limiter
+        self._standings: Final = standings
         self._clock: Final = clock
         self._base_url: Final = base_url.rstrip("/")
         self._sleep: Final = sleep
         self._luck: Final = luck
-        self.skews: Final[dict[str, timedelta]] = {}
-        """By owner: how far the vendor's clock was ahead of ours in the newest answer."""
 
     async def send(self, request: ApiRequest, owner_id: str, *, urgent: bool) -> HttpAnswer:
         """The successful answer. Raises what errors.py lists under CrmError, NotFound, TooManyRequests, Unreachable."""
@@ -115,10 +114,9 @@ class Exchange:
             answer = await self._http.send(self._http_request(request, token))
         except (NotSent, AnswerLost) as error:
             return error
-        self._limiter.learn(owner_id, quota_of(answer.headers))
         now = self._clock.now()
-        if (vendor_time := http_date(answer.headers.get("date", ""))) is not None:
-            self.skews[owner_id] = vendor_time - now
+        self._limiter.learn(owner_id, quota_of(answer.headers))
+        self._standings.learn(owner_id, answer.headers, now=now)
         if answer.success:
             return answer
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:

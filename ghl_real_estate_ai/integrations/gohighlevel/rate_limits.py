@@ -43,6 +43,11 @@ class Quota:
     per_day: int | None = None
     remaining_today: int | None = None
 
+    def updated(self, newer: Quota) -> Quota:
+        """With every figure that a newer answer tells."""
+        said = {field.name: getattr(newer, field.name) for field in fields(newer)}
+        return replace(self, **{name: value for name, value in said.items() if value is not None})
+
 
 def quota_of(headers: Mapping[str, str]) -> Quota:
     """The figures in an answer's headers (names in lower case)."""
@@ -121,10 +126,6 @@ class RateLimiter:
         window.pause(self._seconds(), wait_s)
         return wait_s
 
-    def quota(self, owner_id: str) -> Quota:
-        """The newest figures that the vendor sent."""
-        return self._window(owner_id).quota
-
     def _window(self, owner_id: str) -> _Window:
         if owner_id not in self._windows:
             self._windows[owner_id] = _Window(self._seconds())
@@ -147,8 +148,8 @@ class _Window:
 
     def __init__(self, now: float) -> None:
         self.interval_s = CRM_INTERVAL_S
-        self.quota = Quota()
         self._calls = CRM_CALLS_PER_INTERVAL
+        self._per_day = CRM_CALLS_PER_DAY
         self._turns: list[_Turn] = []
         self._closed_until = now
         self._left_today = CRM_CALLS_PER_DAY
@@ -191,10 +192,10 @@ class _Window:
 
     def learn(self, quota: Quota, now: float) -> None:
         """The vendor's figures replace ours; what it counted and we did not was sent by somebody else."""
-        said = {field.name: getattr(quota, field.name) for field in fields(quota)}
-        self.quota = replace(self.quota, **{name: value for name, value in said.items() if value is not None})
         if quota.interval_s:
             self.interval_s = quota.interval_s
+        if quota.per_day:
+            self._per_day = quota.per_day
         if quota.remaining_today is not None:
             self._left_today, self._asked_at = quota.remaining_today, now
         if not quota.per_interval:
@@ -208,10 +209,9 @@ class _Window:
 
     def check_the_day(self, now: float, *, urgent: bool) -> None:
         """Raises TooManyRequests when an ordinary call would use the reserve, or any call more than the day has."""
-        per_day = self.quota.per_day or CRM_CALLS_PER_DAY
         if now - self._day_started >= _DAY_S:
-            self._left_today, self._day_started = per_day, now
-        reserve = min(CRM_DAILY_RESERVE, per_day // 10)
+            self._left_today, self._day_started = self._per_day, now
+        reserve = min(CRM_DAILY_RESERVE, self._per_day // 10)
         if self._left_today > (0 if urgent else reserve):
             return
         # Nobody says when the vendor's day ends: one call in a while finds out.

@@ -14,6 +14,7 @@ from ghl_real_estate_ai.integrations.gohighlevel.api_request import ApiProfile
 from ghl_real_estate_ai.integrations.gohighlevel.client import GoHighLevelClient
 from ghl_real_estate_ai.integrations.gohighlevel.oauth import GivenToken
 from ghl_real_estate_ai.integrations.gohighlevel.rate_limits import RateLimiter
+from ghl_real_estate_ai.integrations.gohighlevel.standings import Standings
 from ghl_real_estate_ai.integrations.http import HttpClient
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.simulation.ghl_oauth import ALL_SCOPES
@@ -32,6 +33,7 @@ async def looking(
             http=http,
             tokens=GivenToken(token or fake.pit),
             limiter=RateLimiter(),
+            standings=Standings(),
             clock=clock,
             api=api,
             base_url=fake.url,

@@ -26,6 +26,7 @@ from ghl_real_estate_ai.integrations.gohighlevel.api_request import ApiProfile
 from ghl_real_estate_ai.integrations.gohighlevel.client import AccessToken, GoHighLevelClient
 from ghl_real_estate_ai.integrations.gohighlevel.oauth_endpoints import AppCredentials
 from ghl_real_estate_ai.integrations.gohighlevel.rate_limits import RateLimiter
+from ghl_real_estate_ai.integrations.gohighlevel.standings import Standings
 from ghl_real_estate_ai.integrations.http import HttpClient
 from tests.support.clock import FakeClock
 from tests.support.error_tracker import collectable, readable
@@ -91,11 +92,11 @@ async def test_a_recording_is_handed_over_as_it_is() -> None:
 
 async def test_the_newest_limits_and_the_clock_skew_can_be_asked_for() -> None:
     async with crm_before() as crm:
-        assert crm.client.quota(OWNER).clock_skew is None
+        assert crm.client.standing(OWNER).clock_skew is None
         ahead = format_datetime(crm.clock.now() + timedelta(seconds=90), usegmt=True)
         crm.server.script = iter([Reply(200, {"id": "c1"}, {**LIMIT, "Date": ahead})])
         await crm.client.get_contact(OWNER, "c1")
-        standing = crm.client.quota(OWNER)
+        standing = crm.client.standing(OWNER)
     assert (standing.quota.remaining, standing.quota.remaining_today) == (97, 199_997)
     assert standing.clock_skew == timedelta(seconds=90)
 
@@ -269,6 +270,7 @@ async def test_what_was_not_sent_is_sent_again_whatever_it_is() -> None:
             http=http,
             tokens=FakeTokens(),
             limiter=RateLimiter(),
+            standings=Standings(),
             clock=FakeClock(),
             base_url=address,
             sleep=wait,
@@ -323,6 +325,7 @@ async def test_only_urgent_calls_use_the_reserve_of_the_day() -> None:
                 http=http,
                 tokens=crm.tokens,
                 limiter=limiter,
+                standings=Standings(),
                 clock=crm.clock,
                 base_url=crm.server.url,
                 urgent=urgent,

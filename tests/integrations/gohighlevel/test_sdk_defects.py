@@ -83,7 +83,7 @@ async def test_5_a_429_is_waited_out_and_its_figures_are_kept() -> None:
     hasty = Reply(429, headers={"X-RateLimit-Max": "100", "X-RateLimit-Remaining": "0"})
     async with crm_before(hasty, Reply(200, {"id": "c1"})) as crm:
         await crm.client.get_contact(OWNER, "c1")
-        assert crm.client.quota(OWNER).quota.per_interval == 100
+        assert crm.client.standing(OWNER).quota.per_interval == 100
     assert crm.waits == [10.5]
 
 
