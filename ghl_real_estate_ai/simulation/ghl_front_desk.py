@@ -1,6 +1,6 @@
 """What every call to the fake GoHighLevel passes: faults, limits, the Date header, and the stamp that says "simulated".
 
-Called by the server, as the ASGI layer around the routes.
+Called by the server, as the ASGI layer around the routes. It notes every call in ``vendor.calls``.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ghl_real_estate_ai.errors import VendorRefusal
+from ghl_real_estate_ai.simulation.ghl_oauth import Grant
 from ghl_real_estate_ai.simulation.ghl_requests import bearer_of, refused
-from ghl_real_estate_ai.simulation.ghl_vendor import Vendor
+from ghl_real_estate_ai.simulation.ghl_vendor import Called, Vendor
 
 SIMULATED_HEADER: Final = "X-Simulated"
 SIMULATED_BY: Final = "enterprisehub"
+_CONTROL: Final = "/_fake/"
 _BROKEN: Final = HTTPStatus.INTERNAL_SERVER_ERROR
 
 
@@ -33,10 +35,26 @@ class FrontDesk:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        vendor, faults = self._vendor, self._vendor.faults
-        vendor.clock.skew_s = faults.clock_skew_s
+        vendor = self._vendor
+        vendor.clock.skew_s = vendor.faults.clock_skew_s
         vendor.account.settle()
-        refusal, headers = self._limited(scope)
+        grant, came_s, status = self._grant(scope), vendor.clock.steady_s(), 0
+
+        async def send_noted(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            await self._serve(scope, receive, send_noted, grant=grant)
+        finally:
+            if not scope["path"].startswith(_CONTROL):
+                owner = "" if grant is None else grant.location_id or grant.company_id
+                vendor.calls.append(Called(came_s, owner, scope["method"], scope["path"], status))
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, *, grant: Grant | None) -> None:
+        vendor, faults = self._vendor, self._vendor.faults
+        refusal, headers = self._limited(grant)
         send = self._stamping(send, headers)
         touched = faults.touch(scope["method"], scope["path"])
         if touched and faults.slow_s:
@@ -53,11 +71,15 @@ class FrontDesk:
         else:
             await self._app(scope, receive, send)
 
-    def _limited(self, scope: Scope) -> tuple[VendorRefusal | None, dict[str, str]]:
-        """A refusal when the caller's limit is used up; and the headers that tell of it. Calls without a token have none."""
+    def _grant(self, scope: Scope) -> Grant | None:
+        """The caller's, by the token; control routes need none."""
         token = bearer_of(Headers(scope=scope).get("authorization", ""))
-        grant = self._vendor.authority.grant_of(token) if token else None
-        if grant is None or scope["path"].startswith("/_fake/"):
+        is_ours = scope["path"].startswith(_CONTROL)
+        return None if is_ours or not token else self._vendor.authority.grant_of(token)
+
+    def _limited(self, grant: Grant | None) -> tuple[VendorRefusal | None, dict[str, str]]:
+        """A refusal when the caller's limit is used up; and the headers that tell of it. Calls without a token have none."""
+        if grant is None:
             return None, {}
         allowance = self._vendor.limits.take((grant.app_id, grant.location_id or grant.company_id))
         refusal = (

@@ -6,6 +6,7 @@ Called by ghl_server.py, which serves it, by commands/fake_account.py and by tes
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +24,18 @@ from ghl_real_estate_ai.simulation.vendor_signature import VendorKey
 
 COMPANY_ID: Final = "simulatedCompany0001"
 LOCATION_ID: Final = "simulatedLocation001"
+_CALLS_KEPT: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A call that was made. ``owner``: location or company of its token, '' without one. ``status`` 0: nothing was answered."""
+
+    at_s: float
+    owner: str
+    method: str
+    path: str
+    status: int
 
 
 @dataclass
@@ -37,6 +50,8 @@ class Vendor:
     faults: Faults
     clock: VendorClock
     luck: random.Random = field(default_factory=lambda: random.Random(0))
+    calls: deque[Called] = field(default_factory=lambda: deque(maxlen=_CALLS_KEPT))
+    """The newest calls, whatever became of them; those to the control routes left out."""
 
     @classmethod
     def build(

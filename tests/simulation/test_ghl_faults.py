@@ -72,6 +72,19 @@ async def test_faults_touch_only_the_calls_they_are_for() -> None:
         ).status_code == 200
 
 
+async def test_every_call_is_noted_with_owner_and_status() -> None:
+    async with fake_ghl() as fake, fake.api() as http:
+        fake.faults.fail_next = 1
+        path = f"/locations/{fake.location_id}"
+        await http.get(path)
+        await http.get(path)
+        await http.get(path, headers={"Authorization": "Bearer nobody"})
+        await http.get("/_fake/state")
+        noted = [(call.owner, call.method, call.path, call.status) for call in fake.vendor.calls]
+        place = fake.location_id
+        assert noted == [(place, "GET", path, 503), (place, "GET", path, 200), ("", "GET", path, 401)]
+
+
 async def test_answers_can_be_slow() -> None:
     async with fake_ghl() as fake, fake.api() as http:
         fake.faults.slow_s = 0.3
