@@ -6,12 +6,13 @@ Called by ``api/app.py`` (``running``) and ``cli.py`` (``running``, ``opened``, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from time import monotonic
 
 from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.budgets import SNAPSHOT_ITEMS
@@ -68,6 +69,15 @@ class SystemClock:
     def now(self) -> datetime:
         """Now."""
         return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Time:
+    """What tells the time to all services, and lets it pass for calls to the CRM. Tests hand in their own."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    seconds: Callable[[], float] = monotonic
 
 
 @dataclass(frozen=True)
@@ -152,22 +162,23 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
 async def connected(settings: Settings) -> AsyncIterator[tuple[Memory, EventInbox, Crm]]:
     """Database and CRM alone, for commands. What they store is handled by the gateway, which looks every second."""
     async with opened(settings) as memory:
-        clock = SystemClock()
-        inbox = EventInbox(memory=memory, bus=EventBus(memory=memory, clock=clock), clock=clock)
-        crm = _crm(settings, memory, inbox=inbox, clock=clock)
+        time = Time()
+        bus = EventBus(memory=memory, clock=time.clock)
+        inbox = EventInbox(memory=memory, bus=bus, clock=time.clock)
+        crm = _crm(settings, memory, inbox=inbox, time=time)
         async with crm.open():
             yield memory, inbox, crm
 
 
-def compose(settings: Settings, memory: Memory) -> Services:
+def compose(settings: Settings, memory: Memory, *, time: Time | None = None) -> Services:
     """Plug everything together over a memory; nothing runs yet."""
-    services = _parts(settings, memory)
+    services = _parts(settings, memory, time or Time())
     _subscribe(services)
     return services
 
 
-def _parts(settings: Settings, memory: Memory) -> Services:
-    clock = SystemClock()
+def _parts(settings: Settings, memory: Memory, time: Time) -> Services:
+    clock = time.clock
     bus = EventBus(memory=memory, clock=clock)
     engine = MlLeadIntelligenceEngine(model=model(settings, "lead_score"))
     churn = ChurnPredictionService(model=model(settings, "churn_risk"))
@@ -196,13 +207,14 @@ def _parts(settings: Settings, memory: Memory) -> Services:
             log_lag=bus.lag,
             model_versions={stamp.name: stamp.version for stamp in (engine.model.stamp, churn.model.stamp)},
         ),
-        crm=_crm(settings, memory, inbox=inbox, clock=clock),
+        crm=_crm(settings, memory, inbox=inbox, time=time),
     )
 
 
-def _crm(settings: Settings, memory: Memory, *, inbox: EventInbox, clock: Clock) -> Crm:
+def _crm(settings: Settings, memory: Memory, *, inbox: EventInbox, time: Time) -> Crm:
+    clock, sleep = time.clock, time.sleep
     http, seal = HttpClient(), TokenSeal(settings.sealing_secret())
-    limiter, standings = RateLimiter(), Standings()
+    limiter, standings = RateLimiter(seconds=time.seconds, sleep=sleep), Standings()
     app = AppCredentials(settings.ghl_client_id, settings.ghl_client_secret)
 
     def client(tokens: TokenSource, *, urgent: bool = False) -> GoHighLevelClient:
@@ -215,6 +227,7 @@ def _crm(settings: Settings, memory: Memory, *, inbox: EventInbox, clock: Clock)
             api=ApiProfile(settings.ghl_api_version),
             base_url=settings.ghl_api_url,
             urgent=urgent,
+            sleep=sleep,
         )
 
     access = GoHighLevelAccess(
@@ -225,7 +238,7 @@ def _crm(settings: Settings, memory: Memory, *, inbox: EventInbox, clock: Clock)
         clock=clock,
         simulated=settings.ghl_is_simulated,
     )
-    tokens = TokenKeeper(memory=memory, access=access, seal=seal, clock=clock)
+    tokens = TokenKeeper(memory=memory, access=access, seal=seal, clock=clock, sleep=sleep)
     history = GoHighLevelHistory(
         client=client(tokens), wish_fields=settings.ghl_wish_fields, simulated=settings.ghl_is_simulated
     )
@@ -238,9 +251,9 @@ def _crm(settings: Settings, memory: Memory, *, inbox: EventInbox, clock: Clock)
     return Crm(
         connections=CrmConnections(memory=memory, access=access, clock=clock, app_id=app.app_id),
         account=account,
-        sync=CrmSync(memory=memory, reader=history, inbox=inbox, clock=clock),
-        reread=CrmReread(memory=memory, reader=history, inbox=inbox, clock=clock),
-        outbox=CrmOutbox(memory=memory, writer=writer, clock=clock),
+        sync=CrmSync(memory=memory, reader=history, inbox=inbox, clock=clock, sleep=sleep),
+        reread=CrmReread(memory=memory, reader=history, inbox=inbox, clock=clock, sleep=sleep),
+        outbox=CrmOutbox(memory=memory, writer=writer, clock=clock, sleep=sleep),
         health=CrmHealth(
             memory=memory,
             account=account,
