@@ -266,7 +266,10 @@ HINTS_PER_MIN: Final = 120
 """Workflow webhooks of one location that are taken in a minute: they are unsigned."""
 
 BUSY_DELIVERIES: Final = 4
-"""So many senders waiting for their 2xx make the house busy: handling gives way to them."""
+"""So many senders waiting for their 2xx at once make the house busy: handling gives way to them."""
+
+BUSY_FOR_S: Final = 0.05
+"""For so long after it was busy the house counts as busy: senders that were answered come back with the next delivery."""
 
 GIVE_WAY_STEP_S: Final = 0.005
 """How often handling looks whether the house is still busy."""

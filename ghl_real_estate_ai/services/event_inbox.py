@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from ghl_real_estate_ai.budgets import BUSY_DELIVERIES
 from ghl_real_estate_ai.models.events import DeadLetter, Delivery, RecordedEvent, Source
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork, UnreadableDelivery
@@ -47,11 +46,7 @@ class EventInbox:
         self._known: frozenset[LocationId] = frozenset()
         self._shared = SharedAdmission(memory)
         self.counter = counter or DeliveryCounter(memory=memory, clock=clock)
-        bus.give_way_to(self.is_busy)
-
-    def is_busy(self) -> bool:
-        """Whether so many senders wait for their answers that other work should wait for them."""
-        return self._shared.under_way >= BUSY_DELIVERIES
+        bus.give_way_to(self._shared.is_busy)
 
     async def receive(
         self,

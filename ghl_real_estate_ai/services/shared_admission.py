@@ -6,11 +6,12 @@ Called by event_inbox. Whoever comes first admits everybody who waits by then; a
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from ghl_real_estate_ai.budgets import GROUP_COMMIT_MAX, WRITE_QUEUE
+from ghl_real_estate_ai.budgets import BUSY_DELIVERIES, BUSY_FOR_S, GROUP_COMMIT_MAX, WRITE_QUEUE
 from ghl_real_estate_ai.errors import EnterpriseHubError, StorageUnavailable
 from ghl_real_estate_ai.models.events import Delivery, RecordedEvent
 from ghl_real_estate_ai.ports import Memory, UnitOfWork
@@ -40,8 +41,13 @@ class SharedAdmission:
         self._memory = memory
         self._waiting: list[_Waiting] = []
         self._turn = asyncio.Lock()
+        self._busy_until = 0.0
         self.under_way = 0
         """Deliveries whose sender waits for the answer."""
+
+    def is_busy(self) -> bool:
+        """Whether many waited at once a moment ago: between two groups none of them waits, and all come back."""
+        return time.monotonic() < self._busy_until
 
     async def admit(self, delivery: Delivery) -> Admitted:
         """As ``admission.admit`` in a transaction of its own. Raises StorageUnavailable when nothing was stored."""
@@ -50,6 +56,8 @@ class SharedAdmission:
         mine = _Waiting(delivery)
         self._waiting.append(mine)
         self.under_way += 1
+        if self.under_way >= BUSY_DELIVERIES:
+            self._busy_until = time.monotonic() + BUSY_FOR_S
         try:
             async with self._turn:  # in order of arrival: mine is the first that waits, or settled
                 if not mine.is_settled:

@@ -40,10 +40,14 @@ _GIVE_POSITIONS_BACK: Final = (
 # Returns nothing for a duplicate. (psycopg gives no row count for an INSERT.)
 _APPEND: Final = on_both(lambda insert: insert(events).on_conflict_do_nothing().returning(events.c.position))
 _APPEND_MANY: Final = sa.insert(events)
-_KNOWN: Final = sa.select(events.c.delivery_id, events.c.event_id).where(
-    events.c.location_id == sa.bindparam("tenant"),
-    sa.or_(
+# Two looks in two indexes: joined by OR, SQLite would walk through the whole log of the tenant.
+_KNOWN: Final = sa.union_all(
+    sa.select(events.c.delivery_id).where(
+        events.c.location_id == sa.bindparam("tenant"),
         events.c.delivery_id.in_(sa.bindparam("deliveries", expanding=True)),
+    ),
+    sa.select(events.c.event_id).where(
+        events.c.location_id == sa.bindparam("tenant"),
         events.c.event_id.in_(sa.bindparam("ids", expanding=True)),
     ),
 )
@@ -75,15 +79,12 @@ _OF_LEAD: Final = (
     .order_by(events.c.position.desc())
     .limit(sa.bindparam("rows"))
 )
-_NEAR: Final = (
-    sa.select(*_COLUMNS)
-    .where(
-        events.c.location_id == sa.bindparam("tenant"),
-        events.c.lead_id.in_(sa.bindparam("leads", expanding=True)),
-        events.c.occurred_at.between(sa.bindparam("since"), sa.bindparam("until")),
-        events.c.payload.is_not(None),
-    )
-    .order_by(events.c.position)
+# Sorted by who asks: told to sort by position, SQLite would walk through the whole log of the tenant.
+_NEAR: Final = sa.select(*_COLUMNS).where(
+    events.c.location_id == sa.bindparam("tenant"),
+    events.c.lead_id.in_(sa.bindparam("leads", expanding=True)),
+    events.c.occurred_at.between(sa.bindparam("since"), sa.bindparam("until")),
+    events.c.payload.is_not(None),
 )
 _GET: Final = sa.select(*_COLUMNS).where(
     events.c.location_id == sa.bindparam("tenant"),
@@ -175,7 +176,7 @@ class SqlEventLog:
             "deliveries": [delivery.delivery_id for delivery in deliveries],
             "ids": [delivery.event.event_id for delivery in deliveries],
         }
-        return {name for row in self._connection.execute(_KNOWN, asked) for name in row}
+        return set(self._connection.execute(_KNOWN, asked).scalars())
 
     def read(self, location_id: LocationId, *, after: int, limit: int) -> list[RecordedEvent]:
         """Events at positions > after, in order. A position may be missing: its lead was forgotten."""
@@ -195,7 +196,7 @@ class SqlEventLog:
     ) -> list[RecordedEvent]:
         """Events of these leads that happened between two times, both included."""
         wanted = {"tenant": location_id, "leads": sorted(lead_ids), "since": since, "until": until}
-        return self._recorded(_NEAR, wanted)
+        return sorted(self._recorded(_NEAR, wanted), key=lambda recorded: recorded.position)
 
     def get(self, location_id: LocationId, event_id: EventId) -> RecordedEvent | None:
         """One event by id; None if there is none, or if its lead was forgotten."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
 from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.api.dependencies import DoorsDep, ServicesDep
+from ghl_real_estate_ai.bootstrap import Services
 from ghl_real_estate_ai.errors import (
     InputError,
     SignatureRejected,
@@ -35,9 +36,11 @@ class WebhookAnswer(Frozen):
     reason: str | None
 
 
-@router.post(PATH)
-async def receive(request: Request, services: ServicesDep) -> WebhookAnswer:
+@router.post(PATH, response_model=WebhookAnswer)
+async def receive(request: Request) -> Response:
     """One delivery. 401: no key signed it; 413: too large; 429: not stored, send it again."""
+    # A thousand a second come through here: no dependency is solved, and the answer is written once.
+    services: Services = request.app.state.services
     received_at = services.clock.now()
     try:
         body = await request.body()
@@ -50,7 +53,8 @@ async def receive(request: Request, services: ServicesDep) -> WebhookAnswer:
         raise
     telemetry.webhooks_received.labels(receipt.outcome.value).inc()
     telemetry.ingest.observe((services.clock.now() - received_at).total_seconds() * 1_000)
-    return WebhookAnswer(status=receipt.outcome.value, reason=receipt.reason)
+    answer = WebhookAnswer(status=receipt.outcome.value, reason=receipt.reason)
+    return Response(answer.model_dump_json(), media_type="application/json")
 
 
 @router.post(WORKFLOW_PATH)
