@@ -120,7 +120,13 @@ class FakeCursorStore:
         self._state.cursors[location_id, subscriber] = max(known, position)
 
     def bury(self, letter: DeadLetter) -> None:
-        number = max(self._state.letters, default=0) + 1
+        said_before = (
+            number
+            for number, known in self._state.letters.items()
+            if (known.location_id, known.subscriber, known.delivery_id)
+            == (letter.location_id, letter.subscriber, letter.delivery_id)
+        )
+        number = next(said_before, max(self._state.letters, default=0) + 1)
         self._state.letters[number] = letter.model_copy(update={"dead_letter_id": number})
 
     def dead_letters(

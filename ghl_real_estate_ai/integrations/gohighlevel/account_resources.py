@@ -11,8 +11,10 @@ from ghl_real_estate_ai.integrations.gohighlevel.field_types import (
     Count,
     Flag,
     Id,
+    Items,
     KeptResource,
     List,
+    Mark,
     Moment,
     Resource,
     Text,
@@ -125,14 +127,19 @@ class Record(KeptResource):
     properties: ByName = Field(default_factory=dict)
     created_at: Moment = None
     updated_at: Moment = None
-    search_after: Annotated[tuple[Any, ...], List] = ()
+    search_after: Mark = ()
 
 
 class RecordPage(Resource):
     """One page of a search."""
 
-    records: Annotated[tuple[Record, ...], List] = ()
+    records: Items[Record] = ()
     total: Count = None
+
+    @property
+    def search_after(self) -> tuple[Any, ...]:
+        """Where the next page starts; () when the API did not say."""
+        return next((one.search_after for one in reversed(self.records) if one.search_after), ())
 
 
 class UnsubscribeState(KeptResource):

@@ -1,11 +1,12 @@
 """How a field of an API answer is read: leniently, because the vendor's words stay whole beside it.
 
-Used by resources.py and account_resources.py. A value of the wrong kind reads as absent; only a missing id is an error.
+Used by resources.py and account_resources.py. A value of the wrong kind reads as absent; only a missing id is an error,
+and on a page of many things it spoils that one thing, not the page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -42,6 +43,22 @@ class KeptResource(Resource):
         return {**value, "raw": value} if isinstance(value, dict) else value
 
 
+class BrokenItem(KeptResource):
+    """An item of a page that has no id. Its words are kept: who reads the page decides what becomes of them."""
+
+    search_after: Mark = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whatever(cls, value: Any) -> Any:
+        return value if isinstance(value, dict) else {}
+
+
+def whole[R: KeptResource](items: Iterable[R | BrokenItem]) -> list[R]:
+    """Those of a page's items that could be read."""
+    return [one for one in items if not isinstance(one, BrokenItem)]
+
+
 def unwrapped(value: Any, key: str) -> Any:
     """What a one-key envelope holds, ``{"contact": {...}}``; the value itself where the envelope is missing."""
     return value[key] if isinstance(value, dict) and isinstance(value.get(key), dict) else value
@@ -76,6 +93,10 @@ def _by_name(value: Any) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else {}
 
 
+def _mark(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, list | tuple) else ()
+
+
 def _list(value: Any) -> Any:
     return () if value is None else value
 
@@ -92,3 +113,7 @@ Moment = Annotated[datetime | None, BeforeValidator(_moment)]
 ByName = Annotated[dict[str, Any], BeforeValidator(_by_name)]
 List = BeforeValidator(_list)
 """Marks a list that may come as null."""
+Mark = Annotated[tuple[Any, ...], BeforeValidator(_mark)]
+"""Where a search goes on behind an item: values without a meaning of their own."""
+type Items[R] = Annotated[tuple[Annotated[R | BrokenItem, Field(union_mode="left_to_right")], ...], List]
+"""What a page that is read to the end holds."""

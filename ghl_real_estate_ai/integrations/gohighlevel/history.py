@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import Final
 
+from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.crm_ports import CrmPage
 from ghl_real_estate_ai.errors import CrmRefused, NotFound
 from ghl_real_estate_ai.integrations.gohighlevel import polled_bodies as bodies
@@ -24,6 +25,7 @@ from ghl_real_estate_ai.integrations.gohighlevel.contact_endpoints import SEARCH
 from ghl_real_estate_ai.integrations.gohighlevel.conversation_endpoints import EXPORT_PAGE
 from ghl_real_estate_ai.integrations.gohighlevel.deal_endpoints import OPPORTUNITY_PAGE
 from ghl_real_estate_ai.integrations.gohighlevel.deliveries import POLLED, delivery_from, without_nul
+from ghl_real_estate_ai.integrations.gohighlevel.field_types import BrokenItem, KeptResource, whole
 from ghl_real_estate_ai.integrations.gohighlevel.location_endpoints import RECORD_PAGE
 from ghl_real_estate_ai.integrations.gohighlevel.reading_place import OVERLAP, Place
 from ghl_real_estate_ai.integrations.gohighlevel.resources import Appointment, ExportPage
@@ -43,6 +45,8 @@ HISTORY_BACK: Final = timedelta(days=730)
 
 _EMAIL: Final = "Email"
 AnyDelivery = Delivery | UnreadableDelivery
+
+_log = telemetry.get_logger("crm_history")
 
 
 class GoHighLevelHistory:
@@ -113,11 +117,11 @@ class GoHighLevelHistory:
             sort=[("dateUpdated", "asc")],
             search_after=place.after or None,
         )
-        seen = [contact.date_updated or contact.date_added for contact in page.contacts]
-        more = len(seen) >= SEARCH_PAGE and page.search_after is not None
+        seen = [contact.date_updated or contact.date_added for contact in whole(page.contacts)]
+        more = len(page.contacts) >= SEARCH_PAGE and page.search_after is not None
         onwards = place.on(*seen, after=page.search_after or ()) if more else place.around(*seen, now=now)
         told = (bodies.contact_bodies(contact.raw, setup.location_id) for contact in page.contacts)
-        return self._page(told, now, items=len(seen), total=page.total, place=onwards, more=more)
+        return self._page(told, now, shown=page.contacts, total=page.total, place=onwards, more=more)
 
     async def _messages(self, setup: LocationSetup, place: Place, now: datetime) -> CrmPage:
         """Everything that is no email."""
@@ -132,18 +136,16 @@ class GoHighLevelHistory:
     ) -> CrmPage:
         """By their newest change: a call is read again when it has ended, a scheduled message when it was sent."""
         page, place = await self._exported(setup, place, channel=channel)
-        shown = [message.raw for message in page.messages]
-        more = bool(shown) and page.next_cursor is not None
-        seen = [message.date_added for message in page.messages]
+        more = bool(page.messages) and page.next_cursor is not None
+        messages = whole(page.messages)
+        seen = [message.date_added for message in messages]
         # Until a call has ended it is no fact yet; the next round must not begin after it.
-        open_calls = [
-            m.date_added for m in page.messages if m.date_added and bodies.is_under_way(m.raw, now=now)
-        ]
+        open_calls = [m.date_added for m in messages if m.date_added and bodies.is_under_way(m.raw, now=now)]
         onwards = place.on(*seen, after=(page.next_cursor,)) if more else place.around(*seen, now=now)
         if open_calls and not more and onwards.since is not None:
             onwards = onwards.model_copy(update={"since": min(onwards.since, *open_calls)})
-        told = (bodies.message_bodies(one, setup.location_id, now=now) for one in shown)
-        return self._page(told, now, items=len(shown), total=page.total, place=onwards, more=more)
+        told = (bodies.message_bodies(one.raw, setup.location_id, now=now) for one in page.messages)
+        return self._page(told, now, shown=page.messages, total=page.total, place=onwards, more=more)
 
     async def _exported(
         self, setup: LocationSetup, place: Place, *, channel: str | None
@@ -176,15 +178,15 @@ class GoHighLevelHistory:
             start_after=None if at is None else int(at),
             start_after_id=None if deal_id is None else str(deal_id),
         )
-        shown = [deal.raw for deal in page.opportunities]
-        more = len(shown) >= OPPORTUNITY_PAGE and page.start_after is not None
+        more = len(page.opportunities) >= OPPORTUNITY_PAGE and page.start_after is not None
         after = (page.start_after, page.start_after_id) if more else ()
         told = (
-            bodies.opportunity_bodies(one, setup.location_id)
-            for one in shown
-            if place.since is None or (bodies.changed_at(one) or now) >= place.since
+            bodies.opportunity_bodies(deal.raw, setup.location_id)
+            for deal in page.opportunities
+            if place.since is None or (bodies.changed_at(deal.raw) or now) >= place.since
         )
-        return self._page(told, now, items=len(shown), place=Place(since=place.since, after=after), more=more)
+        onwards = Place(since=place.since, after=after)
+        return self._page(told, now, shown=page.opportunities, place=onwards, more=more)
 
     async def _appointments(self, setup: LocationSetup, place: Place, now: datetime) -> CrmPage:
         """One calendar after the other; ``newest`` marks that each was read once."""
@@ -205,7 +207,7 @@ class GoHighLevelHistory:
             calendar=number + 1 if more else 0,
         )
         told = (bodies.appointment_bodies(meeting.raw, setup.location_id) for meeting in page.events)
-        return self._page(told, now, items=len(page.events), place=onwards, more=more)
+        return self._page(told, now, shown=page.events, place=onwards, more=more)
 
     async def _activity(self, setup: LocationSetup, place: Place, now: datetime) -> CrmPage:
         """Records of the site. No document tells their order: newest first ends a round at what is known, oldest first
@@ -216,10 +218,10 @@ class GoHighLevelHistory:
         page = await self._client.search_records(
             setup.location_id, setup.activity_object, page_limit=RECORD_PAGE, search_after=place.after
         )
-        times = [record.created_at for record in page.records if record.created_at is not None]
+        times = [record.created_at for record in whole(page.records) if record.created_at is not None]
         oldest_first = place.oldest_first or (len(times) > 1 and times[0] < times[-1])
         known = place.since is not None and bool(times) and min(times) < place.since
-        after = page.records[-1].search_after if page.records else ()
+        after = page.search_after
         more = len(page.records) >= RECORD_PAGE and bool(after) and (oldest_first or not known)
         if more or oldest_first:
             onwards = place.on(*times, after=after or place.after)
@@ -229,7 +231,7 @@ class GoHighLevelHistory:
         return self._page(
             told,
             now,
-            items=len(page.records),
+            shown=page.records,
             total=page.total,
             place=onwards.model_copy(update={"oldest_first": oldest_first}),
             more=more,
@@ -237,10 +239,12 @@ class GoHighLevelHistory:
 
     # --- deliveries -----------------------------------------------------------------------------------------------
 
-    async def _with_zone(self, location_id: str, meeting: Appointment) -> Appointment:
+    async def _with_zone(
+        self, location_id: str, meeting: Appointment | BrokenItem
+    ) -> Appointment | BrokenItem:
         """A contact's list shows times without a zone, in the calendar's own; the meeting itself tells it."""
         said = meeting.raw.get("startTime")
-        if isinstance(said, str) and _has_zone(said):
+        if isinstance(meeting, BrokenItem) or (isinstance(said, str) and _has_zone(said)):
             return meeting
         return await self._client.get_appointment(location_id, meeting.id)
 
@@ -249,14 +253,18 @@ class GoHighLevelHistory:
         told: Iterable[Iterable[bodies.Body]],
         now: datetime,
         *,
-        items: int,
+        shown: Sequence[KeptResource],
         total: int | None = None,
         place: Place,
         more: bool,
     ) -> CrmPage:
+        """``shown`` without an id becomes a dead letter where it tells of anything; it is never waited for."""
+        broken = sum(isinstance(one, BrokenItem) for one in shown)
+        if broken:
+            _log.warning("items.broken", count=broken, of=len(shown))
         return CrmPage(
             deliveries=self._deliveries(chain.from_iterable(told), now),
-            items=items,
+            items=len(shown),
             total=total,
             cursor=place.model_dump_json(exclude_defaults=True),
             more=more,

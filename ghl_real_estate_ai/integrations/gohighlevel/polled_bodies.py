@@ -21,8 +21,8 @@ _NO_MESSAGE: Final = re.compile(
 )
 """``messageType`` of entries that stand in a conversation without anybody having written to anybody."""
 
-_NOT_SENT_YET: Final = frozenset({"scheduled", "queued"})
-_UNDER_WAY: Final = frozenset({"ringing", "in-progress", "initiated", "queued"})
+_NOT_SENT_YET: Final = ("scheduled", "queued")
+_UNDER_WAY: Final = ("ringing", "in-progress", "initiated", "queued")
 LONGEST_CALL: Final = timedelta(hours=4)
 """A call that claims to be under way for longer has an end that nobody reported."""
 

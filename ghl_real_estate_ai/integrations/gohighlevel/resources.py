@@ -16,8 +16,10 @@ from ghl_real_estate_ai.integrations.gohighlevel.field_types import (
     Count,
     Flag,
     Id,
+    Items,
     KeptResource,
     List,
+    Mark,
     Moment,
     Resource,
     Text,
@@ -31,7 +33,7 @@ from ghl_real_estate_ai.integrations.gohighlevel.field_types import (
 class CustomFieldValue(Resource):
     """A contact's answer to a custom field: text, number, list or object."""
 
-    id: Id
+    id: Text = None
     value: Any = Field(
         default=None, validation_alias=AliasChoices("value", "fieldValue", "field_value", "fieldValueString")
     )
@@ -61,7 +63,7 @@ class Contact(KeptResource):
     custom_fields: Annotated[tuple[CustomFieldValue, ...], List] = ()
     date_added: Moment = None
     date_updated: Moment = None
-    search_after: Annotated[tuple[Any, ...], List] = ()
+    search_after: Mark = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -85,13 +87,13 @@ class UpsertedContact(Resource):
 class ContactPage(Resource):
     """One page of a search."""
 
-    contacts: Annotated[tuple[Contact, ...], List] = ()
+    contacts: Items[Contact] = ()
     total: Count = None
 
     @property
     def search_after(self) -> tuple[Any, ...] | None:
         """Where the next page starts; None when the API did not say."""
-        return (self.contacts[-1].search_after or None) if self.contacts else None
+        return next((one.search_after for one in reversed(self.contacts) if one.search_after), None)
 
 
 class Tags(Resource):
@@ -190,7 +192,7 @@ class MessagePage(Resource):
 class ExportPage(Resource):
     """One page of an export; the last one has no ``next_cursor``."""
 
-    messages: Annotated[tuple[Message, ...], List] = ()
+    messages: Items[Message] = ()
     next_cursor: Text = None
     total: Count = None
 
@@ -286,7 +288,7 @@ class Opportunity(KeptResource):
 class OpportunityPage(Resource):
     """One page of a search; ``start_after`` and ``start_after_id`` lead to the next. The last one is shorter than asked for."""
 
-    opportunities: Annotated[tuple[Opportunity, ...], List] = ()
+    opportunities: Items[Opportunity] = ()
     total: Count = Field(default=None, validation_alias=AliasPath("meta", "total"))
     start_after: Count = Field(default=None, validation_alias=AliasPath("meta", "startAfter"))
     start_after_id: Text = Field(default=None, validation_alias=AliasPath("meta", "startAfterId"))
@@ -353,7 +355,7 @@ class Appointment(KeptResource):
 class AppointmentList(Resource):
     """Meetings of a calendar, user, group or contact."""
 
-    events: Annotated[tuple[Appointment, ...], List] = ()
+    events: Items[Appointment] = ()
 
 
 class FreeSlots(Resource):

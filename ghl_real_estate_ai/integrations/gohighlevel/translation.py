@@ -132,7 +132,7 @@ class Translator:
             return None
         searched = interaction is events.PropertyInteraction.SEARCHED
         listing_key = record.identifier("listing_key") if searched else record.needed("listing_key")
-        record_id = payload.identifier("id")
+        record_id = _own_id(payload, "id", envelope)
         return events.PropertyActivityRecorded(
             **(envelope if record_id is None else _named(envelope, "record", record_id)),
             lead_id=LeadId(lead_id),
@@ -146,6 +146,12 @@ class Translator:
 def _named(envelope: Envelope, *names: str) -> Envelope:
     """The envelope of a fact that the vendor's own ids name: a second door that tells of it tells nothing new."""
     return {**envelope, "event_id": fact_id(envelope["location_id"], *names)}
+
+
+def _own_id(payload: Payload, name: str, envelope: Envelope) -> str | None:
+    """The id of what the delivery tells of. A webhook may leave it out; what the API shows without one is broken."""
+    polled = envelope["source"] is events.Source.POLLING
+    return payload.needed(name) if polled else payload.identifier(name)
 
 
 def location_of(payload: Payload) -> LocationId:
@@ -239,7 +245,7 @@ def _message(payload: Payload, envelope: Envelope, received_at: datetime) -> eve
     how = messages.channel(payload)
     call_seconds = payload.number("callDuration") if how in {Channel.CALL, Channel.VOICEMAIL} else None
     conversation_id = payload.identifier("conversationId")
-    message_id = payload.identifier("messageId")
+    message_id = _own_id(payload, "messageId", envelope)
     if message_id is not None:
         envelope = _named(envelope, "message", message_id)
     else:
