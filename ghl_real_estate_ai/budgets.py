@@ -24,12 +24,24 @@ IDLE_RSS_MB: Final = 300.0
 WEBHOOK_ACK_P99_MS: Final = 50.0
 """Signed webhook sent -> 2xx after its row is committed, p99 at 100 events/s (GHL receiver acceptance list)."""
 
+WEBHOOKS_PER_S: Final = 1_000.0
+"""Signed webhooks answered 2xx after their rows are committed, per second, on two cores, with p99 below WEBHOOK_ACK_P99_MS."""
+
+IMPORT_MESSAGES_PER_S: Final = 2_000.0
+"""Messages of an account's history read by API and stored, per second, the CRM's own limits aside."""
+
+POLL_CALLS_PER_DAY: Final = 1_440.0
+"""API calls that keep one location up to date for a day; GoHighLevel allows 200,000."""
+
 PROMISES: Final = (
     "EVENT_TO_PAINT_P95_MS",
     "EVENT_CPU_MS",
     "COLD_START_S",
     "IDLE_RSS_MB",
     "WEBHOOK_ACK_P99_MS",
+    "WEBHOOKS_PER_S",
+    "IMPORT_MESSAGES_PER_S",
+    "POLL_CALLS_PER_DAY",
 )
 
 # --- LIMITS: enforced where they are named -----------------------------------------------------------------------

@@ -9,60 +9,17 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 from rich.table import Table
 
 from ghl_real_estate_ai import budgets
-from ghl_real_estate_ai.commands import measuring
+from ghl_real_estate_ai.commands import crm_benchmarks, measuring
 from ghl_real_estate_ai.commands.learning import CITY_START, city_events
 from ghl_real_estate_ai.commands.measuring import Say
+from ghl_real_estate_ai.commands.rows import Row
 from ghl_real_estate_ai.errors import InputError
 from ghl_real_estate_ai.models.events import RecordedEvent
 from ghl_real_estate_ai.settings import load_settings
-
-
-@dataclass(frozen=True)
-class Row:
-    """One measured promise. Smaller is better for all of them. ``peer`` is the same job done the plain way."""
-
-    name: str
-    what: str
-    measured: float
-    unit: str
-    budget: float
-    samples: int
-    peer: str = ""
-    peer_measured: float | None = None
-    stages: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def passed(self) -> bool:
-        """Within the budget."""
-        return self.measured <= self.budget
-
-    @property
-    def ratio(self) -> float | None:
-        """Peer / measured: above 1, we are better."""
-        return (
-            self.peer_measured / self.measured if self.peer_measured is not None and self.measured else None
-        )
-
-    def as_dict(self) -> dict[str, object]:
-        """For --json."""
-        return {
-            "name": self.name,
-            "what": self.what,
-            "measured": self.measured,
-            "unit": self.unit,
-            "budget": self.budget,
-            "passed": self.passed,
-            "samples": self.samples,
-            "peer": self.peer or None,
-            "peer_measured": self.peer_measured,
-            "ratio": self.ratio,
-            "stages": self.stages,
-        }
 
 
 def event_cpu(say: Say) -> Row:
@@ -199,6 +156,9 @@ BENCHMARKS: dict[str, Callable[[Say], Row]] = {
     "COLD_START_S": cold_start,
     "IDLE_RSS_MB": idle_memory,
     "WEBHOOK_ACK_P99_MS": webhook_ack,
+    "WEBHOOKS_PER_S": crm_benchmarks.webhook_throughput,
+    "IMPORT_MESSAGES_PER_S": crm_benchmarks.import_rate,
+    "POLL_CALLS_PER_DAY": crm_benchmarks.polling_calls,
 }
 
 
@@ -218,7 +178,7 @@ def table(rows: Sequence[Row]) -> Table:
         view.add_row(
             row.name,
             f"{row.measured:.3g} {row.unit}",
-            f"<= {row.budget:g} {row.unit}",
+            row.target,
             "pass" if row.passed else "MISSED",
             peer,
             f"{row.ratio:.1f}x" if row.ratio is not None else "",
@@ -226,4 +186,6 @@ def table(rows: Sequence[Row]) -> Table:
         )
         for stage, value in row.stages.items():
             view.add_row(f"  {stage}", f"{value:.3g} {row.unit}")
+        for what, seen in row.beside.items():
+            view.add_row(f"  {what}", seen)
     return view

@@ -69,14 +69,14 @@ def machine() -> str:
 
 
 @contextmanager
-def installation() -> Iterator[tuple[Settings, FakeGoHighLevel]]:
+def installation(*, database_url: str = "") -> Iterator[tuple[Settings, FakeGoHighLevel]]:
     """A fresh installation in a temporary folder that serves LOCATION, and the vendor whose key it trusts."""
     with tempfile.TemporaryDirectory(prefix="enterprisehub-bench-") as folder:
         port = launch.free_port(0)
         vendor = FakeGoHighLevel(gateway_url=f"http://127.0.0.1:{port}")
         settings = load_settings(
             data_dir=Path(folder),
-            database_url="",  # never the database, or the public address, that the operator's settings name
+            database_url=database_url,  # never the database, or the public address, that the operator's settings name
             public_url="",
             host="127.0.0.1",
             port=port,
@@ -102,7 +102,8 @@ def gateway(settings: Settings) -> Iterator[Start]:
 
 
 @contextmanager
-def _bare_peer(settings: Settings) -> Iterator[tuple[str, Start]]:
+def bare_peer(settings: Settings) -> Iterator[tuple[str, Start]]:
+    """A route that reads the body and stores nothing: its URL, and what its start took."""
     port = launch.free_port(0)
     url = f"http://127.0.0.1:{port}"
     with _server([sys.executable, "-c", _BARE_PEER, str(port)], settings, url=url) as start:
@@ -131,7 +132,7 @@ def start_both(*, rounds: int) -> tuple[list[Start], list[Start]]:
         for _ in range(rounds + 1):
             with gateway(settings) as start:
                 ours.append(start)
-            with _bare_peer(settings) as (_, peer):
+            with bare_peer(settings) as (_, peer):
                 bare.append(peer)
     return ours[1:], bare[1:]
 
@@ -141,7 +142,7 @@ def acknowledge_both(*, per_second: float, seconds: float) -> tuple[list[float],
     with installation() as (settings, vendor):
         with gateway(settings):
             ours = asyncio.run(_acknowledge(vendor, settings.gateway_url, per_second, seconds))
-        with _bare_peer(settings) as (url, _):
+        with bare_peer(settings) as (url, _):
             bare = asyncio.run(_acknowledge(vendor, url, per_second, seconds))
     return ours, bare
 
@@ -174,7 +175,7 @@ def message_body(number: int, *, lead: str | None = None) -> bytes:
             "timestamp": now,
             "contactId": lead or f"bench-lead-{number % 500}",
             "conversationId": f"bench-conversation-{number % 500}",
-            "messageId": f"bench-message-{number}",
+            "messageId": f"bench-message-{time.time_ns()}-{number}",
             "direction": "inbound",
             "messageType": "SMS",
             "body": "Is 12 Harbour Street still available? We could see it tomorrow after five.",
