@@ -239,6 +239,10 @@ class SyncStore(Protocol):
 
     def waiting_rereads(self, location_id: LocationId) -> int: ...
 
+    def reread_of(self, location_id: LocationId, lead_id: LeadId) -> RereadRequest | None:
+        """What waits for this lead."""
+        ...
+
     def add_tallies(self, tallies: Sequence[DeliveryTally]) -> None:
         """Add counts to those of the same day, location, source and outcome."""
         ...

@@ -18,6 +18,7 @@ from ghl_real_estate_ai import bootstrap, cli
 from ghl_real_estate_ai.api.auth import verify_password
 from ghl_real_estate_ai.errors import ConfigurationError, EnterpriseHubError
 from ghl_real_estate_ai.models.events import DeadLetter, Delivery, VendorEventKept
+from ghl_real_estate_ai.models.synchronization import ChangeKind, CrmChange, RereadRequest
 from ghl_real_estate_ai.ports import UnitOfWork
 from ghl_real_estate_ai.services.event_inbox import INBOX
 from ghl_real_estate_ai.settings import load_settings
@@ -297,9 +298,24 @@ def test_a_lead_is_exported_and_forgotten(home: Path, tmp_path: Path) -> None:
         contact("c", fields={"name": "Zelda Quill", "email": "zelda@example.com"}),
         message("m", text="secret plan"),
     )
+    note = CrmChange(
+        location_id=LOCATION,
+        change_id="note:1",
+        lead_id=LEAD,
+        kind=ChangeKind.NOTE,
+        content={"body": "about the secret plan"},
+        due_at=NOON,
+        created_at=NOON,
+    )
+    hint = RereadRequest(location_id=LOCATION, lead_id=LEAD, requested_at=NOON, due_at=NOON)
+    store(lambda uow: uow.changes.want(note))
+    store(lambda uow: uow.sync.request_reread(hint))
     file = tmp_path / "export.json"
     assert "written to" in run("lead", "export", LEAD, "--out", str(file)).output
     assert "Zelda Quill" in file.read_text()
+    held = json.loads(file.read_text())
+    assert [change["change_id"] for change in held["crm_changes"]] == ["note:1"]
+    assert held["reread_request"]["lead_id"] == LEAD
     assert file.stat().st_mode & 0o077 == 0
     file.unlink()
     assert run("lead", "forget", LEAD, stdin="n\n").exit_code == 1

@@ -111,12 +111,15 @@ async def add_user(
 
 
 async def export_lead(memory: Memory, location_id: LocationId, lead_id: LeadId) -> dict[str, object]:
-    """Everything that is held about a lead: state, intelligence, log rows with the vendor's own text, dead letters."""
+    """Everything that is held about a lead: state, intelligence, log rows with the vendor's own text, what is written or to
+    be written into the CRM, what is to be read there again, dead letters.
+    """
 
     def query(uow: UnitOfWork) -> dict[str, object] | None:
         lead = uow.leads.get(location_id, lead_id)
         events = uow.events.of_lead(location_id, lead_id, before=None, limit=1_000_000)
-        if lead is None and not events:
+        changes, reread = uow.changes.of_lead(location_id, lead_id), uow.sync.reread_of(location_id, lead_id)
+        if lead is None and not events and not changes and reread is None:
             return None
         shown = uow.leads.intelligence(location_id, lead_id)
         raw = uow.events.raw_of_lead(location_id, lead_id)
@@ -129,6 +132,8 @@ async def export_lead(memory: Memory, location_id: LocationId, lead_id: LeadId) 
                 {**recorded.model_dump(mode="json"), "raw": raw.get(recorded.position)}
                 for recorded in reversed(events)
             ],
+            "crm_changes": [change.model_dump(mode="json") for change in changes],
+            "reread_request": reread.model_dump(mode="json") if reread else None,
         }
 
     found = await memory.read(query)

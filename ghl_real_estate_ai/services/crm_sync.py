@@ -112,6 +112,10 @@ class CrmSync:
         """
         setup = await self._setup(location_id)
         before = await self._memory.read(lambda uow: uow.sync.progress(location_id, source))
+        if (
+            since is not None and before and before.caught_up_at
+        ):  # its cursor was erased with a forgotten lead
+            since = min(since, before.caught_up_at - FIRST_POLL_BACK)
         now = self._clock.now()
         self.calls[location_id] += 1
         page = await self._reader.page(

@@ -36,6 +36,7 @@ from ghl_real_estate_ai.models.write_back import (
     obstacle,
 )
 from ghl_real_estate_ai.ports import Clock, DurableWork, Memory, UnitOfWork
+from ghl_real_estate_ai.services.admission import is_forgotten
 
 _NEWS: Final = timedelta(hours=NEWS_HOURS)
 _TASK_REST: Final = timedelta(hours=TASK_REST_HOURS)
@@ -60,6 +61,8 @@ class CrmWriteBack:
         now = self._clock.now()
 
         def work(uow: UnitOfWork) -> Sequence[RecordedEvent]:
+            if is_forgotten(uow, event.location_id, event.intelligence.lead_id):
+                return ()  # since this event was read
             look = _Look(uow, event.location_id, event.intelligence, now)
             for change in look.changes(kinds):
                 uow.changes.want(change)

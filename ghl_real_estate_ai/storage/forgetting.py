@@ -29,6 +29,7 @@ from ghl_real_estate_ai.storage.schema import (
     leads,
     on_both,
     reread_requests,
+    sync_progress,
 )
 
 _ERASED: Final = "[erased]"
@@ -209,6 +210,7 @@ def _erase_from_crm_tables(
         connection.execute(
             sa.delete(table).where(table.c.location_id == location_id, table.c.lead_id == lead_id)
         )
+    _erase_from_cursors(connection, location_id, traces)
     texts = (crm_changes.c.content, crm_changes.c.error)
     caught = sa.select(crm_changes.c.change_id, *texts).where(
         crm_changes.c.location_id == location_id, traces.maybe_in(*texts)
@@ -217,3 +219,15 @@ def _erase_from_crm_tables(
         kept = {"content": traces.cut(row.content), "error": traces.cut(row.error)}
         this = sa.and_(crm_changes.c.location_id == location_id, crm_changes.c.change_id == row.change_id)
         connection.execute(sa.update(crm_changes).where(this).values(kept))
+
+
+def _erase_from_cursors(connection: sa.Connection, location_id: LocationId, traces: Traces) -> None:
+    """In the middle of a round a cursor names the contact that was read last. A source without one begins its round anew."""
+    table = sync_progress.c
+    caught = sa.select(table.source, table.cursor).where(
+        table.location_id == location_id, traces.maybe_in(table.cursor)
+    )
+    for row in connection.execute(caught).all():
+        if traces.in_any(row.cursor):
+            this = sa.and_(table.location_id == location_id, table.source == row.source)
+            connection.execute(sa.update(sync_progress).where(this).values(cursor=""))

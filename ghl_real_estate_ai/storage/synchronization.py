@@ -80,6 +80,13 @@ class SqlSyncStore:
         query = sa.select(sa.func.count()).where(reread_requests.c.location_id == location_id)
         return self._connection.execute(query).scalar_one()
 
+    def reread_of(self, location_id: LocationId, lead_id: LeadId) -> RereadRequest | None:
+        """The request about this lead, if one waits."""
+        table = reread_requests.c
+        query = sa.select(reread_requests).where(table.location_id == location_id, table.lead_id == lead_id)
+        row = self._connection.execute(query).mappings().first()
+        return None if row is None else RereadRequest.model_validate(dict(row))
+
     def add_tallies(self, tallies: Sequence[DeliveryTally]) -> None:
         """Add counts to those of the same day, location, source and outcome."""
         if tallies:

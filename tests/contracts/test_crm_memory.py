@@ -201,6 +201,8 @@ async def test_a_hint_that_comes_while_a_lead_is_read_is_not_lost(any_memory: Me
     assert await any_memory.read(lambda uow: uow.sync.due_rereads(now=NOON, limit=5)) == []
     assert await any_memory.read(lambda uow: uow.sync.due_rereads(now=LATER, limit=5)) == [newer]
     assert await any_memory.read(lambda uow: uow.sync.waiting_rereads(LOCATION)) == 1
+    assert await any_memory.read(lambda uow: uow.sync.reread_of(LOCATION, LeadId("lead-1"))) == newer
+    assert await any_memory.read(lambda uow: uow.sync.reread_of(OTHER, LeadId("lead-1"))) is None
     await any_memory.write(lambda uow: uow.sync.finish_reread(newer))
     assert await any_memory.read(lambda uow: uow.sync.waiting_rereads(LOCATION)) == 0
 
@@ -285,3 +287,21 @@ async def test_changes_of_a_lead_and_of_an_uninstalled_location(any_memory: Memo
     assert await any_memory.read(lambda uow: uow.changes.counts(LOCATION)) == {ChangeStatus.FAILED: 3}
     (left,) = await any_memory.read(lambda uow: uow.changes.due(now=LATER, limit=9))
     assert left.location_id == OTHER
+
+
+async def test_a_forgotten_leads_changes_and_hints_go_and_others_stay(any_memory: Memory) -> None:
+    for lead in ("lead-1", "lead-10"):
+        one = change(f"note:{lead}", lead_id=lead, kind=ChangeKind.NOTE)
+        hint = RereadRequest(location_id=LOCATION, lead_id=LeadId(lead), requested_at=NOON, due_at=NOON)
+        await any_memory.write(lambda uow, one=one: uow.changes.want(one))  # type: ignore[misc]
+        await any_memory.write(lambda uow, hint=hint: uow.sync.request_reread(hint))  # type: ignore[misc]
+
+    await any_memory.write(lambda uow: uow.leads.forget(LOCATION, LeadId("lead-1"), lead_hash="h"))
+
+    due = await any_memory.read(lambda uow: uow.changes.due(now=NOON, limit=9))
+    hints = await any_memory.read(lambda uow: uow.sync.due_rereads(now=NOON, limit=9))
+    assert [one.lead_id for one in due] == ["lead-10"]
+    assert [one.lead_id for one in hints] == ["lead-10"]
+    gone = change("note:lead-1", lead_id="lead-1", kind=ChangeKind.NOTE)
+    assert not await any_memory.write(lambda uow: uow.changes.claim(gone, until=LATER))
+    assert not await any_memory.write(lambda uow: uow.changes.settle(gone))

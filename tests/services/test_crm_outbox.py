@@ -392,3 +392,19 @@ async def test_the_loop_waits_for_a_database_that_is_away() -> None:
         await house.clock.advance(2)
         assert house.writer.made == ["c"]
         running.cancel()
+
+
+async def test_what_waits_for_a_lead_that_is_forgotten_meanwhile_is_not_sent() -> None:
+    house = await connected()
+    for name in ("c1", "c2"):
+        await house.want(ChangeKind.NOTE, name)
+
+    class Forgetful(FakeWriter):
+        async def apply(self, change: CrmChange) -> str | None:
+            await house.memory.forget(change.location_id, change.lead_id)
+            return await super().apply(change)
+
+    house.writer = Forgetful()
+    await house.new_outbox().step()
+    assert house.writer.made == ["c1"]
+    assert await house.memory.read(lambda uow: uow.changes.of_lead(LOCATION, LEAD)) == []

@@ -319,3 +319,16 @@ async def test_a_database_that_is_away_delays_polling_and_ends_nothing() -> None
     progress = await progress_of(memory, SyncSource.EMAILS)
     assert progress is not None
     assert progress.updated_at >= NOON + timedelta(seconds=POLL_INTERVAL_S)
+
+
+async def test_a_cursor_that_went_with_a_forgotten_lead_is_made_up_for_from_its_last_end() -> None:
+    memory, crm, clock = FakeMemory(), ScriptedCrm(), FakeClock()
+    await connected(memory)
+    ended = NOON - timedelta(days=9)
+    stands = SyncProgress(
+        location_id=LOCATION, source=SyncSource.CONTACTS, caught_up_at=ended, updated_at=NOON
+    )
+    await memory.write(lambda uow: uow.sync.put_progress(stands))
+    await sync_of(memory, crm, clock).cycle(LOCATION)
+    assert crm.began_since[SyncSource.CONTACTS] == ended - FIRST_POLL_BACK
+    assert crm.began_since[SyncSource.MESSAGES] == NOON - FIRST_POLL_BACK

@@ -223,3 +223,10 @@ async def test_other_facts_want_nothing() -> None:
     await house.connect()
     (recorded,) = await house.memory.read(lambda uow: uow.events.read(LOCATION, after=0, limit=9))
     assert await house.write_back(recorded) is None
+
+
+async def test_nothing_is_wanted_about_a_lead_that_was_forgotten_while_it_was_looked_at() -> None:
+    house = House()
+    await house.connect()
+    await house.memory.forget(LOCATION, LEAD)
+    assert await house.see(look(next_action=action(), churn=0.9, churn_moved=(0.3, 0.0))) == []

@@ -19,6 +19,13 @@ from ghl_real_estate_ai.models.identifiers import (
     lead_hash,
 )
 from ghl_real_estate_ai.models.leads import Contact, Lead, LeadActivity
+from ghl_real_estate_ai.models.synchronization import (
+    ChangeKind,
+    CrmChange,
+    RereadRequest,
+    SyncProgress,
+    SyncSource,
+)
 from ghl_real_estate_ai.ports import UnitOfWork
 from ghl_real_estate_ai.storage.database import Database
 from ghl_real_estate_ai.storage.forgetting import Traces
@@ -103,6 +110,33 @@ def live_a_little(uow: UnitOfWork) -> None:
     uow.cursors.bury(letter("d-12", json.dumps({"contactId": LEAD}), location=ELSEWHERE))
 
 
+def concern_the_crm(uow: UnitOfWork) -> None:
+    """The lead's own change and hint, another lead's that speaks of them, a reading that stands at them."""
+    for who, content in (
+        (LEAD, {"body": TEXT}),
+        (TWIN, {"body": f"sister of {EMAIL}", "mentions": [LEAD, TWIN]}),
+    ):
+        note = CrmChange(
+            location_id=LOCATION,
+            change_id=f"note:{who}:1",
+            lead_id=who,
+            kind=ChangeKind.NOTE,
+            content=content,
+            error=f"refused for {OLD_EMAIL}",
+            due_at=NOON,
+            created_at=NOON,
+        )
+        uow.changes.want(note)
+        uow.sync.request_reread(
+            RereadRequest(location_id=LOCATION, lead_id=who, requested_at=NOON, due_at=NOON)
+        )
+    for source, lead in ((SyncSource.CONTACTS, LEAD), (SyncSource.ACTIVITY, TWIN)):
+        cursor = json.dumps({"after": [1772445600000, lead]})
+        uow.sync.put_progress(
+            SyncProgress(location_id=LOCATION, source=source, cursor=cursor, items=5, updated_at=NOON)
+        )
+
+
 async def forget(memory: Database) -> int:
     return await memory.write(lambda uow: uow.leads.forget(LOCATION, LEAD, lead_hash=HASH))
 
@@ -120,6 +154,7 @@ async def everything(memory: Database) -> str:
 
 async def test_nothing_of_a_forgotten_lead_is_left_in_any_table(memory: Database) -> None:
     await memory.write(live_a_little)
+    await memory.write(concern_the_crm)
 
     changed = await forget(memory)
 
@@ -179,6 +214,33 @@ async def test_another_leads_history_loses_only_the_mention(memory: Database) ->
     assert bodies[2]["text"] == "unrelated"
     assert twin is not None
     assert twin.contact.source == "friend of [erased]"
+
+
+async def test_what_waits_for_the_crm_goes_and_another_leads_change_loses_only_the_mention(
+    memory: Database,
+) -> None:
+    await memory.write(live_a_little)
+    await memory.write(concern_the_crm)
+    await forget(memory)
+
+    (left,) = await memory.read(lambda uow: uow.changes.due(now=NOON, limit=9))
+    (hint,) = await memory.read(lambda uow: uow.sync.due_rereads(now=NOON, limit=9))
+    assert (left.lead_id, hint.lead_id) == (TWIN, TWIN)
+    assert left.content == {"body": "sister of [erased]", "mentions": ["[erased]", TWIN]}
+    assert left.error == "refused for [erased]"
+
+
+async def test_a_reading_that_stands_at_the_lead_begins_its_round_anew(memory: Database) -> None:
+    await memory.write(live_a_little)
+    await memory.write(concern_the_crm)
+    await forget(memory)
+
+    contacts = await memory.read(lambda uow: uow.sync.progress(LOCATION, SyncSource.CONTACTS))
+    activity = await memory.read(lambda uow: uow.sync.progress(LOCATION, SyncSource.ACTIVITY))
+    assert contacts is not None
+    assert activity is not None
+    assert (contacts.cursor, contacts.items) == ("", 5)
+    assert TWIN in activity.cursor
 
 
 async def test_dead_letters_of_the_lead_go_and_others_stay(memory: Database) -> None:

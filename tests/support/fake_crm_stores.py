@@ -35,6 +35,12 @@ class CrmState:
         """A copy that may be changed and thrown away."""
         return CrmState(**{name: dict(value) for name, value in vars(self).items()})
 
+    def forget(self, location_id: LocationId, lead_id: LeadId) -> None:
+        """Drop what is to be read or written of a lead."""
+        self.rereads.pop((location_id, lead_id), None)
+        for key in [key for key, c in self.changes.items() if (key[0], c.lead_id) == (location_id, lead_id)]:
+            del self.changes[key]
+
 
 class FakeConnectionStore:
     """``ports.ConnectionStore``."""
@@ -119,6 +125,9 @@ class FakeSyncStore:
 
     def waiting_rereads(self, location_id: LocationId) -> int:
         return sum(place == location_id for place, _ in self._state.rereads)
+
+    def reread_of(self, location_id: LocationId, lead_id: LeadId) -> RereadRequest | None:
+        return self._state.rereads.get((location_id, lead_id))
 
     def _is_newest(self, request: RereadRequest) -> bool:
         known = self._state.rereads.get((request.location_id, request.lead_id))

@@ -174,6 +174,7 @@ class FakeLeadStore:
     def forget(self, location_id: LocationId, lead_id: LeadId, *, lead_hash: str) -> int:
         self._state.leads.pop((location_id, lead_id), None)
         self._state.intelligence.pop((location_id, lead_id), None)
+        self._state.crm.forget(location_id, lead_id)
         self._state.forgotten.add((location_id, lead_hash))
         return 0
 

@@ -97,8 +97,12 @@ def _leads_named(content: Any) -> tuple[LeadId, ...]:
     pending = [content]
     while pending:
         part = pending.pop()
-        if isinstance(part, dict):
+        if isinstance(part, list):
+            pending += part
+        elif isinstance(part, dict):
             found += [part.get(name) for name in ("contactId", "contact_id", "id")]
+            if part.get("key") == "contact_id":  # a record's properties are a list
+                found.append(part.get("valueString"))
             pending += [part.get("data"), part.get("properties"), part.get("appointment")]
     return tuple(LeadId(name.strip()) for name in found if isinstance(name, str))
 
