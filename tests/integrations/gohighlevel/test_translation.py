@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 
 from ghl_real_estate_ai.models import events
 from ghl_real_estate_ai.models.conversations import Channel
+from ghl_real_estate_ai.models.identifiers import LocationId, fact_id
 from ghl_real_estate_ai.models.leads import Contact, OpportunityStatus
 from ghl_real_estate_ai.models.properties import Feature, Wishes
 from ghl_real_estate_ai.ports import UnreadableDelivery
@@ -371,3 +372,80 @@ def test_changed_records_unknown_events_and_anonymous_visitors_are_kept() -> Non
         activity(event=["property_viewed"], contact_id="c"),
     ):
         assert fact.model_dump()["type"] == "VendorEventKept"
+
+
+# --- one identity per fact ----------------------------------------------------------------------------------------
+
+PROPERTIES = [
+    {"key": "event", "valueString": "property_viewed"},
+    {"key": "contact_id", "valueString": "c"},
+    {"key": "listing_key", "valueString": "H1"},
+]
+MEETING = {"id": "a", "contactId": "c", "appointmentStatus": "new", "startTime": "2026-11-24T12:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("type_", "fields", "names"),
+    [
+        ("ContactCreate", {"id": "c"}, ("contact", "c", "created")),
+        ("InboundMessage", {"contactId": "c", "messageId": "m", "direction": "inbound"}, ("message", "m")),
+        ("AppointmentCreate", {"appointment": MEETING}, ("appointment", "a", "created")),
+        ("RecordCreate", {"id": "r", "properties": PROPERTIES}, ("record", "r")),
+    ],
+)
+def test_a_fact_that_the_vendor_s_ids_name_is_one_fact_in_every_delivery(
+    type_: str, fields: dict[str, Any], names: tuple[str, ...]
+) -> None:
+    first, second = (event(type_, webhook_id=hook, **fields) for hook in ("w-1", "w-2"))
+    assert first.event_id == second.event_id == fact_id(first.location_id, *names)
+
+
+@pytest.mark.parametrize(
+    ("type_", "fields"),
+    [
+        ("ContactUpdate", {"id": "c"}),
+        ("ContactDelete", {"id": "c"}),
+        ("InboundMessage", {"contactId": "c", "emailMessageId": "e", "direction": "inbound"}),
+        ("OpportunityStatusUpdate", {"id": "o", "contactId": "c", "status": "won"}),
+        ("AppointmentUpdate", {"appointment": MEETING}),
+    ],
+)
+def test_a_state_or_a_message_without_an_id_is_named_by_its_delivery(
+    type_: str, fields: dict[str, Any]
+) -> None:
+    first, second = (event(type_, webhook_id=hook, **fields) for hook in ("w-1", "w-2"))
+    assert first.event_id != second.event_id
+
+
+def test_a_delivery_that_is_read_again_keeps_the_door_by_which_it_came() -> None:
+    body = encoded(webhook("ContactUpdate", id="c")).decode()
+    doors = {}
+    for delivery_id in ("poll:1", "w-1"):
+        read = READER.translate(body, delivery_id=delivery_id, received_at=NOW, simulated=False)
+        assert isinstance(read, events.Delivery)
+        doors[delivery_id] = read.event.source
+    assert doors == {"poll:1": events.Source.POLLING, "w-1": events.Source.APP_WEBHOOK}
+
+
+# --- the workflow action ------------------------------------------------------------------------------------------
+
+
+def test_a_workflow_body_is_kept_whole_under_the_location_of_its_url() -> None:
+    body = b'{"contact_id": " c ", "tags": "a,b", "pipleline_stage": "x", "customData": {"event": "lead.created"}}'
+    place = LocationId("loc-url")
+    hint = READER.hint(body, location_id=place, received_at=NOW, simulated=True)
+    assert isinstance(hint.event, events.VendorEventKept)
+    assert (hint.event.lead_id, hint.event.vendor_type) == ("c", "workflow:lead.created")
+    assert (hint.event.source, hint.event.simulated) == (events.Source.WORKFLOW_WEBHOOK, True)
+    assert hint.event.location_id == place
+    soon, later = NOW + timedelta(seconds=30), NOW + timedelta(minutes=11)
+    again = READER.hint(body, location_id=place, received_at=soon, simulated=True)
+    anew = READER.hint(body, location_id=place, received_at=later, simulated=True)
+    assert again.delivery_id == hint.delivery_id != anew.delivery_id
+
+
+@pytest.mark.parametrize("custom", [None, "lead.created", {"event": 5}, {"event": " "}, {}])
+def test_a_workflow_without_a_name_is_called_unnamed(custom: object) -> None:
+    body = encoded({"contact_id": "c", "customData": custom})
+    hint = READER.hint(body, location_id=LocationId("l"), received_at=NOW, simulated=True)
+    assert hint.event.vendor_type == "workflow:unnamed"  # type: ignore[union-attr]
