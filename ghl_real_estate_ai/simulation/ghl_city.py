@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pydantic import JsonValue
 
 from ghl_real_estate_ai.simulation.ghl_account import Body, SubAccount
+from ghl_real_estate_ai.simulation.ghl_answers import merged_customs
 from ghl_real_estate_ai.simulation.vendor_servers import VendorEvent
 
 _ENVELOPE = ("type", "timestamp", "webhookId", "locationId")
@@ -39,7 +40,7 @@ def _change(sub_account: SubAccount, event: VendorEvent, body: Body) -> None:
     if type_ == "ContactDelete":
         sub_account.remove_contact(str(body["id"]))
     elif type_.startswith("Contact"):
-        sub_account.put_contact(body, at=at)
+        sub_account.put_contact(_beside_others(sub_account.contacts.get(str(body["id"])), body), at=at)
     elif type_ in {"InboundMessage", "OutboundMessage"}:
         sub_account.put_message(body, at=at)
     elif type_.startswith("Opportunity"):
@@ -53,6 +54,20 @@ def _change(sub_account: SubAccount, event: VendorEvent, body: Body) -> None:
         sub_account.tasks[str(body["id"])] = {"body": "", "completed": False, **body}
     elif type_ == "RecordCreate":
         sub_account.put_record(_properties(body), at=at, record_id=str(body["id"]))
+
+
+def _beside_others(known: Body | None, told: Body) -> Body:
+    """The city only adds tags, and tells of all that are its own; what a client of the API put beside them stays."""
+    merged = dict(told)
+    if known is not None and "tags" in told:
+        merged["tags"] = [*dict.fromkeys([*_list(told["tags"]), *_list(known["tags"])])]
+    if known is not None and "customFields" in told:
+        merged["customFields"] = merged_customs(known["customFields"], told["customFields"])
+    return merged
+
+
+def _list(value: JsonValue) -> list[JsonValue]:
+    return value if isinstance(value, list) else []
 
 
 def _properties(body: Mapping[str, JsonValue]) -> Body:

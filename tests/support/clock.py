@@ -1,8 +1,9 @@
-"""A clock that moves only when told to, and a sleep that ends when it has."""
+"""Clocks that move only when told to: by hand, or by whoever sleeps."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 from datetime import datetime, timedelta
 
 from tests.support.facts import NOON
@@ -51,3 +52,21 @@ class FakeClock:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sleepers.append((self._now + timedelta(seconds=seconds), future))
         await future
+
+
+class HastyClock(FakeClock):
+    """Nobody waits for it: a sleep ends at once, and so much time has passed for everybody."""
+
+    def __init__(self, now: datetime = NOON) -> None:
+        super().__init__(now)
+        self._started = now
+
+    def seconds(self) -> float:
+        """Since the start."""
+        return (self.now() - self._started).total_seconds()
+
+    async def sleep(self, seconds: float) -> None:
+        """Two who sleep at once wake at their own times, not at the sum."""
+        end = self.now() + timedelta(microseconds=math.ceil(seconds * 1e6))
+        await asyncio.sleep(0)
+        self.set_forward(max(0.0, (end - self.now()).total_seconds()))
