@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from ghl_real_estate_ai import telemetry
@@ -210,34 +211,26 @@ class CrmSync:
                 await self._sleep(POLL_LOOK_S)
 
     async def _new_locations(self) -> Sequence[LocationId]:
+        polled = frozenset(self._polled)
+
+        def new(uow: UnitOfWork) -> list[LocationId]:
+            """By way of the connections: most locations may have none."""
+            owners = [LocationId(one.owner_id) for one in uow.connections.all()]
+            return [owner for owner in owners if owner not in polled and _may_poll(uow, owner)]
+
         try:
-            places = await self._memory.read(lambda uow: uow.tenants.locations())
-            return [
-                place.location_id
-                for place in places
-                if place.location_id not in self._polled and await self._may_poll(place.location_id)
-            ]
+            return await self._memory.read(new)
         except StorageUnavailable as error:
             _log.warning("look.delayed", reason=str(error))
             return ()
-
-    async def _may_poll(self, location_id: LocationId) -> bool:
-        """Connected, set up, and not switched off. Asked before every cycle: an uninstalled app is called no more."""
-
-        def asked(uow: UnitOfWork) -> bool:
-            connection, setup = uow.connections.get(location_id), uow.connections.setup(location_id)
-            active = connection is not None and connection.status is ConnectionStatus.ACTIVE
-            return active and setup is not None and setup.polling
-
-        return await self._memory.read(asked)
 
     async def _poll(self, location_id: LocationId) -> None:
         failures = 0
         try:
             while True:
                 try:
-                    if not await self._may_poll(location_id):
-                        return
+                    if not await self._memory.read(partial(_may_poll, location_id=location_id)):
+                        return  # an uninstalled app is called no more
                     wait_s = await self._until_next_cycle(location_id)
                     if not wait_s:
                         await self.cycle(location_id)
@@ -283,6 +276,13 @@ class CrmSync:
             _log.warning("source.failed", location=location_id, source=source.value, reason=str(error))
             return False
         return step is not None and step.more
+
+
+def _may_poll(uow: UnitOfWork, location_id: LocationId) -> bool:
+    """Connected, set up, and not switched off."""
+    connection, setup = uow.connections.get(location_id), uow.connections.setup(location_id)
+    active = connection is not None and connection.status is ConnectionStatus.ACTIVE
+    return active and setup is not None and setup.polling
 
 
 def _in_turn(setup: LocationSetup) -> tuple[SyncSource, ...]:

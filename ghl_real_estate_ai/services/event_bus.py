@@ -13,9 +13,10 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.budgets import (
@@ -185,7 +186,7 @@ class EventBus:
                     await self._sleep(self._poll_s)
 
     async def _wait(self, subscriber: _Durable) -> None:
-        """Until there is something to do; every ``poll_s``, busy or idle, look at every tenant: another process may have
+        """Until there is something to do; every ``poll_s``, busy or idle, look whose log has grown: another process may have
         appended.
         """
         now = asyncio.get_running_loop().time
@@ -198,11 +199,11 @@ class EventBus:
             return
         subscriber.look_again_at = now() + self._poll_s
         try:
-            logs = await self._memory.read(owners_of_logs)
+            grown = await self._memory.read(partial(_grown_logs, positions=subscriber.positions))
         except StorageUnavailable as error:
             _log.warning("look.delayed", subscriber=subscriber.name, reason=str(error))
             return
-        subscriber.dirty.update(logs)
+        subscriber.dirty.update(grown)
 
     async def _drain_batch(self, subscriber: _Durable, location_id: LocationId) -> bool:
         """Handle the next events of one tenant; False when there were none."""
@@ -310,6 +311,11 @@ def owners_of_logs(uow: UnitOfWork) -> frozenset[LocationId]:
     return frozenset(place.location_id for place in uow.tenants.locations()) | {
         LocationId(company_id) for company_id in agencies
     }
+
+
+def _grown_logs(uow: UnitOfWork, *, positions: Mapping[LocationId, int]) -> list[LocationId]:
+    """Those that go on behind these positions, and those without one: most are idle most of the time."""
+    return [log for log in owners_of_logs(uow) if uow.events.head(log) > positions.get(log, -1)]
 
 
 async def _deliver(subscriber: _Live) -> None:

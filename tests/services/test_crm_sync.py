@@ -22,6 +22,7 @@ from ghl_real_estate_ai.errors import (
 )
 from ghl_real_estate_ai.models.connections import ConnectionStatus
 from ghl_real_estate_ai.models.identifiers import LocationId
+from ghl_real_estate_ai.models.leads import Location
 from ghl_real_estate_ai.models.synchronization import SyncProgress, SyncSource
 from ghl_real_estate_ai.ports import UnreadableDelivery
 from ghl_real_estate_ai.services.crm_sync import FIRST_POLL_BACK, IMPORTED, CrmSync, SyncStep
@@ -332,3 +333,14 @@ async def test_a_cursor_that_went_with_a_forgotten_lead_is_made_up_for_from_its_
     await sync_of(memory, crm, clock).cycle(LOCATION)
     assert crm.began_since[SyncSource.CONTACTS] == ended - FIRST_POLL_BACK
     assert crm.began_since[SyncSource.MESSAGES] == NOON - FIRST_POLL_BACK
+
+
+async def test_without_a_connection_nothing_is_asked_but_whether_there_is_one() -> None:
+    memory, crm, clock = FakeMemory(), ScriptedCrm(), FakeClock()
+    for number in range(40):
+        place = Location(location_id=LocationId(f"loc-{number}"), name="not connected")
+        await memory.write(lambda uow, place=place: uow.tenants.put_location(place))  # type: ignore[misc]
+    before = memory.reads
+    await while_running(sync_of(memory, crm, clock), clock, 10 * POLL_LOOK_S)
+    assert memory.reads - before <= 11
+    assert not crm.calls

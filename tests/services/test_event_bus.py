@@ -18,6 +18,7 @@ from ghl_real_estate_ai.ports import DurableWork, Memory, UnitOfWork
 from ghl_real_estate_ai.services.event_bus import EventBus
 from ghl_real_estate_ai.storage.database import Database
 from tests.support.facts import LOCATION, NOON, delivery, message
+from tests.support.fake_memory import FakeMemory
 
 MESSAGES = frozenset({"MessageReceived"})
 OTHER = LocationId("loc-2")
@@ -389,3 +390,19 @@ async def test_what_a_live_subscriber_raises_is_logged_without_its_words(
     assert "live.failed" in printed
     assert "ValueError" in printed
     assert "".join(quoted) not in printed
+
+
+@pytest.mark.asyncio
+async def test_idle_logs_are_looked_at_together_and_only_one_that_grew_is_read() -> None:
+    memory, collector, poll_s = FakeMemory(), Collector(), 0.01
+    bus, time = make_bus(memory, poll_s=poll_s), asyncio.get_running_loop().time
+    bus.subscribe_durable("collector", collector, types=MESSAGES)
+    await serve(memory, LOCATION, *(LocationId(f"idle-{number}") for number in range(40)))
+    async with dispatching(bus):
+        await eventually(lambda: memory.reads > 2 * 41)  # each cursor and each log, once
+        before, began = memory.reads, time()
+        await eventually(lambda: memory.reads >= before + 5)
+        looks = (time() - began) / poll_s + 1
+        assert memory.reads - before <= looks + 1
+        await memory.write(lambda uow: uow.events.append(message("of another process")))
+        await eventually(lambda: collector.seen == ["of another process"])
