@@ -11,9 +11,8 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Final, Self
-
-import httpx
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import urlencode
 
 from ghl_real_estate_ai.budgets import (
     OUTBOUND_ANSWER_BYTES,
@@ -23,12 +22,9 @@ from ghl_real_estate_ai.budgets import (
 )
 from ghl_real_estate_ai.errors import AnswerLost, NotSent
 
-_NOTHING_SENT: Final = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.UnsupportedProtocol,
-)
+if TYPE_CHECKING:
+    import httpx
+
 _THIS_MACHINE: Final = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 
 
@@ -47,7 +43,7 @@ class HttpRequest:
     def content(self) -> tuple[bytes | None, dict[str, str]]:
         """The body's bytes and all headers."""
         if self.form is not None:
-            body, kind = str(httpx.QueryParams(self.form)).encode(), "application/x-www-form-urlencoded"
+            body, kind = urlencode(self.form).encode(), "application/x-www-form-urlencoded"
         elif self.json is not None:
             body, kind = _compact(self.json), "application/json"
         else:
@@ -74,7 +70,11 @@ class HttpAnswer:
 
 
 class HttpClient:
-    """Sends requests as they are; knows nothing of retries, tokens or limits. Use as ``async with``, or close it."""
+    """Sends requests as they are; knows nothing of retries, tokens or limits. Use as ``async with``, or close it.
+
+    httpx comes with the first request: it and the certificates of TLS are a tenth of the gateway's start, and an installation
+    without an account to call never needs them.
+    """
 
     def __init__(
         self, *, timeout_s: float = OUTBOUND_TIMEOUT_S, answer_bytes: int = OUTBOUND_ANSWER_BYTES
@@ -82,12 +82,9 @@ class HttpClient:
         # At INFO httpx writes every URL with its query, at DEBUG httpcore writes every header.
         for name in ("httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.WARNING)
+        self._timeout_s: Final = timeout_s
         self._answer_bytes: Final = answer_bytes
-        self._client: Final = httpx.AsyncClient(
-            timeout=timeout_s,
-            limits=httpx.Limits(max_connections=OUTBOUND_CONNECTIONS),
-            mounts=dict.fromkeys(_THIS_MACHINE),  # a proxy of the environment has no business on loopback
-        )
+        self._client: httpx.AsyncClient | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -99,7 +96,8 @@ class HttpClient:
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._client.aclose()
+        if self._client is not None:
+            await self._client.aclose()
 
     async def send(self, request: HttpRequest) -> HttpAnswer:
         """One attempt; redirects are answers like others. Raises NotSent or AnswerLost."""
@@ -112,11 +110,19 @@ class HttpClient:
         """The failure is handed back, not raised: nothing of this frame, its headers, its body or httpx's errors, which
         keep the request with its token, may travel with a traceback to whoever collects them.
         """
+        import httpx
+
+        nothing_sent = (
+            httpx.ConnectError,
+            httpx.ConnectTimeout,
+            httpx.PoolTimeout,
+            httpx.UnsupportedProtocol,
+        )
         body, headers = request.content()
         try:
             async with (
                 asyncio.timeout(OUTBOUND_ANSWER_S),
-                self._client.stream(
+                self._opened().stream(
                     request.method, request.url, params=request.query, headers=headers, content=body
                 ) as response,
             ):
@@ -125,10 +131,21 @@ class HttpClient:
                     return AnswerLost(f"{request.name}: the answer is larger than {self._answer_bytes} bytes")
                 names = {name.lower(): value for name, value in response.headers.items()}
                 return HttpAnswer(response.status_code, names, content)
-        except _NOTHING_SENT as error:
+        except nothing_sent as error:
             return NotSent(f"{request.name}: no connection ({type(error).__name__})")
         except (httpx.HTTPError, TimeoutError) as error:
             return AnswerLost(f"{request.name}: no usable answer ({type(error).__name__})")
+
+    def _opened(self) -> httpx.AsyncClient:
+        import httpx
+
+        if self._client is None:
+            self._client = httpx.AsyncClient(
+                timeout=self._timeout_s,
+                limits=httpx.Limits(max_connections=OUTBOUND_CONNECTIONS),
+                mounts=dict.fromkeys(_THIS_MACHINE),  # a proxy of the environment has no business on loopback
+            )
+        return self._client
 
     async def _read(self, response: httpx.Response) -> bytes | None:
         content = bytearray()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import logging
 import socket
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -135,3 +137,9 @@ def test_requests_and_answers_are_shown_by_name_only() -> None:
     shown = repr(request("http://x/?q=ann", query=(("email", PERSON),), json={"message": "hello"}))
     assert shown == "HttpRequest(name='GET /things')"
     assert repr(HttpAnswer(200, {"set-cookie": SECRET}, b"hello")) == "HttpAnswer(status=200)"
+
+
+def test_a_gateway_that_calls_nobody_starts_without_httpx() -> None:
+    program = "import sys, ghl_real_estate_ai.api.app; print('httpx' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"

@@ -26,6 +26,7 @@ class Resource(BaseModel):
         alias_generator=to_camel,
         populate_by_name=True,
         hide_input_in_errors=True,
+        defer_build=True,  # at the first answer of its kind: some fifty of them are no part of the gateway's start
     )
 
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
