@@ -193,7 +193,7 @@ async def test_the_house_lives_through_one_trouble_after_the_other(
                 await suffer(house, trouble, day)
                 assert await house.is_connected(), trouble.name
             await assert_it_all_came_right(house, tmp_path / "calm")
-            assert most_in_an_interval(house) > 80, "the limit was never near: nothing was shown"
+            assert most_in_an_interval(house) > 60, "the limit was never near: nothing was shown"
             assert house.fake.vendor.webhooks.counts.paused > 50
             # The owner's code; one renewal for all who met the revoked token; one whose answer was lost, and its
             # repetition, which finds the refresh token used up. Then the agency's tokens, renewed, give new ones.

@@ -25,7 +25,7 @@ from ghl_real_estate_ai.crm_ports import CrmWriter
 from ghl_real_estate_ai.integrations.gohighlevel.sealing import ACCESS, TokenSeal
 from ghl_real_estate_ai.models.connections import Connection, ConnectionKind, LocationSetup, OwnerKind
 from ghl_real_estate_ai.models.diagnosis import LAG_WARNING_EVENTS, PAUSE_DELIVERIES
-from ghl_real_estate_ai.models.identifiers import LeadId
+from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
 from ghl_real_estate_ai.models.leads import Lead, Role
 from ghl_real_estate_ai.models.synchronization import ChangeKind, ChangeStatus, CrmChange, DeliveryTally
 from ghl_real_estate_ai.ports import Memory, UnitOfWork
@@ -336,7 +336,7 @@ async def test_line_7_doctor_and_health_page_say_what_is_bad_and_how_to_mend_it(
             await neglect(door, fake)
             for diagnosis in await examine(door.services.memory, door.services.crm.health, None):
                 written = [line.plain for line in lines(diagnosis)]
-                for check, (said, fix) in BAD[diagnosis.location_id].items():
+                for check, (said, fix) in BAD[LocationId(diagnosis.location_id)].items():
                     place = next(n for n, line in enumerate(written) if f" {check} " in line)
                     assert said in written[place], written[place]
                     assert fix in written[place + 1].partition("-> ")[2]
