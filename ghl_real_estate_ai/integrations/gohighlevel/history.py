@@ -12,12 +12,20 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import chain
-from typing import Final
+from typing import Final, TypedDict
 
 from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.crm_ports import CrmPage
-from ghl_real_estate_ai.errors import CrmRefused, NotFound
+from ghl_real_estate_ai.errors import (
+    CrmRefused,
+    CrmUnreadable,
+    InputError,
+    NotFound,
+    NotInThisVersion,
+    ScopeMissing,
+)
 from ghl_real_estate_ai.integrations.gohighlevel import polled_bodies as bodies
 from ghl_real_estate_ai.integrations.gohighlevel.api_request import iso
 from ghl_real_estate_ai.integrations.gohighlevel.client import GoHighLevelClient
@@ -27,14 +35,14 @@ from ghl_real_estate_ai.integrations.gohighlevel.deal_endpoints import OPPORTUNI
 from ghl_real_estate_ai.integrations.gohighlevel.deliveries import POLLED, delivery_from, without_nul
 from ghl_real_estate_ai.integrations.gohighlevel.field_types import BrokenItem, KeptResource, whole
 from ghl_real_estate_ai.integrations.gohighlevel.location_endpoints import RECORD_PAGE
-from ghl_real_estate_ai.integrations.gohighlevel.reading_place import OVERLAP, Place
-from ghl_real_estate_ai.integrations.gohighlevel.resources import Appointment, ExportPage
+from ghl_real_estate_ai.integrations.gohighlevel.reading_place import OVERLAP, Mark, Place, place_of
+from ghl_real_estate_ai.integrations.gohighlevel.resources import Appointment, AppointmentList, ExportPage
 from ghl_real_estate_ai.integrations.gohighlevel.translation import Translator
 from ghl_real_estate_ai.models.connections import LocationSetup
 from ghl_real_estate_ai.models.events import Delivery, VendorEventKept
-from ghl_real_estate_ai.models.identifiers import LeadId
+from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
 from ghl_real_estate_ai.models.synchronization import SyncSource
-from ghl_real_estate_ai.ports import UnreadableDelivery
+from ghl_real_estate_ai.ports import AnyDelivery
 
 CALENDAR_BACK: Final = timedelta(days=30)
 """Meetings that began longer ago are not read again."""
@@ -43,10 +51,29 @@ CALENDAR_AHEAD: Final = timedelta(days=120)
 HISTORY_BACK: Final = timedelta(days=730)
 """How far the first reading of a calendar goes back."""
 
+DEALS_QUIET: Final = timedelta(days=30)
+"""Deals come newest first, and the young ones move: a round ends at the first page where nothing has changed for so long."""
+
+QUIET_PAGES_EVERY: Final = 3
+"""Of so many pages of deals one is of those behind it, as long as there are any."""
+
+LEAD_MESSAGES: Final = 100
+"""Newest messages of a lead, and newest emails, that are read after a hint."""
+
 _EMAIL: Final = "Email"
-AnyDelivery = Delivery | UnreadableDelivery
+
+_ONE_OF_MANY: Final = (CrmRefused, CrmUnreadable, InputError, NotFound)
+"""What keeps one thing of a kind from being read and says nothing of the others."""
+
+_A_PART: Final = (*_ONE_OF_MANY, NotInThisVersion, ScopeMissing)
+"""What keeps one part of a lead from being read and says nothing of the other parts."""
 
 _log = telemetry.get_logger("crm_history")
+
+
+class _DealMark(TypedDict):
+    start_after: int | None
+    start_after_id: str | None
 
 
 class GoHighLevelHistory:
@@ -78,32 +105,77 @@ class GoHighLevelHistory:
         received_at: datetime,
     ) -> CrmPage:
         """The next page. Cursor '': from the beginning, or from what changed after ``since``."""
-        place = Place.model_validate_json(cursor) if cursor else Place(since=since)
-        return await self._sources[source](setup, place, received_at)
+        return await self._sources[source](setup, place_of(cursor, since=since), received_at)
 
     async def lead(
         self, setup: LocationSetup, lead_id: LeadId, *, received_at: datetime
     ) -> Sequence[AnyDelivery]:
-        """All that the CRM shows of one lead, its newest EXPORT_PAGE messages. Raises NotFound for one it does not know."""
+        """What the CRM shows of one lead; a part that it refuses is passed over. Raises NotFound for a lead it does not know."""
         place = setup.location_id
         contact = await self._client.get_contact(place, lead_id)
         if contact.location_id not in {None, place}:
             raise NotFound("the contact belongs to another location")
         told = list(bodies.contact_bodies({"locationId": place, **contact.raw}, place))
-        for channel in (None, _EMAIL):
-            page = await self._client.export_messages(
-                place, contact_id=lead_id, channel=channel, sort_order="desc"
-            )
-            for message in page.messages:
-                told += bodies.message_bodies(message.raw, place, now=received_at)
-        deals = await self._client.search_opportunities(place, contact_id=lead_id)
-        for deal in deals.opportunities:
-            told += bodies.opportunity_bodies({"contactId": lead_id, **deal.raw}, place)
-        meetings = await self._client.list_contact_appointments(place, lead_id)
-        for meeting in meetings.events:
-            shown = (await self._with_zone(place, meeting)).raw
-            told += bodies.appointment_bodies({"contactId": lead_id, **shown}, place)
+        parts = {
+            "messages": partial(self._messages_of, place, lead_id, received_at, channel=None),
+            "emails": partial(self._messages_of, place, lead_id, received_at, channel=_EMAIL),
+            "deals": partial(self._deals_of, place, lead_id),
+            "meetings": partial(self._meetings_of, place, lead_id, received_at),
+        }
+        for name, part in parts.items():
+            try:
+                told += await part()
+            except _A_PART as error:
+                _log.warning("part.passed_over", location=place, part=name, reason=str(error))
         return self._deliveries(told, received_at)
+
+    # --- parts of a lead ------------------------------------------------------------------------------------------
+
+    async def _messages_of(
+        self, place: LocationId, lead_id: LeadId, now: datetime, *, channel: str | None
+    ) -> list[bodies.Body]:
+        page = await self._client.export_messages(
+            place, contact_id=lead_id, channel=channel, sort_order="desc", limit=LEAD_MESSAGES
+        )
+        told = (bodies.message_bodies(message.raw, place, now=now) for message in page.messages)
+        return list(chain.from_iterable(told))
+
+    async def _deals_of(self, place: LocationId, lead_id: LeadId) -> list[bodies.Body]:
+        page = await self._client.search_opportunities(place, contact_id=lead_id)
+        told = (
+            bodies.opportunity_bodies({"contactId": lead_id, **deal.raw}, place)
+            for deal in page.opportunities
+        )
+        return list(chain.from_iterable(told))
+
+    async def _meetings_of(self, place: LocationId, lead_id: LeadId, now: datetime) -> list[bodies.Body]:
+        page = await self._client.list_contact_appointments(place, lead_id)
+        zoned = [await self._with_zone(place, meeting, now) for meeting in page.events]
+        told = (
+            bodies.appointment_bodies({"contactId": lead_id, **meeting.raw}, place)
+            for meeting in zoned
+            if meeting is not None
+        )
+        return list(chain.from_iterable(told))
+
+    async def _with_zone(
+        self, location_id: LocationId, meeting: Appointment | BrokenItem, now: datetime
+    ) -> Appointment | BrokenItem | None:
+        """A contact's list shows times without a zone, in the calendar's own; the meeting itself tells it.
+
+        None: it does not, or the meeting is so far off that nobody asks; a wrong time is worse than none.
+        """
+        said = meeting.raw.get("startTime")
+        if isinstance(meeting, BrokenItem) or (isinstance(said, str) and _has_zone(said)):
+            return meeting
+        start = meeting.start_time or now
+        if not now - CALENDAR_BACK <= start <= now + CALENDAR_AHEAD:
+            return None
+        try:
+            return await self._client.get_appointment(location_id, meeting.id)
+        except _ONE_OF_MANY as error:
+            _log.warning("meeting.passed_over", location=location_id, reason=str(error))
+            return None
 
     # --- sources: one call each -----------------------------------------------------------------------------------
 
@@ -119,7 +191,8 @@ class GoHighLevelHistory:
         )
         seen = [contact.date_updated or contact.date_added for contact in whole(page.contacts)]
         more = len(page.contacts) >= SEARCH_PAGE and page.search_after is not None
-        onwards = place.on(*seen, after=page.search_after or ()) if more else place.around(*seen, now=now)
+        after = page.search_after or ()
+        onwards = place.on(*seen, after=after, now=now) if more else place.around(*seen, now=now)
         told = (bodies.contact_bodies(contact.raw, setup.location_id) for contact in page.contacts)
         return self._page(told, now, shown=page.contacts, total=page.total, place=onwards, more=more)
 
@@ -139,11 +212,13 @@ class GoHighLevelHistory:
         more = bool(page.messages) and page.next_cursor is not None
         messages = whole(page.messages)
         seen = [message.date_added for message in messages]
-        # Until a call has ended it is no fact yet; the next round must not begin after it.
-        open_calls = [m.date_added for m in messages if m.date_added and bodies.is_under_way(m.raw, now=now)]
-        onwards = place.on(*seen, after=(page.next_cursor,)) if more else place.around(*seen, now=now)
-        if open_calls and not more and onwards.since is not None:
-            onwards = onwards.model_copy(update={"since": min(onwards.since, *open_calls)})
+        unfinished = [
+            one.date_added for one in messages if one.date_added and bodies.is_unfinished(one.raw, now=now)
+        ]
+        if more:
+            onwards = place.on(*seen, after=(page.next_cursor,), now=now, unfinished=unfinished)
+        else:
+            onwards = place.around(*seen, now=now, unfinished=unfinished)
         told = (bodies.message_bodies(one.raw, setup.location_id, now=now) for one in page.messages)
         return self._page(told, now, shown=page.messages, total=page.total, place=onwards, more=more)
 
@@ -167,39 +242,54 @@ class GoHighLevelHistory:
         except (CrmRefused, NotFound):
             if not place.after:
                 raise
-        again = Place(since=place.since if place.newest is None else place.newest - OVERLAP)
+        since = place.since if place.newest is None else place.newest - OVERLAP
+        again = place.model_copy(update={"since": since, "after": ()})
         return await ask(again), again
 
     async def _opportunities(self, setup: LocationSetup, place: Place, now: datetime) -> CrmPage:
-        """All of them, round after round: the API sorts deals by no time of change."""
-        at, deal_id = place.after or (None, None)
+        """The API sorts deals by no time of change. So: newest first, down to where all is quiet, round after round; what is
+        quiet a page at a time in between. ``newest`` marks that all were read once.
+        """
+        in_tail = bool(place.tail) and place.pages % QUIET_PAGES_EVERY == QUIET_PAGES_EVERY - 1
         page = await self._client.search_opportunities(
-            setup.location_id,
-            start_after=None if at is None else int(at),
-            start_after_id=None if deal_id is None else str(deal_id),
+            setup.location_id, order="added_desc", **_deal_mark(place.tail if in_tail else place.after)
         )
-        more = len(page.opportunities) >= OPPORTUNITY_PAGE and page.start_after is not None
-        after = (page.start_after, page.start_after_id) if more else ()
+        changed = [bodies.changed_at(deal.raw) or now for deal in page.opportunities]
+        full = len(page.opportunities) >= OPPORTUNITY_PAGE and page.start_after is not None
+        mark: Mark = (page.start_after, page.start_after_id) if full else ()
+        onwards = place.model_copy(update={"pages": place.pages + 1})
+        if in_tail:
+            onwards, more = onwards.model_copy(update={"tail": mark}), True
+        elif full and (place.newest is None or max(changed) > now - DEALS_QUIET):
+            onwards, more = onwards.model_copy(update={"after": mark}), True
+        else:
+            tail = (place.tail or mark) if full else ()
+            onwards, more = onwards.model_copy(update={"after": (), "tail": tail, "newest": now}), False
         told = (
             bodies.opportunity_bodies(deal.raw, setup.location_id)
-            for deal in page.opportunities
-            if place.since is None or (bodies.changed_at(deal.raw) or now) >= place.since
+            for deal, at in zip(page.opportunities, changed, strict=True)
+            if place.since is None or at >= place.since
         )
-        onwards = Place(since=place.since, after=after)
         return self._page(told, now, shown=page.opportunities, place=onwards, more=more)
 
     async def _appointments(self, setup: LocationSetup, place: Place, now: datetime) -> CrmPage:
-        """One calendar after the other; ``newest`` marks that each was read once."""
+        """One calendar after the other; ``newest`` marks that each was read once. One that is refused, for it may have been
+        deleted, hides none behind it.
+        """
         if not setup.calendars:
             return CrmPage(deliveries=(), items=0, cursor=place.model_dump_json(), more=False)
         number = place.calendar % len(setup.calendars)
         first = place.since is None and place.newest is None
-        page = await self._client.list_calendar_events(
-            setup.location_id,
-            start=now - (HISTORY_BACK if first else CALENDAR_BACK),
-            end=now + CALENDAR_AHEAD,
-            calendar_id=setup.calendars[number],
-        )
+        try:
+            page = await self._client.list_calendar_events(
+                setup.location_id,
+                start=now - (HISTORY_BACK if first else CALENDAR_BACK),
+                end=now + CALENDAR_AHEAD,
+                calendar_id=setup.calendars[number],
+            )
+        except _ONE_OF_MANY as error:
+            _log.warning("calendar.passed_over", location=setup.location_id, reason=str(error))
+            page = AppointmentList()
         more = number + 1 < len(setup.calendars)
         onwards = Place(
             since=place.since,
@@ -224,7 +314,7 @@ class GoHighLevelHistory:
         after = page.search_after
         more = len(page.records) >= RECORD_PAGE and bool(after) and (oldest_first or not known)
         if more or oldest_first:
-            onwards = place.on(*times, after=after or place.after)
+            onwards = place.on(*times, after=after or place.after, now=now)
         else:
             onwards = place.around(*times, now=now)
         told = (bodies.record_bodies(record.raw, setup.location_id) for record in page.records)
@@ -238,15 +328,6 @@ class GoHighLevelHistory:
         )
 
     # --- deliveries -----------------------------------------------------------------------------------------------
-
-    async def _with_zone(
-        self, location_id: str, meeting: Appointment | BrokenItem
-    ) -> Appointment | BrokenItem:
-        """A contact's list shows times without a zone, in the calendar's own; the meeting itself tells it."""
-        said = meeting.raw.get("startTime")
-        if isinstance(meeting, BrokenItem) or (isinstance(said, str) and _has_zone(said)):
-            return meeting
-        return await self._client.get_appointment(location_id, meeting.id)
 
     def _page(
         self,
@@ -291,6 +372,14 @@ class GoHighLevelHistory:
             received_at=now,
             simulated=self._simulated,
         )
+
+
+def _deal_mark(mark: Mark) -> _DealMark:
+    at, deal_id = mark or (None, None)
+    return {
+        "start_after": int(at) if isinstance(at, int | float) else None,
+        "start_after_id": None if deal_id is None else str(deal_id),
+    }
 
 
 def _has_zone(said: str) -> bool:

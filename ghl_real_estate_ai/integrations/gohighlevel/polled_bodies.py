@@ -26,6 +26,9 @@ _UNDER_WAY: Final = ("ringing", "in-progress", "initiated", "queued")
 LONGEST_CALL: Final = timedelta(hours=4)
 """A call that claims to be under way for longer has an end that nobody reported."""
 
+LONGEST_UNSENT: Final = timedelta(days=3)
+"""A message that waits to be sent is looked for again for so long: every reading in this time begins before it."""
+
 _CONTACT: Final = (
     "firstName", "lastName", "email", "phone", "source", "assignedTo", "tags", "dnd", "customFields",
 )  # fmt: skip
@@ -59,7 +62,7 @@ def contact_bodies(shown: Shown, location_id: str) -> Iterator[Body]:
 def message_bodies(shown: Shown, location_id: str, *, now: datetime) -> Iterator[Body]:
     """What was said; nothing while it is still to be sent, or the call goes on."""
     kind = str(shown.get("messageType") or "")
-    if _NO_MESSAGE.search(kind) or shown.get("status") in _NOT_SENT_YET or is_under_way(shown, now=now):
+    if _NO_MESSAGE.search(kind) or shown.get("status") in _NOT_SENT_YET or is_unfinished(shown, now=now):
         return
     body: Body = {
         "type": "OutboundMessage" if shown.get("direction") == "outbound" else "InboundMessage",
@@ -75,13 +78,17 @@ def message_bodies(shown: Shown, location_id: str, *, now: datetime) -> Iterator
     yield body
 
 
-def is_under_way(shown: Shown, *, now: datetime) -> bool:
-    """Whether it is a call that has no end yet."""
+def is_unfinished(shown: Shown, *, now: datetime) -> bool:
+    """Whether it will be a fact later: a call that has no end yet, a message that is still to be sent."""
     meta = shown.get("meta")
-    if not isinstance(meta, dict) or meta.get("callStatus") not in _UNDER_WAY:
+    if isinstance(meta, dict) and meta.get("callStatus") in _UNDER_WAY:
+        longest = LONGEST_CALL
+    elif shown.get("status") in _NOT_SENT_YET:
+        longest = LONGEST_UNSENT
+    else:
         return False
     added = Payload(shown).first_time("dateAdded")
-    return added is not None and now - added < LONGEST_CALL
+    return added is not None and now - added < longest
 
 
 def opportunity_bodies(shown: Shown, location_id: str) -> Iterator[Body]:
@@ -97,7 +104,7 @@ def opportunity_bodies(shown: Shown, location_id: str) -> Iterator[Body]:
 
 
 def changed_at(shown: Shown) -> datetime | None:
-    """The newest of a deal's times; a page of deals can be sorted by none of them."""
+    """The newest of a deal's times; the API sorts deals by none of them but the oldest."""
     times = Payload(shown)
     return max((at for name in _CHANGED if (at := times.first_time(name)) is not None), default=None)
 

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from ghl_real_estate_ai.crm_ports import CrmPage
 from ghl_real_estate_ai.errors import NotFound
-from ghl_real_estate_ai.integrations.gohighlevel.history import GoHighLevelHistory
+from ghl_real_estate_ai.integrations.gohighlevel.history import (
+    LEAD_MESSAGES,
+    QUIET_PAGES_EVERY,
+    GoHighLevelHistory,
+)
 from ghl_real_estate_ai.integrations.gohighlevel.reading_place import OVERLAP, Place
+from ghl_real_estate_ai.models.connections import LocationSetup
 from ghl_real_estate_ai.models.events import Delivery, MessageReceived, Source
-from ghl_real_estate_ai.models.identifiers import LeadId
+from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
 from ghl_real_estate_ai.models.synchronization import SyncSource
 from ghl_real_estate_ai.ports import UnreadableDelivery
 from ghl_real_estate_ai.simulation.ghl_city import apply_all
 from tests.support.crm_city import reader_of, setup_of, small_city
 from tests.support.fake_ghl import FakeGhl, fake_ghl
+from tests.support.scripted_server import Reply, Seen
+from tests.support.scripted_server import answering as listening
 
 pytestmark = pytest.mark.asyncio
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+SETUP = LocationSetup(location_id=LocationId("loc-1"))
 
 
 async def read_all(
@@ -184,3 +194,182 @@ async def test_text_that_no_database_takes_is_mended_on_the_way() -> None:
         assert mended.event.text == "ab"  # type: ignore[union-attr]
         assert mended.raw is not None
         assert "\\u0000" not in mended.raw
+
+
+# --- what must not hide the rest ----------------------------------------------------------------------------------
+
+ZONED = "2026-03-05T12:00:00Z"
+ANSWERS: dict[str, dict[str, Any]] = {
+    "/contacts/lead1": {"contact": {"id": "lead1", "firstName": "Ana", "dateAdded": "2026-03-01T12:00:00Z"}},
+    "/conversations/messages/export": {
+        "messages": [{"id": "m1", "contactId": "lead1", "messageType": "TYPE_SMS", "direction": "inbound",
+                      "body": "Hi", "dateAdded": "2026-03-01T12:00:00Z"}],
+    },
+    "/opportunities/search": {"opportunities": [], "meta": {}},
+    "/contacts/lead1/appointments": {"events": []},
+}  # fmt: skip
+
+
+def meeting(name: str, start: str) -> dict[str, Any]:
+    """A meeting of the lead."""
+    return {"id": name, "contactId": "lead1", "startTime": start, "dateAdded": "2026-03-01T12:00:00Z"}
+
+
+@asynccontextmanager
+async def answering(
+    answers: Mapping[str, dict[str, Any]], refused: Mapping[str, int]
+) -> AsyncIterator[tuple[GoHighLevelHistory, list[Seen]]]:
+    """A reader on an API that answers by path, or by path and calendar, or refuses so."""
+
+    def reply(seen: Seen) -> Reply:
+        key = seen.query.get("calendarId") or seen.path
+        if key in refused:
+            return Reply(refused[key], {"message": "no"})
+        return Reply(200, answers[key])
+
+    async with listening(otherwise=reply) as server, reader_of(server.url, "pit-1") as reader:
+        yield reader, server.seen
+
+
+def told_of(deliveries: Sequence[Delivery | UnreadableDelivery]) -> list[str]:
+    return [one.event.type for one in deliveries if isinstance(one, Delivery)]
+
+
+@pytest.mark.parametrize("status", [400, 404, 422])
+async def test_a_calendar_that_was_deleted_hides_none_behind_it(status: int) -> None:
+    setup = LocationSetup(location_id=LocationId("loc-1"), calendars=("gone", "kept"))
+    answers = {"kept": {"events": [meeting("meet1", ZONED)]}}
+    async with answering(answers, {"gone": status}) as (reader, _):
+        first = await reader.page(setup, SyncSource.APPOINTMENTS, cursor="", since=None, received_at=NOON)
+        second = await reader.page(
+            setup, SyncSource.APPOINTMENTS, cursor=first.cursor, since=None, received_at=NOON
+        )
+    assert [(page.items, page.more) for page in (first, second)] == [(0, True), (1, False)]
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+async def test_a_meeting_that_cannot_be_read_hides_nothing_else_of_its_lead(status: int) -> None:
+    shown = [meeting("meet1", "2026-03-05 12:00:00"), meeting("meet2", ZONED)]
+    answers = {**ANSWERS, "/contacts/lead1/appointments": {"events": shown}}
+    refused = {"/calendars/events/appointments/meet1": status}
+    async with answering(answers, refused) as (reader, _):
+        told = told_of(await reader.lead(SETUP, LeadId("lead1"), received_at=NOON))
+    assert told[:2] == ["LeadUpserted", "MessageReceived"]
+    assert told.count("AppointmentChanged") == (status != 403)
+
+
+@pytest.mark.parametrize(
+    ("part", "left"),
+    [("/conversations/messages/export", {"LeadUpserted"}), ("/opportunities/search", {"LeadUpserted", "MessageReceived"})],
+)  # fmt: skip
+@pytest.mark.parametrize("status", [400, 403, 404])
+async def test_a_part_of_a_lead_that_is_refused_hides_no_other(
+    part: str, left: set[str], status: int
+) -> None:
+    async with answering(ANSWERS, {part: status}) as (reader, _):
+        assert set(told_of(await reader.lead(SETUP, LeadId("lead1"), received_at=NOON))) == left
+
+
+async def test_the_zone_is_asked_only_of_meetings_that_are_near() -> None:
+    starts = ("2025-03-05 12:00:00", "2026-03-05 12:00:00", "2027-03-05 12:00:00")
+    shown = [meeting(f"meet{number}", start) for number, start in enumerate(starts)]
+    answers = {
+        **ANSWERS,
+        "/contacts/lead1/appointments": {"events": shown},
+        "/calendars/events/appointments/meet1": {"event": meeting("meet1", ZONED)},
+    }
+    async with answering(answers, {}) as (reader, seen):
+        told = told_of(await reader.lead(SETUP, LeadId("lead1"), received_at=NOON))
+    assert told.count("AppointmentChanged") == 1
+    assert [one.query["limit"] for one in seen if "export" in one.path] == [str(LEAD_MESSAGES)] * 2
+
+
+# --- what a round must not miss -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ahead_s", [-600, 0, 600])
+async def test_the_next_round_overlaps_though_the_clocks_differ(ahead_s: int) -> None:
+    """What the vendor shows some seconds late lies before the newest that was seen, by the vendor's own clock."""
+    async with fake_ghl() as fake, reader_of(fake.url, fake.pit) as reader:
+        theirs = NOON + timedelta(seconds=ahead_s)
+        write(fake, 1, at=theirs)
+        (first,) = await read_all(reader, fake, SyncSource.MESSAGES, now=NOON)
+        write(fake, 2, at=theirs - timedelta(seconds=30))  # shown late
+        (second,) = await read_all(reader, fake, SyncSource.MESSAGES, cursor=first.cursor, now=NOON)
+        assert "m00002" in [one.event.message_id for one in events_of([second])]  # type: ignore[union-attr]
+
+
+async def test_a_page_that_waits_for_the_next_cycle_takes_nothing_from_the_overlap() -> None:
+    async with fake_ghl() as fake, reader_of(fake.url, fake.pit) as reader:
+        for number in range(600):
+            write(fake, number, at=NOON - timedelta(seconds=60 - number / 10))
+        first = await reader.page(
+            setup_of(fake), SyncSource.MESSAGES, cursor="", since=None, received_at=NOON
+        )
+        write(fake, 900, at=NOON - timedelta(seconds=50))  # shown late, and before where the first page ended
+        later = NOON + timedelta(minutes=5)
+        write(fake, 901, at=later)
+        (second,) = await read_all(reader, fake, SyncSource.MESSAGES, cursor=first.cursor, now=later)
+        third = await read_all(reader, fake, SyncSource.MESSAGES, cursor=second.cursor, now=later)
+        assert "m00900" in [one.event.message_id for one in events_of(third)]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("pages", [1, 2])
+@pytest.mark.parametrize("status", ["scheduled", "queued"])
+async def test_a_message_that_waits_to_be_sent_is_looked_for_until_it_was(status: str, pages: int) -> None:
+    async with fake_ghl() as fake, reader_of(fake.url, fake.pit) as reader:
+        write(fake, 1, at=NOON - timedelta(days=1))
+        waits = fake.home.messages.get("m00001")
+        assert waits is not None
+        fake.home.messages.change(waits, 0, status=status)
+        for number in range(2, 2 + 500 * (pages - 1)):
+            write(fake, number, at=NOON - timedelta(hours=1))
+        write(fake, 9_000, at=NOON)
+        first = await read_all(reader, fake, SyncSource.MESSAGES)
+        assert len(first) == pages
+        fake.home.messages.change(
+            waits, 0, status="delivered"
+        )  # its time of change stays: an export need not tell
+        again = await read_all(reader, fake, SyncSource.MESSAGES, cursor=first[-1].cursor)
+        ids = [
+            [one.event.message_id for one in events_of(pages)]  # type: ignore[union-attr]
+            for pages in (first, again)
+        ]
+        assert ["m00001" in found for found in ids] == [False, True]
+
+
+@pytest.mark.parametrize("cursor", ['{"after":[{"an":"object"}]}', '{"from_the_future":1}', "no JSON"])
+async def test_a_cursor_that_cannot_be_read_begins_the_round_anew(cursor: str) -> None:
+    async with fake_ghl() as fake, reader_of(fake.url, fake.pit) as reader:
+        write(fake, 1, at=NOON)
+        page = await reader.page(
+            setup_of(fake), SyncSource.CONTACTS, cursor=cursor, since=NOON, received_at=NOON
+        )
+        assert not page.more
+
+
+# --- deals --------------------------------------------------------------------------------------------------------
+
+
+async def test_young_deals_are_read_round_after_round_and_quiet_ones_a_page_at_a_time() -> None:
+    async with fake_ghl() as fake, reader_of(fake.url, fake.pit) as reader:
+        for number in range(650):
+            fake.home.put_opportunity(
+                {"id": f"o{number:03}", "contactId": "lead1"}, at=NOON - timedelta(days=number)
+            )
+        now = NOON + timedelta(seconds=1)
+        first = await read_all(reader, fake, SyncSource.OPPORTUNITIES, now=now)
+        assert [page.items for page in first] == [100] * 6 + [50], "the first time all of them"
+        fake.home.put_opportunity({"id": "o050", "status": "won"}, at=NOON)  # young
+        fake.home.put_opportunity({"id": "o640", "status": "won"}, at=NOON)  # old and quiet
+        seen, cursor = list[set[str]](), first[-1].cursor
+        for _ in range(QUIET_PAGES_EVERY * 8):
+            page = await reader.page(
+                setup_of(fake), SyncSource.OPPORTUNITIES, cursor=cursor, since=None, received_at=now
+            )
+            cursor = page.cursor
+            won = [one for one in events_of([page]) if one.event.status == "won"]  # type: ignore[union-attr]
+            seen.append({one.event.opportunity_id for one in won})  # type: ignore[union-attr]
+        assert "o050" in seen[0]
+        assert sum("o050" in found for found in seen) >= 5
+        assert any("o640" in found for found in seen)
