@@ -221,7 +221,10 @@ COMPANY_LOCATIONS: Final = 5_000
 """Most locations of one agency that are listed."""
 
 CRM_OUTBOX_BATCH: Final = 50
-"""Most changes that the outbox takes up at once; each location sends its own one after the other."""
+"""Most changes of one location that the outbox takes up at once; they are sent one after the other."""
+
+CRM_OUTBOX_LOCATIONS: Final = 50
+"""Locations whose changes are sent at the same time; further ones wait until one has had its turn."""
 
 CRM_OUTBOX_POLL_S: Final = 1.0
 """How often the outbox looks for changes to send when it has none."""

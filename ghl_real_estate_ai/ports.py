@@ -13,6 +13,7 @@ from ghl_real_estate_ai.models.intelligence import LeadIntelligence
 from ghl_real_estate_ai.models.leads import Lead, Location, User
 from ghl_real_estate_ai.models.properties import Listing
 from ghl_real_estate_ai.models.synchronization import (
+    ChangeKind,
     ChangeStatus,
     CrmChange,
     DeliveryTally,
@@ -52,6 +53,10 @@ class EventLog(Protocol):
 
     def append_page(self, deliveries: Sequence[Delivery]) -> list[RecordedEvent | None]:
         """The same for many of one tenant: what one by one would do, in a few statements."""
+        ...
+
+    def known_ids(self, location_id: LocationId, deliveries: Sequence[Delivery]) -> set[str]:
+        """Ids of deliveries and events, among these of one tenant, that are in the log already."""
         ...
 
     def near(
@@ -119,6 +124,16 @@ class LeadStore(Protocol):
 
     def get(self, location_id: LocationId, lead_id: LeadId) -> Lead | None: ...
 
+    def get_many(self, location_id: LocationId, lead_ids: Collection[LeadId]) -> dict[LeadId, Lead]:
+        """Those of them that there are."""
+        ...
+
+    def unapplied(
+        self, location_id: LocationId, lead_ids: Collection[LeadId]
+    ) -> dict[LeadId, dict[str, datetime]]:
+        """Of leads that are behind their log: the types of facts that they do not hold yet, each with its newest time."""
+        ...
+
     def put(self, lead: Lead, intelligence: LeadIntelligence | None) -> None:
         """Insert or replace. ``intelligence`` None keeps the stored one."""
         ...
@@ -173,6 +188,10 @@ class TenantStore(Protocol):
         """Whether a lead with this hash was erased: its later deliveries are refused."""
         ...
 
+    def forgotten(self, location_id: LocationId, lead_hashes: Collection[str]) -> set[str]:
+        """Those of the hashes whose leads were erased."""
+        ...
+
 
 class ConnectionStore(Protocol):
     """Access to CRM accounts, by owner (location or company), and the setup of each location. Tokens are sealed."""
@@ -180,6 +199,10 @@ class ConnectionStore(Protocol):
     def get(self, owner_id: str) -> Connection | None: ...
 
     def all(self) -> list[Connection]: ...
+
+    def companies(self) -> list[str]:
+        """Owners that are agencies."""
+        ...
 
     def put(self, connection: Connection) -> None:
         """Insert or replace; whoever was renewing the old one no longer may."""
@@ -198,6 +221,10 @@ class ConnectionStore(Protocol):
         ...
 
     def setup(self, location_id: LocationId) -> LocationSetup | None: ...
+
+    def active_setup(self, location_id: LocationId) -> LocationSetup | None:
+        """The setup of a location whose own connection is active; None for any other."""
+        ...
 
     def put_setup(self, setup: LocationSetup) -> None: ...
 
@@ -247,7 +274,13 @@ class SyncStore(Protocol):
         """Add counts to those of the same day, location, source and outcome."""
         ...
 
-    def tallies(self, *, since: date) -> list[DeliveryTally]: ...
+    def tallies(self, location_id: str, *, since: date) -> list[DeliveryTally]:
+        """Those of one location ('': of nobody known), from this day on."""
+        ...
+
+    def delivery_counts(self, *, source: str, since: date) -> dict[tuple[date, str], int]:
+        """Of all locations together: how many deliveries of a door had an outcome, by day and outcome."""
+        ...
 
 
 class ChangeStore(Protocol):
@@ -266,16 +299,28 @@ class ChangeStore(Protocol):
         """
         ...
 
-    def due(self, *, now: datetime, limit: int) -> list[CrmChange]:
-        """Pending changes whose time has come, oldest first."""
+    def due_locations(self, *, now: datetime, limit: int) -> list[LocationId]:
+        """Locations with changes whose time has come, those that wait longest first."""
         ...
 
-    def settle(self, change: CrmChange) -> bool:
-        """Store what became of this version; False when a newer one is wanted."""
+    def due(self, location_id: LocationId, *, now: datetime, limit: int) -> list[CrmChange]:
+        """A location's pending changes whose time has come, oldest first."""
+        ...
+
+    def settle(self, change: CrmChange, *, attempt: int) -> bool:
+        """Store what became of this version after so many attempts; False when somebody else has moved it since."""
+        ...
+
+    def postpone(self, location_id: LocationId, kinds: Collection[ChangeKind], *, until: datetime) -> None:
+        """The location's pending changes of these kinds rest until then."""
         ...
 
     def of_lead(self, location_id: LocationId, lead_id: LeadId) -> list[CrmChange]:
         """Every change about a lead, oldest first."""
+        ...
+
+    def of_leads(self, location_id: LocationId, lead_ids: Collection[LeadId]) -> list[CrmChange]:
+        """Every change about these leads, oldest first."""
         ...
 
     def drop_pending(self, location_id: LocationId, *, error: str) -> int:
@@ -341,6 +386,10 @@ class UnreadableDelivery(Frozen):
     reason: str
     simulated: bool
     lead_ids: tuple[LeadId, ...] = ()
+
+
+AnyDelivery = Delivery | UnreadableDelivery
+"""What a door makes of what came in."""
 
 
 class WebhookReader(Protocol):

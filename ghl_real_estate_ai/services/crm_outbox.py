@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+import traceback
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -23,6 +23,7 @@ from ghl_real_estate_ai.budgets import (
     CRM_CHANGE_CLAIM_S,
     CRM_CLOSED_WAIT_S,
     CRM_OUTBOX_BATCH,
+    CRM_OUTBOX_LOCATIONS,
     CRM_OUTBOX_POLL_S,
 )
 from ghl_real_estate_ai.crm_ports import CrmWriter
@@ -39,13 +40,15 @@ from ghl_real_estate_ai.errors import (
     TooManyRequests,
     Unreachable,
 )
-from ghl_real_estate_ai.models.connections import ConnectionStatus
+from ghl_real_estate_ai.models.connections import Connection, ConnectionStatus
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.synchronization import ChangeKind, ChangeStatus, CrmChange
 from ghl_real_estate_ai.models.write_back import STATES, obstacle
 from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork
 
 _log = telemetry.get_logger("crm_outbox")
+
+_ALL_KINDS: Final = frozenset(ChangeKind)
 
 _CLOSED: Final = (LocationInactive, NeedsReconnect, ScopeMissing, ConfigurationError)
 """Nothing was done, and nothing will be until the account's owner or the operator acts."""
@@ -60,19 +63,22 @@ _OF_WHOLE_LOCATION: Final = (
     NeedsReconnect,
     ConfigurationError,
 )
-"""The next change of the same location would end the same way."""
+"""The next change of the same location would end the same way. A missing scope says that of the same kind only."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Settlement:
-    """What became of an attempt; ``rest_until``: the location's other changes wait as long."""
+    """What became of an attempt; ``resting``: the kinds of the location's other changes that wait as long."""
 
     change: CrmChange
-    rest_until: datetime | None = None
+    resting: frozenset[ChangeKind] = frozenset()
 
 
 class CrmOutbox:
-    """One location's changes go out one after the other, those of different locations side by side."""
+    """One location's changes go out one after the other, those of different locations side by side.
+
+    A location that is slow, has much to send or fails in a way that nobody foresaw delays no other.
+    """
 
     def __init__(
         self,
@@ -89,42 +95,68 @@ class CrmOutbox:
         self._clock = clock
         self._sleep = sleep
         self._luck = luck
+        self._sending: set[LocationId] = set()
 
     async def run(self) -> None:
         """Send until cancelled. A database that is away is waited for."""
-        while True:
-            taken_up = 0
-            try:
-                taken_up = await self.step()
-            except* StorageUnavailable as errors:
-                _log.warning("outbox.delayed", reason=str(errors.exceptions[0]))
-            if not taken_up:
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                try:
+                    await self._start(tasks)
+                except StorageUnavailable as error:
+                    _log.warning("outbox.delayed", reason=str(error))
                 await self._sleep(CRM_OUTBOX_POLL_S)
 
     async def step(self) -> int:
-        """Everything that is due now, at most a batch; returns how many changes were taken up."""
-        now = self._clock.now()
-        due = await self._memory.read(lambda uow: uow.changes.due(now=now, limit=CRM_OUTBOX_BATCH))
-        of_location: dict[LocationId, list[CrmChange]] = defaultdict(list)
-        for change in due:
-            of_location[change.location_id].append(change)
+        """What is due now, at most a batch per location; returns how many changes were taken up."""
         async with asyncio.TaskGroup() as tasks:
-            for changes in of_location.values():
-                tasks.create_task(self._send_all(changes))
+            sending = await self._start(tasks)
+        return sum(task.result() for task in sending)
+
+    async def _start(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[int]]:
+        """Begin with the locations that have something to send and are not at it."""
+        now = self._clock.now()
+        due = await self._memory.read(
+            lambda uow: uow.changes.due_locations(now=now, limit=CRM_OUTBOX_LOCATIONS)
+        )
+        idle = [location_id for location_id in due if location_id not in self._sending]
+        begun = idle[: CRM_OUTBOX_LOCATIONS - len(self._sending)]
+        self._sending.update(begun)
+        return [tasks.create_task(self._send_due(place), name=f"outbox:{place}") for place in begun]
+
+    async def _send_due(self, location_id: LocationId) -> int:
+        """A location's turn. What goes wrong in it stays in it: what is due is still due at the next look."""
+        try:
+            return await self._send_batch(location_id)
+        except StorageUnavailable as error:
+            _log.warning("outbox.delayed", location=location_id, reason=str(error))
+        except Exception as error:  # noqa: BLE001  # reason: one location's oddity must not end everybody's gateway
+            _log_crash("outbox.crashed", error, location=location_id)
+        finally:
+            self._sending.discard(location_id)
+        return 0
+
+    async def _send_batch(self, location_id: LocationId) -> int:
+        now = self._clock.now()
+        connection = await self._memory.read(lambda uow: uow.connections.get(location_id))
+        if _needs_reconnect(connection):
+            until = now + timedelta(seconds=CRM_CLOSED_WAIT_S)
+            await self._memory.write(lambda uow: uow.changes.postpone(location_id, _ALL_KINDS, until=until))
+            return 0
+        due = await self._memory.read(
+            lambda uow: uow.changes.due(location_id, now=now, limit=CRM_OUTBOX_BATCH)
+        )
+        resting: frozenset[ChangeKind] = frozenset()
+        for change in due:
+            if change.kind not in resting:
+                resting |= await self._send(change)
         return len(due)
 
-    async def _send_all(self, changes: Sequence[CrmChange]) -> None:
-        for number, change in enumerate(changes, start=1):
-            rest_until = await self._send(change)
-            if rest_until is not None:
-                await self._postpone(changes[number:], rest_until)
-                return
-
-    async def _send(self, change: CrmChange) -> datetime | None:
-        """One change, from claim to settlement; returns until when its location should rest, if it should."""
+    async def _send(self, change: CrmChange) -> frozenset[ChangeKind]:
+        """One change, from claim to settlement; returns the kinds of change that its location lets rest now."""
         now = self._clock.now()
         if not await self._memory.write(lambda uow: _claimed(uow, change, now)):
-            return None
+            return frozenset()
         try:
             remote_id = await self._deliver(change)
         except StorageUnavailable:
@@ -141,15 +173,22 @@ class CrmOutbox:
                 "settled_at": self._clock.now(),
             }
             settlement = _Settlement(change.model_copy(update=done))
-        await self._memory.write(lambda uow: uow.changes.settle(settlement.change))
-        return settlement.rest_until
+        await self._memory.write(lambda uow: _settle(uow, settlement, attempt=change.attempts + 1))
+        return settlement.resting
 
     async def _deliver(self, change: CrmChange) -> str | None:
-        if change.attempts and change.kind not in STATES:
-            found = await self._writer.find(change)
-            if found is not None:
-                return found
-        return await self._writer.apply(change)
+        """The CRM's id of what was made. Raises EnterpriseHubError only."""
+        try:
+            if change.attempts and change.kind not in STATES:
+                found = await self._writer.find(change)
+                if found is not None:
+                    return found
+            return await self._writer.apply(change)
+        except EnterpriseHubError:
+            raise
+        except Exception as error:  # one odd change must not hold up its neighbours
+            _log_crash("change.crashed", error, kind=change.kind)
+            raise OutcomeUnknown(f"unexpected {type(error).__name__}; the log says where") from error
 
     def _after(self, error: EnterpriseHubError, change: CrmChange) -> _Settlement:
         """Where a change stands after an error. What surely was not done does not count as an attempt."""
@@ -165,26 +204,30 @@ class CrmOutbox:
             return _Settlement(_failed(change, str(error), now, attempts=attempts))
         due_at = now + timedelta(seconds=wait_s)
         waiting = change.model_copy(update={"attempts": attempts, "due_at": due_at, "error": str(error)})
-        return _Settlement(waiting, due_at if isinstance(error, _OF_WHOLE_LOCATION) else None)
+        return _Settlement(waiting, _resting(error, change.kind))
 
-    async def _postpone(self, changes: Sequence[CrmChange], until: datetime) -> None:
-        waiting = [change.model_copy(update={"due_at": until}) for change in changes]
 
-        def postpone(uow: UnitOfWork) -> None:
-            for change in waiting:
-                uow.changes.settle(change)
+def _resting(error: EnterpriseHubError, kind: ChangeKind) -> frozenset[ChangeKind]:
+    if isinstance(error, _OF_WHOLE_LOCATION):
+        return _ALL_KINDS
+    return frozenset({kind} if isinstance(error, ScopeMissing) else ())
 
-        if waiting:
-            await self._memory.write(postpone)
+
+def _settle(uow: UnitOfWork, settlement: _Settlement, *, attempt: int) -> None:
+    change = settlement.change
+    uow.changes.settle(change, attempt=attempt)
+    uow.changes.postpone(change.location_id, settlement.resting, until=change.due_at)
+
+
+def _needs_reconnect(connection: Connection | None) -> bool:
+    return connection is not None and connection.status is ConnectionStatus.NEEDS_RECONNECT
 
 
 def _claimed(uow: UnitOfWork, change: CrmChange, now: datetime) -> bool:
     """Ask at the last moment whether it may and should still be written; if so, store the attempt."""
     connection = uow.connections.get(change.location_id)
-    if connection is not None and connection.status is ConnectionStatus.NEEDS_RECONNECT:
-        later = now + timedelta(seconds=CRM_CLOSED_WAIT_S)
-        uow.changes.settle(change.model_copy(update={"due_at": later}))
-        return False
+    if _needs_reconnect(connection):
+        return False  # since the batch was read: it stays due, and the next look lets the location rest
     lead = uow.leads.get(change.location_id, change.lead_id)
     reason = obstacle(
         change.kind,
@@ -195,7 +238,7 @@ def _claimed(uow: UnitOfWork, change: CrmChange, now: datetime) -> bool:
     if reason is None and change.kind is ChangeKind.TASK and not _is_next_action(uow, change):
         reason = "it is the lead's next action no longer"
     if reason is not None:
-        uow.changes.settle(_failed(change, reason, now, attempts=change.attempts))
+        uow.changes.settle(_failed(change, reason, now, attempts=change.attempts), attempt=change.attempts)
         return False
     return uow.changes.claim(change, until=now + timedelta(seconds=CRM_CHANGE_CLAIM_S))
 
@@ -214,3 +257,9 @@ def _failed(change: CrmChange, reason: str, now: datetime, *, attempts: int) -> 
         "settled_at": now,
     }
     return change.model_copy(update=given_up)
+
+
+def _log_crash(event: str, error: Exception, **about: str) -> None:
+    """Type and place, not the message: it may quote what a lead wrote."""
+    place = traceback.format_tb(error.__traceback__)[-1]
+    _log.error(event, error=type(error).__name__, place=place, **about)

@@ -1,11 +1,12 @@
 """What is written into the CRM: each change stored with its idempotency key before it leaves, settled after it.
 
-Called by the write-back service and by the loop guard.
+Called by the write-back service, the outbox and the loop guard.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final
 
@@ -39,6 +40,15 @@ _WANT: Final = on_both(
     )
 )
 
+_OF_LEADS: Final = (
+    sa.select(crm_changes)
+    .where(
+        crm_changes.c.location_id == sa.bindparam("tenant"),
+        crm_changes.c.lead_id.in_(sa.bindparam("leads", expanding=True)),
+    )
+    .order_by(crm_changes.c.created_at, crm_changes.c.change_id)
+)
+
 
 class SqlChangeStore:
     """``ports.ChangeStore``."""
@@ -60,34 +70,46 @@ class SqlChangeStore:
 
     def claim(self, change: CrmChange, *, until: datetime) -> bool:
         """Count an attempt and keep the change from others until then; False when it is no longer as it was read."""
-        table = crm_changes.c
         update = (
             sa.update(crm_changes)
-            .where(
-                table.location_id == change.location_id,
-                table.change_id == change.change_id,
-                table.version == change.version,
-                table.attempts == change.attempts,
-                table.status == ChangeStatus.PENDING.value,
-            )
+            .where(*_unmoved(change, change.attempts))
             .values(attempts=change.attempts + 1, due_at=until)
-            .returning(table.change_id)
+            .returning(crm_changes.c.change_id)
         )
         return self._connection.execute(update).first() is not None
 
-    def due(self, *, now: datetime, limit: int) -> list[CrmChange]:
-        """Pending changes whose time has come, oldest first."""
+    def due_locations(self, *, now: datetime, limit: int) -> list[LocationId]:
+        """Locations with changes whose time has come, those that wait longest first."""
+        table = crm_changes.c
+        query = (
+            sa.select(table.location_id)
+            .where(table.status == ChangeStatus.PENDING.value, table.due_at <= now)
+            .group_by(table.location_id)
+            .order_by(sa.func.min(table.due_at), table.location_id)
+            .limit(limit)
+        )
+        return [LocationId(location_id) for location_id in self._connection.scalars(query)]
+
+    def due(self, location_id: LocationId, *, now: datetime, limit: int) -> list[CrmChange]:
+        """A location's pending changes whose time has come, oldest first."""
+        table = crm_changes.c
         query = (
             sa.select(crm_changes)
-            .where(crm_changes.c.status == ChangeStatus.PENDING.value, crm_changes.c.due_at <= now)
-            .order_by(crm_changes.c.due_at, crm_changes.c.change_id)
+            .where(
+                table.location_id == location_id,
+                table.status == ChangeStatus.PENDING.value,
+                table.due_at <= now,
+            )
+            .order_by(table.due_at, table.created_at, table.change_id)
             .limit(limit)
         )
         return [_change(row) for row in self._connection.execute(query).mappings()]
 
-    def settle(self, change: CrmChange) -> bool:
-        """Store status, attempts, due time, remote id and error of this version; False when a newer one is wanted."""
-        table = crm_changes.c
+    def settle(self, change: CrmChange, *, attempt: int) -> bool:
+        """Store status, attempts, due time, remote id and error after so many attempts at this version.
+
+        False when a newer one is wanted, when somebody else tried once more, or settled it before.
+        """
         values = {
             name: value
             for name, value in _row(change).items()
@@ -95,15 +117,26 @@ class SqlChangeStore:
         }
         update = (
             sa.update(crm_changes)
-            .where(
-                table.location_id == change.location_id,
-                table.change_id == change.change_id,
-                table.version == change.version,
-            )
+            .where(*_unmoved(change, attempt))
             .values(values)
-            .returning(table.change_id)
+            .returning(crm_changes.c.change_id)
         )
         return self._connection.execute(update).first() is not None
+
+    def postpone(self, location_id: LocationId, kinds: Collection[ChangeKind], *, until: datetime) -> None:
+        """The location's pending changes of these kinds rest until then. Nothing else about them changes."""
+        table = crm_changes.c
+        update = (
+            sa.update(crm_changes)
+            .where(
+                table.location_id == location_id,
+                table.status == ChangeStatus.PENDING.value,
+                table.kind.in_([kind.value for kind in kinds]),
+                table.due_at < until,
+            )
+            .values(due_at=until)
+        )
+        self._connection.execute(update)
 
     def of_lead(self, location_id: LocationId, lead_id: LeadId) -> list[CrmChange]:
         """Every change about a lead, oldest first."""
@@ -114,6 +147,11 @@ class SqlChangeStore:
             .order_by(table.created_at, table.change_id)
         )
         return [_change(row) for row in self._connection.execute(query).mappings()]
+
+    def of_leads(self, location_id: LocationId, lead_ids: Collection[LeadId]) -> list[CrmChange]:
+        """Every change about these leads, oldest first."""
+        rows = self._connection.execute(_OF_LEADS, {"tenant": location_id, "leads": sorted(lead_ids)})
+        return [_change(row) for row in rows.mappings()]
 
     def drop_pending(self, location_id: LocationId, *, error: str) -> int:
         """Give up on everything that waits for a location (its app was uninstalled); returns how many."""
@@ -135,6 +173,18 @@ class SqlChangeStore:
             .group_by(table.status)
         )
         return {ChangeStatus(status): count for status, count in self._connection.execute(query)}
+
+
+def _unmoved(change: CrmChange, attempts: int) -> tuple[sa.ColumnElement[bool], ...]:
+    """Still pending, in this version, after so many attempts: whoever else touched it has moved one of the three."""
+    table = crm_changes.c
+    return (
+        table.location_id == change.location_id,
+        table.change_id == change.change_id,
+        table.version == change.version,
+        table.attempts == attempts,
+        table.status == ChangeStatus.PENDING.value,
+    )
 
 
 def _row(change: CrmChange) -> dict[str, Any]:

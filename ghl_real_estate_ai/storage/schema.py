@@ -241,7 +241,7 @@ crm_changes: Final = sa.Table(
     sa.Column("error", sa.Text),
     sa.Column("created_at", Microseconds, nullable=False),
     sa.Column("settled_at", Microseconds),
-    sa.Index(None, "status", "due_at"),
+    sa.Index(None, "status", "due_at", "location_id"),
     sa.Index(None, "location_id", "lead_id"),
 )
 """What we write into the CRM: stored with its idempotency key before the call, settled after it."""

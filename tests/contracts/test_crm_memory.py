@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from datetime import date, timedelta
+from collections.abc import AsyncIterator, Callable
+from datetime import date, datetime, timedelta
 
 import pytest
 import pytest_asyncio
@@ -28,7 +28,7 @@ from ghl_real_estate_ai.models.synchronization import (
     SyncProgress,
     SyncSource,
 )
-from ghl_real_estate_ai.ports import Memory
+from ghl_real_estate_ai.ports import Memory, UnitOfWork
 from ghl_real_estate_ai.storage.database import Database
 from tests.support.facts import LOCATION, NOON
 from tests.support.fake_memory import FakeMemory
@@ -89,6 +89,28 @@ async def test_a_connection_comes_back_as_it_was(any_memory: Memory) -> None:
         "loc-0",
         LOCATION,
     ]
+
+
+async def test_agencies_are_found_among_the_owners(any_memory: Memory) -> None:
+    agency = connection(owner_id="company-1", owner_kind=OwnerKind.COMPANY)
+    for owner in (connection(), agency):
+        await any_memory.write(lambda uow, owner=owner: uow.connections.put(owner))  # type: ignore[misc]
+    assert await any_memory.read(lambda uow: uow.connections.companies()) == ["company-1"]
+
+
+async def test_only_a_location_that_is_connected_and_set_up_is_active(any_memory: Memory) -> None:
+    async def active() -> LocationSetup | None:
+        return await any_memory.read(lambda uow: uow.connections.active_setup(LOCATION))
+
+    setup = LocationSetup(location_id=LOCATION)
+    await any_memory.write(lambda uow: uow.connections.put_setup(setup))
+    assert await active() is None
+    await any_memory.write(lambda uow: uow.connections.put(connection()))
+    assert await active() == setup
+    assert await any_memory.read(lambda uow: uow.connections.active_setup(OTHER)) is None
+    lost = connection(status=ConnectionStatus.NEEDS_RECONNECT)
+    await any_memory.write(lambda uow: uow.connections.put(lost))
+    assert await active() is None
 
 
 async def test_only_one_of_many_gets_the_lease_on_a_generation(any_memory: Memory) -> None:
@@ -208,21 +230,35 @@ async def test_a_hint_that_comes_while_a_lead_is_read_is_not_lost(any_memory: Me
 
 
 async def test_tallies_add_up_by_day_and_outcome(any_memory: Memory) -> None:
-    def tally(day: int, count: int) -> DeliveryTally:
-        return DeliveryTally(
-            day=date(2026, 11, day),
-            location_id="",
-            source="app_webhook",
-            outcome="stored",
-            count=count,
-            last_at=NOON,
-        )
+    def tally(day: int, count: int, **fields: str) -> DeliveryTally:
+        named = {"location_id": "", "source": "app_webhook", "outcome": "stored"} | fields
+        return DeliveryTally(day=date(2026, 11, day), count=count, last_at=NOON, **named)
 
     await any_memory.write(lambda uow: uow.sync.add_tallies([tally(22, 1), tally(23, 5)]))
     await any_memory.write(lambda uow: uow.sync.add_tallies([tally(23, 7)]))
     await any_memory.write(lambda uow: uow.sync.add_tallies([]))
 
-    assert await any_memory.read(lambda uow: uow.sync.tallies(since=date(2026, 11, 23))) == [tally(23, 12)]
+    assert await any_memory.read(lambda uow: uow.sync.tallies("", since=date(2026, 11, 23))) == [
+        tally(23, 12)
+    ]
+
+    others = [
+        tally(23, 1, location_id=LOCATION),
+        tally(23, 2, outcome="refused"),
+        tally(23, 9, source="poll"),
+    ]
+    await any_memory.write(lambda uow: uow.sync.add_tallies([*others, tally(24, 3, location_id=OTHER)]))
+    assert await any_memory.read(lambda uow: uow.sync.tallies(LOCATION, since=date(2026, 11, 1))) == [
+        others[0]
+    ]
+    counts = await any_memory.read(
+        lambda uow: uow.sync.delivery_counts(source="app_webhook", since=date(2026, 11, 23))
+    )
+    assert counts == {
+        (date(2026, 11, 23), "stored"): 13,
+        (date(2026, 11, 23), "refused"): 2,
+        (date(2026, 11, 24), "stored"): 3,
+    }
 
 
 # --- writing --------------------------------------------------------------------------------------------------------
@@ -233,16 +269,17 @@ async def test_a_change_is_wanted_once_and_a_new_content_is_a_new_version(any_me
     assert await any_memory.write(lambda uow: uow.changes.want(first))
     assert not await any_memory.write(lambda uow: uow.changes.want(again))
     done = first.model_copy(update={"status": ChangeStatus.DONE, "settled_at": LATER, "remote_id": "r-1"})
-    assert await any_memory.write(lambda uow: uow.changes.settle(done))
-    assert await any_memory.read(lambda uow: uow.changes.due(now=LATER, limit=9)) == []
+    assert await any_memory.write(lambda uow: uow.changes.settle(done, attempt=0))
+    assert await any_memory.read(lambda uow: uow.changes.due(LOCATION, now=LATER, limit=9)) == []
     assert not await any_memory.write(lambda uow: uow.changes.want(again))
 
     newer = change(content={"score": 80, "stage": "working"}, due_at=LATER)
     assert await any_memory.write(lambda uow: uow.changes.want(newer))
-    assert await any_memory.read(lambda uow: uow.changes.due(now=NOON, limit=9)) == []
-    (due,) = await any_memory.read(lambda uow: uow.changes.due(now=LATER, limit=9))
+    assert await any_memory.read(lambda uow: uow.changes.due(LOCATION, now=NOON, limit=9)) == []
+    (due,) = await any_memory.read(lambda uow: uow.changes.due(LOCATION, now=LATER, limit=9))
     assert (due.version, due.content, due.status) == (2, newer.content, ChangeStatus.PENDING)
-    assert not await any_memory.write(lambda uow: uow.changes.settle(done)), "it settles an older version"
+    stale = await any_memory.write(lambda uow: uow.changes.settle(done, attempt=0))
+    assert not stale, "it settles an older version"
     assert await any_memory.read(lambda uow: uow.changes.counts(LOCATION)) == {ChangeStatus.PENDING: 1}
 
 
@@ -250,14 +287,14 @@ async def test_only_one_of_many_sends_a_change_and_a_crashed_one_leaves_its_atte
     any_memory: Memory,
 ) -> None:
     await any_memory.write(lambda uow: uow.changes.want(change()))
-    (read,) = await any_memory.read(lambda uow: uow.changes.due(now=NOON, limit=9))
+    (read,) = await any_memory.read(lambda uow: uow.changes.due(LOCATION, now=NOON, limit=9))
 
     async def take() -> bool:
         return await any_memory.write(lambda uow: uow.changes.claim(read, until=LATER))
 
     assert sum(await asyncio.gather(*(take() for _ in range(20)))) == 1
-    assert await any_memory.read(lambda uow: uow.changes.due(now=NOON, limit=9)) == []
-    (again,) = await any_memory.read(lambda uow: uow.changes.due(now=LATER, limit=9))
+    assert await any_memory.read(lambda uow: uow.changes.due(LOCATION, now=NOON, limit=9)) == []
+    (again,) = await any_memory.read(lambda uow: uow.changes.due(LOCATION, now=LATER, limit=9))
     assert again.attempts == 1
     assert await any_memory.read(lambda uow: uow.changes.get(LOCATION, again.change_id)) == again
     assert await any_memory.read(lambda uow: uow.changes.get(OTHER, again.change_id)) is None
@@ -266,13 +303,64 @@ async def test_only_one_of_many_sends_a_change_and_a_crashed_one_leaves_its_atte
     assert not await any_memory.write(lambda uow: uow.changes.claim(again, until=LATER)), "an older version"
 
 
+async def test_only_who_knows_the_last_attempt_settles_a_change_and_only_once(any_memory: Memory) -> None:
+    await any_memory.write(lambda uow: uow.changes.want(change()))
+    await any_memory.write(lambda uow: uow.changes.claim(change(), until=LATER))
+    done = change(status=ChangeStatus.DONE, attempts=1)
+    settled = [
+        await any_memory.write(lambda uow, attempt=attempt: uow.changes.settle(done, attempt=attempt))  # type: ignore[misc]
+        for attempt in (0, 2, 1, 1)
+    ]
+    assert settled == [False, False, True, False]
+
+
+async def test_a_location_that_rests_keeps_its_attempts_and_its_settled_changes(any_memory: Memory) -> None:
+    kinds = {"a": ChangeKind.NOTE, "b": ChangeKind.NOTE, "c": ChangeKind.TAGS, "d": ChangeKind.NOTE}
+    wanted = [change(name, kind=kind) for name, kind in kinds.items()]
+    wanted += [change("a", location_id=OTHER, kind=ChangeKind.NOTE)]
+    for one in wanted:
+        await any_memory.write(lambda uow, one=one: uow.changes.want(one))  # type: ignore[misc]
+    await any_memory.write(lambda uow: uow.changes.settle(change("d", status=ChangeStatus.DONE), attempt=0))
+    await any_memory.write(lambda uow: uow.changes.claim(wanted[1], until=NOON))
+
+    await any_memory.write(lambda uow: uow.changes.postpone(LOCATION, {ChangeKind.NOTE}, until=LATER))
+
+    def due(at: datetime, location_id: LocationId = LOCATION) -> Callable[[UnitOfWork], list[str]]:
+        return lambda uow: [one.change_id for one in uow.changes.due(location_id, now=at, limit=9)]
+
+    assert await any_memory.read(due(NOON)) == ["c"]
+    assert await any_memory.read(due(LATER)) == ["c", "a", "b"]
+    assert await any_memory.read(due(NOON, OTHER)) == ["a"]
+    kept = await any_memory.read(lambda uow: uow.changes.get(LOCATION, "b"))
+    assert kept is not None
+    assert (kept.attempts, kept.version) == (1, 1)
+    assert await any_memory.read(lambda uow: uow.changes.counts(LOCATION)) == {
+        ChangeStatus.PENDING: 3,
+        ChangeStatus.DONE: 1,
+    }
+
+
+async def test_locations_with_something_to_send_come_in_the_order_of_their_waiting(
+    any_memory: Memory,
+) -> None:
+    for place, due_at in (("loc-c", NOON), ("loc-a", LATER), ("loc-b", NOON - timedelta(seconds=1))):
+        for name in ("x", "y"):
+            one = change(name, location_id=place, due_at=due_at)
+            await any_memory.write(lambda uow, one=one: uow.changes.want(one))  # type: ignore[misc]
+    assert await any_memory.read(lambda uow: uow.changes.due_locations(now=NOON, limit=9)) == [
+        "loc-b",
+        "loc-c",
+    ]
+    assert await any_memory.read(lambda uow: uow.changes.due_locations(now=LATER, limit=1)) == ["loc-b"]
+
+
 async def test_a_failed_change_can_be_wanted_again(any_memory: Memory) -> None:
     await any_memory.write(lambda uow: uow.changes.want(change()))
     failed = change(status=ChangeStatus.FAILED, error="refused", attempts=1)
-    await any_memory.write(lambda uow: uow.changes.settle(failed))
+    await any_memory.write(lambda uow: uow.changes.settle(failed, attempt=0))
 
     assert await any_memory.write(lambda uow: uow.changes.want(change()))
-    (due,) = await any_memory.read(lambda uow: uow.changes.due(now=NOON, limit=9))
+    (due,) = await any_memory.read(lambda uow: uow.changes.due(LOCATION, now=NOON, limit=9))
     assert (due.version, due.attempts, due.error) == (2, 0, None)
 
 
@@ -285,8 +373,8 @@ async def test_changes_of_a_lead_and_of_an_uninstalled_location(any_memory: Memo
     assert [c.change_id for c in own] == ["note:1", "tags"]
     assert await any_memory.write(lambda uow: uow.changes.drop_pending(LOCATION, error="uninstalled")) == 3
     assert await any_memory.read(lambda uow: uow.changes.counts(LOCATION)) == {ChangeStatus.FAILED: 3}
-    (left,) = await any_memory.read(lambda uow: uow.changes.due(now=LATER, limit=9))
-    assert left.location_id == OTHER
+    assert await any_memory.read(lambda uow: uow.changes.due(LOCATION, now=LATER, limit=9)) == []
+    assert len(await any_memory.read(lambda uow: uow.changes.due(OTHER, now=LATER, limit=9))) == 1
 
 
 async def test_a_forgotten_leads_changes_and_hints_go_and_others_stay(any_memory: Memory) -> None:
@@ -298,10 +386,10 @@ async def test_a_forgotten_leads_changes_and_hints_go_and_others_stay(any_memory
 
     await any_memory.write(lambda uow: uow.leads.forget(LOCATION, LeadId("lead-1"), lead_hash="h"))
 
-    due = await any_memory.read(lambda uow: uow.changes.due(now=NOON, limit=9))
+    due = await any_memory.read(lambda uow: uow.changes.due(LOCATION, now=NOON, limit=9))
     hints = await any_memory.read(lambda uow: uow.sync.due_rereads(now=NOON, limit=9))
     assert [one.lead_id for one in due] == ["lead-10"]
     assert [one.lead_id for one in hints] == ["lead-10"]
     gone = change("note:lead-1", lead_id="lead-1", kind=ChangeKind.NOTE)
     assert not await any_memory.write(lambda uow: uow.changes.claim(gone, until=LATER))
-    assert not await any_memory.write(lambda uow: uow.changes.settle(gone))
+    assert not await any_memory.write(lambda uow: uow.changes.settle(gone, attempt=0))

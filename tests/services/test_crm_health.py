@@ -238,7 +238,7 @@ async def test_failed_changes_and_dead_letters_are_warnings() -> None:
 
     def spoil(uow: UnitOfWork) -> None:
         uow.changes.want(change)
-        uow.changes.settle(failed)
+        uow.changes.settle(failed, attempt=0)
         uow.cursors.bury(letter)
 
     await bench.put(spoil)

@@ -7,11 +7,8 @@ from datetime import timedelta
 import pytest
 
 from ghl_real_estate_ai.models.connections import (
-    Connection,
-    ConnectionKind,
     ConnectionStatus,
     LocationSetup,
-    OwnerKind,
     WriteBackPart,
 )
 from ghl_real_estate_ai.models.events import RecordedEvent
@@ -22,22 +19,11 @@ from tests.support.clock import FakeClock
 from tests.support.facts import LEAD, LOCATION, NOON, message
 from tests.support.fake_memory import FakeMemory
 from tests.support.looks import action, look, updated
+from tests.support.outbox_house import connection
 
 pytestmark = pytest.mark.asyncio
 HOUR = timedelta(hours=1)
 ALL = frozenset(WriteBackPart)
-
-
-def connection(**fields: object) -> Connection:
-    return Connection.model_validate(
-        {
-            "owner_id": LOCATION,
-            "owner_kind": OwnerKind.LOCATION,
-            "kind": ConnectionKind.OAUTH,
-            "obtained_at": NOON,
-            **fields,
-        }
-    )
 
 
 class House:
@@ -80,7 +66,7 @@ class House:
 
     async def settle(self, change: CrmChange, status: ChangeStatus = ChangeStatus.DONE) -> None:
         done = change.model_copy(update={"status": status, "settled_at": self.clock.now()})
-        assert await self.memory.write(lambda uow: uow.changes.settle(done))
+        assert await self.memory.write(lambda uow: uow.changes.settle(done, attempt=change.attempts))
 
 
 async def test_nothing_is_wanted_until_the_owner_turns_a_part_on() -> None:

@@ -223,7 +223,7 @@ async def test_what_waits_for_the_crm_goes_and_another_leads_change_loses_only_t
     await memory.write(concern_the_crm)
     await forget(memory)
 
-    (left,) = await memory.read(lambda uow: uow.changes.due(now=NOON, limit=9))
+    (left,) = await memory.read(lambda uow: uow.changes.due(LOCATION, now=NOON, limit=9))
     (hint,) = await memory.read(lambda uow: uow.sync.due_rereads(now=NOON, limit=9))
     assert (left.lead_id, hint.lead_id) == (TWIN, TWIN)
     assert left.content == {"body": "sister of [erased]", "mentions": ["[erased]", TWIN]}

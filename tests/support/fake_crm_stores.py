@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from ghl_real_estate_ai.models.connections import Connection, LocationSetup
+from ghl_real_estate_ai.models.connections import Connection, ConnectionStatus, LocationSetup, OwnerKind
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
 from ghl_real_estate_ai.models.synchronization import (
+    ChangeKind,
     ChangeStatus,
     CrmChange,
     DeliveryTally,
@@ -54,6 +55,9 @@ class FakeConnectionStore:
     def all(self) -> list[Connection]:
         return [connection for _, connection in sorted(self._state.connections.items())]
 
+    def companies(self) -> list[str]:
+        return [one.owner_id for one in self.all() if one.owner_kind is OwnerKind.COMPANY]
+
     def put(self, connection: Connection) -> None:
         self._state.connections[connection.owner_id] = connection
         self._state.leases.pop(connection.owner_id, None)
@@ -80,6 +84,11 @@ class FakeConnectionStore:
 
     def setup(self, location_id: LocationId) -> LocationSetup | None:
         return self._state.setups.get(location_id)
+
+    def active_setup(self, location_id: LocationId) -> LocationSetup | None:
+        connection = self.get(location_id)
+        active = connection is not None and connection.status is ConnectionStatus.ACTIVE
+        return self.setup(location_id) if active else None
 
     def put_setup(self, setup: LocationSetup) -> None:
         self._state.setups[setup.location_id] = setup
@@ -140,8 +149,17 @@ class FakeSyncStore:
             count = tally.count + (known.count if known else 0)
             self._state.tallies[key] = tally.model_copy(update={"count": count})
 
-    def tallies(self, *, since: date) -> list[DeliveryTally]:
-        return [tally for tally in self._state.tallies.values() if tally.day >= since]
+    def tallies(self, location_id: str, *, since: date) -> list[DeliveryTally]:
+        own = (tally for tally in self._state.tallies.values() if tally.location_id == location_id)
+        return [tally for tally in own if tally.day >= since]
+
+    def delivery_counts(self, *, source: str, since: date) -> dict[tuple[date, str], int]:
+        found: dict[tuple[date, str], int] = {}
+        for tally in self._state.tallies.values():
+            if tally.source == source and tally.day >= since:
+                key = (tally.day, tally.outcome)
+                found[key] = found.get(key, 0) + tally.count
+        return found
 
 
 class FakeChangeStore:
@@ -169,26 +187,37 @@ class FakeChangeStore:
         return self._state.changes.get((location_id, change_id))
 
     def claim(self, change: CrmChange, *, until: datetime) -> bool:
-        known = self.get(change.location_id, change.change_id)
-        if (
-            known is None
-            or (known.version, known.attempts) != (change.version, change.attempts)
-            or known.status is not ChangeStatus.PENDING
-        ):
-            return False
-        return self.settle(known.model_copy(update={"attempts": known.attempts + 1, "due_at": until}))
+        claimed = change.model_copy(update={"attempts": change.attempts + 1, "due_at": until})
+        return self.settle(claimed, attempt=change.attempts)
 
-    def due(self, *, now: datetime, limit: int) -> list[CrmChange]:
+    def due_locations(self, *, now: datetime, limit: int) -> list[LocationId]:
+        oldest: dict[LocationId, datetime] = {}
+        for change in self._due(now):
+            oldest[change.location_id] = min(change.due_at, oldest.get(change.location_id, change.due_at))
+        return sorted(oldest, key=lambda location_id: (oldest[location_id], location_id))[:limit]
+
+    def due(self, location_id: LocationId, *, now: datetime, limit: int) -> list[CrmChange]:
+        own = [change for change in self._due(now) if change.location_id == location_id]
+        return sorted(own, key=lambda change: (change.due_at, change.created_at, change.change_id))[:limit]
+
+    def _due(self, now: datetime) -> list[CrmChange]:
         waiting = (c for c in self._state.changes.values() if c.status is ChangeStatus.PENDING)
-        due = [change for change in waiting if change.due_at <= now]
-        return sorted(due, key=lambda change: (change.due_at, change.change_id))[:limit]
+        return [change for change in waiting if change.due_at <= now]
 
-    def settle(self, change: CrmChange) -> bool:
-        known = self._state.changes.get((change.location_id, change.change_id))
-        if known is None or known.version != change.version:
+    def settle(self, change: CrmChange, *, attempt: int) -> bool:
+        known = self.get(change.location_id, change.change_id)
+        if known is None or known.status is not ChangeStatus.PENDING:
+            return False
+        if (known.version, known.attempts) != (change.version, attempt):
             return False
         self._state.changes[change.location_id, change.change_id] = change
         return True
+
+    def postpone(self, location_id: LocationId, kinds: Collection[ChangeKind], *, until: datetime) -> None:
+        for key, change in self._state.changes.items():
+            waits = change.status is ChangeStatus.PENDING and change.due_at < until
+            if key[0] == location_id and change.kind in kinds and waits:
+                self._state.changes[key] = change.model_copy(update={"due_at": until})
 
     def of_lead(self, location_id: LocationId, lead_id: LeadId) -> list[CrmChange]:
         own = [
@@ -197,6 +226,10 @@ class FakeChangeStore:
             if place == location_id and c.lead_id == lead_id
         ]
         return sorted(own, key=lambda change: (change.created_at, change.change_id))
+
+    def of_leads(self, location_id: LocationId, lead_ids: Collection[LeadId]) -> list[CrmChange]:
+        found = [change for lead_id in lead_ids for change in self.of_lead(location_id, lead_id)]
+        return sorted(found, key=lambda change: (change.created_at, change.change_id))
 
     def drop_pending(self, location_id: LocationId, *, error: str) -> int:
         waiting = [

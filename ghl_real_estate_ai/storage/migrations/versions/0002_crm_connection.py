@@ -97,7 +97,9 @@ def _create_change_table() -> None:
         sa.Column("settled_at", sa.BigInteger),
         sa.PrimaryKeyConstraint("location_id", "change_id", name="pk_crm_changes"),
     )
-    op.create_index("ix_crm_changes_status_due_at", "crm_changes", ["status", "due_at"])
+    op.create_index(
+        "ix_crm_changes_status_due_at_location_id", "crm_changes", ["status", "due_at", "location_id"]
+    )
     op.create_index("ix_crm_changes_location_id_lead_id", "crm_changes", ["location_id", "lead_id"])
 
 
