@@ -12,12 +12,11 @@ from typing import Protocol
 
 from ghl_real_estate_ai.models.connections import Connection, LocationSetup
 from ghl_real_estate_ai.models.crm_account import ApiUse, CrmAccount
-from ghl_real_estate_ai.models.events import Delivery
 from ghl_real_estate_ai.models.exports import ExportKind, ExportLayout, ExportRow
 from ghl_real_estate_ai.models.identifiers import Frozen, LeadId, LocationId
 from ghl_real_estate_ai.models.leads import Location, StageRole
 from ghl_real_estate_ai.models.synchronization import CrmChange, SyncSource
-from ghl_real_estate_ai.ports import UnreadableDelivery
+from ghl_real_estate_ai.ports import AnyDelivery
 
 
 class ExportReader(Protocol):
@@ -47,7 +46,7 @@ class CrmPage(Frozen):
     ``items`` of ``total`` (None: the CRM did not say) were read; ``more``: the end was not reached.
     """
 
-    deliveries: tuple[Delivery | UnreadableDelivery, ...]
+    deliveries: tuple[AnyDelivery, ...]
     items: int
     total: int | None = None
     cursor: str
@@ -71,7 +70,7 @@ class CrmReader(Protocol):
 
     async def lead(
         self, setup: LocationSetup, lead_id: LeadId, *, received_at: datetime
-    ) -> Sequence[Delivery | UnreadableDelivery]:
+    ) -> Sequence[AnyDelivery]:
         """All that the CRM shows of one lead. Raises NotFound for a lead that it does not know."""
         ...
 

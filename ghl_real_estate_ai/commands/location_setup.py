@@ -5,21 +5,24 @@ Called by connect.py. What is not asked for keeps what it was.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ghl_real_estate_ai.commands.questions import Questions
 from ghl_real_estate_ai.errors import InputError
-from ghl_real_estate_ai.models.connections import LocationSetup, WriteBackPart
+from ghl_real_estate_ai.models.connections import (
+    WORKFLOW_PATH,
+    LocationSetup,
+    WriteBackPart,
+    workflow_key_hash,
+)
 from ghl_real_estate_ai.models.crm_account import CrmAccount, Pipeline, proposed_role
 from ghl_real_estate_ai.models.leads import StageRole
 
 NONE = "none"
 """Answer for: nothing of these."""
 
-WORKFLOW_PATH = "/webhooks/ghl/workflow/"
 _ROLES = (*(role.value for role in StageRole), NONE)
 
 Say = Callable[[str], None]
@@ -191,4 +194,4 @@ def _workflow_url(
     if not wanted:
         return None, before.workflow_key_hash
     key = secrets.token_urlsafe(32)
-    return f"{gateway_url}{WORKFLOW_PATH}{key}", hashlib.sha256(key.encode()).hexdigest()
+    return f"{gateway_url}{WORKFLOW_PATH}{key}", workflow_key_hash(key)

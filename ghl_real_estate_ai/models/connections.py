@@ -5,6 +5,7 @@ Made by ``enterprisehub connect`` and the OAuth callback; read by everything tha
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -20,6 +21,9 @@ PRIVATE_TOKEN_GRACE_DAYS = 7
 
 PRIVATE_TOKEN_WARNING_DAYS = 14
 """The reminder to rotate comes this long before the token is due."""
+
+WORKFLOW_PATH = "/webhooks/ghl/workflow/"
+"""At the gateway; behind it stands the secret of a location's workflow webhook URL."""
 
 
 class OwnerKind(StrEnum):
@@ -100,6 +104,11 @@ def rotation(connection: Connection, *, now: datetime) -> Rotation:
     else:
         state = RotationState.OVERDUE
     return Rotation(state=state, due_at=due_at)
+
+
+def workflow_key_hash(key: str) -> str:
+    """What is stored of the secret in a location's workflow webhook URL (SHA-256, hex)."""
+    return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
 
 
 class WriteBackPart(StrEnum):

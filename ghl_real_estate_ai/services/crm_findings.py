@@ -5,9 +5,9 @@ What is found by asking the CRM is judged in account_findings. Each function jud
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from ghl_real_estate_ai.models.connections import (
@@ -54,6 +54,9 @@ class StoredFacts:
     connection: Connection | None = None
     setup: LocationSetup | None = None
     tallies: Sequence[DeliveryTally] = ()
+    answered: Mapping[tuple[date, str], int] = field(default_factory=dict)
+    """App webhooks of all locations together, of PAUSE_WINDOW_DAYS: how many had an outcome, by day and outcome."""
+
     progress: Sequence[SyncProgress] = ()
     rereads: int = 0
     changes: dict[ChangeStatus, int] = field(default_factory=dict)
@@ -172,17 +175,15 @@ def delivery_finding(facts: StoredFacts) -> Finding:
 
     The rule counts all deliveries to the address, of every location; so no number of them is said, only the share.
     """
-    first = facts.now.date() - timedelta(days=PAUSE_WINDOW_DAYS - 1)
-    counted = [one for one in facts.tallies if one.source == Source.APP_WEBHOOK.value and one.day >= first]
-    total = sum(one.count for one in counted)
+    total = sum(facts.answered.values())
     if not total:
         return finding("deliveries", UNKNOWN, f"no app webhooks in {PAUSE_WINDOW_DAYS} days")
-    good = sum(one.count for one in counted if one.outcome in _ACCEPTED)
+    good = sum(count for (_, outcome), count in facts.answered.items() if outcome in _ACCEPTED)
     share = good / total
     what = f"{share:.1%} of the webhooks of {PAUSE_WINDOW_DAYS} days were answered with 2xx"
     if share >= PAUSE_SUCCESS_SHARE:
         return finding("deliveries", OK, what)
-    start = datetime.combine(min(one.day for one in counted), time(), UTC)
+    start = datetime.combine(min(day for day, _ in facts.answered), time(), UTC)
     pace = total / max((facts.now - start) / timedelta(days=PAUSE_WINDOW_DAYS), 1 / 72)
     fix = (
         "look for 401 (wrong public key, or a stranger's forgeries) and 429 (database down) in the gateway's log, mend the "
@@ -275,13 +276,7 @@ def backlog_findings(facts: StoredFacts) -> Iterator[Finding]:
 
 def _last(facts: StoredFacts, source: Source) -> datetime | None:
     return max(
-        (
-            one.last_at
-            for one in facts.tallies
-            if one.source == source.value
-            and one.location_id == facts.location_id
-            and one.outcome in _ACCEPTED
-        ),
+        (one.last_at for one in facts.tallies if one.source == source.value and one.outcome in _ACCEPTED),
         default=None,
     )
 

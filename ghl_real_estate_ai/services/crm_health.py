@@ -19,7 +19,15 @@ from ghl_real_estate_ai.errors import (
     Unreachable,
 )
 from ghl_real_estate_ai.models.connections import Connection, ConnectionStatus
-from ghl_real_estate_ai.models.diagnosis import SEEN_DAYS, Diagnosis, Finding, FindingStatus, finding
+from ghl_real_estate_ai.models.diagnosis import (
+    PAUSE_WINDOW_DAYS,
+    SEEN_DAYS,
+    Diagnosis,
+    Finding,
+    FindingStatus,
+    finding,
+)
+from ghl_real_estate_ai.models.events import Source
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.synchronization import SyncSource
 from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork
@@ -82,14 +90,17 @@ class CrmHealth:
         lag = await self._lag(location_id)
 
         def look(uow: UnitOfWork) -> StoredFacts:
-            tallies = uow.sync.tallies(since=(now - timedelta(days=SEEN_DAYS)).date())
+            seen_since, judged_since = (
+                now.date() - timedelta(days=days) for days in (SEEN_DAYS, PAUSE_WINDOW_DAYS - 1)
+            )
             progress = [uow.sync.progress(location_id, source) for source in SyncSource]
             return StoredFacts(
                 location_id=location_id,
                 now=now,
                 connection=uow.connections.get(location_id),
                 setup=uow.connections.setup(location_id),
-                tallies=tallies,
+                tallies=uow.sync.tallies(location_id, since=seen_since),
+                answered=uow.sync.delivery_counts(source=Source.APP_WEBHOOK.value, since=judged_since),
                 progress=[one for one in progress if one is not None],
                 rereads=uow.sync.waiting_rereads(location_id),
                 changes=uow.changes.counts(location_id),

@@ -13,7 +13,6 @@ from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.budgets import REREAD_DELAYS_S, REREAD_LOOK_S, REREADS_AT_ONCE
 from ghl_real_estate_ai.crm_ports import CrmReader
 from ghl_real_estate_ai.errors import EnterpriseHubError, NotFound, StorageUnavailable
-from ghl_real_estate_ai.models.connections import ConnectionStatus, LocationSetup
 from ghl_real_estate_ai.models.synchronization import RereadRequest
 from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork
 from ghl_real_estate_ai.services.event_inbox import EventInbox
@@ -63,7 +62,7 @@ class CrmReread:
         return len(due)
 
     async def _serve(self, request: RereadRequest) -> None:
-        setup = await self._memory.read(lambda uow: _active_setup(uow, request))
+        setup = await self._memory.read(lambda uow: uow.connections.active_setup(request.location_id))
         if setup is None:  # the hint waits for a connection; nothing was tried
             await self._postpone(request, attempts=request.attempts, delay_s=REREAD_DELAYS_S[-1])
             return
@@ -90,10 +89,3 @@ class CrmReread:
         due_at = self._clock.now() + timedelta(seconds=delay_s)
         later = request.model_copy(update={"attempts": attempts, "due_at": due_at})
         await self._memory.write(lambda uow: uow.sync.postpone_reread(later))
-
-
-def _active_setup(uow: UnitOfWork, request: RereadRequest) -> LocationSetup | None:
-    connection = uow.connections.get(request.location_id)
-    if connection is None or connection.status is not ConnectionStatus.ACTIVE:
-        return None
-    return uow.connections.setup(request.location_id)

@@ -28,7 +28,6 @@ from ghl_real_estate_ai.budgets import (
     LIVE_QUEUE,
 )
 from ghl_real_estate_ai.errors import StorageUnavailable
-from ghl_real_estate_ai.models.connections import OwnerKind
 from ghl_real_estate_ai.models.events import DeadLetter, Delivery, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.ports import Clock, DurableHandler, DurableWork, Memory, UnitOfWork
@@ -307,9 +306,8 @@ class EventBus:
 
 def owners_of_logs(uow: UnitOfWork) -> frozenset[LocationId]:
     """Each location that is served, and each connected agency: what is said of it as a whole has a log of its own."""
-    agencies = (one.owner_id for one in uow.connections.all() if one.owner_kind is OwnerKind.COMPANY)
     return frozenset(place.location_id for place in uow.tenants.locations()) | {
-        LocationId(company_id) for company_id in agencies
+        LocationId(company_id) for company_id in uow.connections.companies()
     }
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from ghl_real_estate_ai.models.events import DeadLetter, Delivery, RecordedEvent, Source
 from ghl_real_estate_ai.models.identifiers import LocationId
-from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork, UnreadableDelivery
+from ghl_real_estate_ai.ports import AnyDelivery, Clock, Memory, UnitOfWork, UnreadableDelivery
 from ghl_real_estate_ai.services.admission import (
     FORGOTTEN,
     Outcome,
@@ -29,8 +29,6 @@ INBOX = "inbox"
 """Name under which unreadable deliveries are buried."""
 
 _UNKNOWN_LOCATION = Receipt(outcome=Outcome.IGNORED, reason="this location is not served here")
-
-AnyDelivery = Delivery | UnreadableDelivery
 
 
 class EventInbox:

@@ -5,22 +5,17 @@ Called by api/routes/webhooks.py; crm_reread serves the requests.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from datetime import timedelta
 
 from ghl_real_estate_ai.budgets import REREAD_DELAYS_S
+from ghl_real_estate_ai.models.connections import workflow_key_hash
 from ghl_real_estate_ai.models.events import Delivery, Source
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.synchronization import RereadRequest
 from ghl_real_estate_ai.ports import Memory, UnitOfWork
 from ghl_real_estate_ai.services.admission import Outcome, Receipt
 from ghl_real_estate_ai.services.event_inbox import EventInbox
-
-
-def workflow_key_hash(key: str) -> str:
-    """What is stored of the secret in a location's workflow URL."""
-    return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
 
 
 async def location_with_key(memory: Memory, key: str) -> LocationId | None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from ghl_real_estate_ai.models.connections import Connection, LocationSetup
+from ghl_real_estate_ai.models.connections import Connection, ConnectionStatus, LocationSetup, OwnerKind
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.storage.schema import connections, install_states, location_setups, on_both
 
@@ -49,6 +49,11 @@ class SqlConnectionStore:
         """Every connection, by owner."""
         query = sa.select(*_COLUMNS).order_by(connections.c.owner_id)
         return [_connection(row) for row in self._connection.execute(query).mappings()]
+
+    def companies(self) -> list[str]:
+        """Owners that are agencies."""
+        query = sa.select(connections.c.owner_id).where(connections.c.owner_kind == OwnerKind.COMPANY.value)
+        return list(self._connection.execute(query).scalars())
 
     def put(self, connection: Connection) -> None:
         """Insert or replace; whoever was renewing the old one no longer may."""
@@ -100,6 +105,19 @@ class SqlConnectionStore:
     def setup(self, location_id: LocationId) -> LocationSetup | None:
         """What the location's owner decided; None before ``connect``."""
         query = sa.select(location_setups.c.setup).where(location_setups.c.location_id == location_id)
+        text = self._connection.execute(query).scalar()
+        return None if text is None else LocationSetup.model_validate_json(text)
+
+    def active_setup(self, location_id: LocationId) -> LocationSetup | None:
+        """The setup of a location whose own connection is active; None for any other."""
+        query = (
+            sa.select(location_setups.c.setup)
+            .join(connections, connections.c.owner_id == location_setups.c.location_id)
+            .where(
+                location_setups.c.location_id == location_id,
+                connections.c.status == ConnectionStatus.ACTIVE.value,
+            )
+        )
         text = self._connection.execute(query).scalar()
         return None if text is None else LocationSetup.model_validate_json(text)
 

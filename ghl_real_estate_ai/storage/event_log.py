@@ -141,7 +141,7 @@ class SqlEventLog:
         location_id = deliveries[0].event.location_id
         # First the head's lock, then the look: nobody else appends to this tenant in between.
         position = self._reserve(location_id, len(deliveries)) - len(deliveries)
-        known = self._known(location_id, deliveries)
+        known = self.known_ids(location_id, deliveries)
         recorded: list[RecordedEvent | None] = []
         rows = []
         for delivery in deliveries:
@@ -169,8 +169,8 @@ class SqlEventLog:
     def _give_back(self, location_id: LocationId, count: int) -> None:
         self._connection.execute(_GIVE_POSITIONS_BACK, {"tenant": location_id, "rows": count})
 
-    def _known(self, location_id: LocationId, deliveries: Sequence[Delivery]) -> set[str]:
-        """Ids of deliveries and events, among these, that are in the log already."""
+    def known_ids(self, location_id: LocationId, deliveries: Sequence[Delivery]) -> set[str]:
+        """Ids of deliveries and events, among these of one tenant, that are in the log already."""
         asked = {
             "tenant": location_id,
             "deliveries": [delivery.delivery_id for delivery in deliveries],

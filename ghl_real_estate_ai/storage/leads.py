@@ -5,16 +5,18 @@ The intelligence orchestrator puts them, the API reads them, ``enterprisehub lea
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
 import sqlalchemy as sa
 
+from ghl_real_estate_ai.models.events import LEAD_FACTS
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
 from ghl_real_estate_ai.models.intelligence import LeadIntelligence
 from ghl_real_estate_ai.models.leads import Lead
 from ghl_real_estate_ai.storage.forgetting import erase_lead
-from ghl_real_estate_ai.storage.schema import EPOCH, leads, on_both
+from ghl_real_estate_ai.storage.schema import EPOCH, events, leads, on_both
 
 _REPLACED: Final = ("position", "search_name", "last_activity_at", "simulated", "assigned_to", "state")
 _PUT: Final = on_both(
@@ -29,6 +31,31 @@ _GET: Final = _BOTH.where(
     leads.c.location_id == sa.bindparam("tenant"), leads.c.lead_id == sa.bindparam("lead")
 )
 
+_GET_MANY: Final = sa.select(leads.c.lead_id, leads.c.state).where(
+    leads.c.location_id == sa.bindparam("tenant"),
+    leads.c.lead_id.in_(sa.bindparam("leads", expanding=True)),
+)
+# From each lead to the rows behind its position: whoever walked the log first would walk through all of it.
+_UNAPPLIED: Final = (
+    sa.select(events.c.lead_id, events.c.type, sa.func.max(events.c.occurred_at).label("newest"))
+    .select_from(
+        leads.join(
+            events,
+            sa.and_(
+                events.c.location_id == leads.c.location_id,
+                events.c.lead_id == leads.c.lead_id,
+                events.c.position > leads.c.position,
+            ),
+        )
+    )
+    .where(
+        leads.c.location_id == sa.bindparam("tenant"),
+        leads.c.lead_id.in_(sa.bindparam("leads", expanding=True)),
+        events.c.type.in_(sorted(LEAD_FACTS)),
+    )
+    .group_by(events.c.lead_id, events.c.type)
+)
+
 
 class SqlLeadStore:
     """``ports.LeadStore``."""
@@ -40,6 +67,20 @@ class SqlLeadStore:
         """The lead, or None."""
         row = self._connection.execute(_GET, {"tenant": location_id, "lead": lead_id}).first()
         return Lead.model_validate_json(row.state) if row else None
+
+    def get_many(self, location_id: LocationId, lead_ids: Collection[LeadId]) -> dict[LeadId, Lead]:
+        """Those of them that there are."""
+        rows = self._connection.execute(_GET_MANY, {"tenant": location_id, "leads": sorted(lead_ids)})
+        return {LeadId(row.lead_id): Lead.model_validate_json(row.state) for row in rows}
+
+    def unapplied(
+        self, location_id: LocationId, lead_ids: Collection[LeadId]
+    ) -> dict[LeadId, dict[str, datetime]]:
+        """Of leads that are behind their log: the types of facts that they do not hold yet, each with its newest time."""
+        found: dict[LeadId, dict[str, datetime]] = {}
+        for row in self._connection.execute(_UNAPPLIED, {"tenant": location_id, "leads": sorted(lead_ids)}):
+            found.setdefault(LeadId(row.lead_id), {})[row.type] = row.newest
+        return found
 
     def put(self, lead: Lead, intelligence: LeadIntelligence | None) -> None:
         """Insert or replace. ``intelligence`` None keeps the stored one."""

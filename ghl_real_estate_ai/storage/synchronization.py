@@ -95,10 +95,24 @@ class SqlSyncStore:
                 [{**_row(tally), "day": tally.day.isoformat()} for tally in tallies],
             )
 
-    def tallies(self, *, since: date) -> list[DeliveryTally]:
-        """Counts from this day on."""
-        query = sa.select(delivery_tallies).where(delivery_tallies.c.day >= since.isoformat())
+    def tallies(self, location_id: str, *, since: date) -> list[DeliveryTally]:
+        """Those of one location ('': of nobody known), from this day on."""
+        table = delivery_tallies.c
+        query = sa.select(delivery_tallies).where(
+            table.location_id == location_id, table.day >= since.isoformat()
+        )
         return [DeliveryTally.model_validate(dict(row)) for row in self._connection.execute(query).mappings()]
+
+    def delivery_counts(self, *, source: str, since: date) -> dict[tuple[date, str], int]:
+        """Of all locations together: how many deliveries of a door had an outcome, by day and outcome."""
+        table = delivery_tallies.c
+        query = (
+            sa.select(table.day, table.outcome, sa.func.sum(table["count"]).label("total"))
+            .where(table.day >= since.isoformat(), table.source == source)
+            .group_by(table.day, table.outcome)
+        )
+        rows = self._connection.execute(query)
+        return {(date.fromisoformat(row.day), row.outcome): int(row.total) for row in rows}
 
 
 def _this(request: RereadRequest) -> tuple[sa.ColumnElement[bool], ...]:

@@ -5,6 +5,7 @@ Sign-in reads the credentials, ``enterprisehub user add`` writes them, the inbox
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 import sqlalchemy as sa
@@ -23,6 +24,10 @@ _ADD_USER: Final = on_both(lambda insert: insert(users).on_conflict_do_nothing()
 _IS_FORGOTTEN: Final = sa.select(sa.true()).where(
     forgotten_leads.c.location_id == sa.bindparam("tenant"),
     forgotten_leads.c.lead_hash == sa.bindparam("hash"),
+)
+_FORGOTTEN: Final = sa.select(forgotten_leads.c.lead_hash).where(
+    forgotten_leads.c.location_id == sa.bindparam("tenant"),
+    forgotten_leads.c.lead_hash.in_(sa.bindparam("hashes", expanding=True)),
 )
 
 
@@ -83,6 +88,11 @@ class SqlTenantStore:
         """Whether a lead with this hash was erased: its later deliveries are refused."""
         found = self._connection.execute(_IS_FORGOTTEN, {"tenant": location_id, "hash": lead_hash})
         return found.first() is not None
+
+    def forgotten(self, location_id: LocationId, lead_hashes: Collection[str]) -> set[str]:
+        """Those of the hashes whose leads were erased."""
+        asked = {"tenant": location_id, "hashes": sorted(lead_hashes)}
+        return set(self._connection.execute(_FORGOTTEN, asked).scalars())
 
 
 def _normal(email: str) -> str:

@@ -15,15 +15,14 @@ from ghl_real_estate_ai.api.app import create_app
 from ghl_real_estate_ai.bootstrap import Services
 from ghl_real_estate_ai.budgets import HINTS_PER_MIN, REQUEST_BODY_BYTES, STORAGE_RETRY_S, WEBHOOK_BODY_BYTES
 from ghl_real_estate_ai.errors import StorageUnavailable
-from ghl_real_estate_ai.models.connections import LocationSetup
+from ghl_real_estate_ai.models.connections import LocationSetup, workflow_key_hash
 from ghl_real_estate_ai.models.events import RecordedEvent, Source, VendorEventKept
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId, lead_hash
 from ghl_real_estate_ai.models.leads import Location
-from ghl_real_estate_ai.models.synchronization import RereadRequest
+from ghl_real_estate_ai.models.synchronization import DeliveryTally, RereadRequest
 from ghl_real_estate_ai.ports import UnitOfWork
 from ghl_real_estate_ai.services.event_bus import EventBus
 from ghl_real_estate_ai.services.event_inbox import EventInbox
-from ghl_real_estate_ai.services.workflow_hints import workflow_key_hash
 from tests.support.fake_memory import FakeMemory
 from tests.support.gateway import AWAY, HOME, Gateway, settings_for
 from tests.support.ghl import GhlSigner, encoded, webhook
@@ -149,9 +148,13 @@ async def test_what_comes_and_what_is_refused_is_counted_by_door(gateway: Gatewa
     await gateway.deliver("ContactCreate", id="lead-w7", name="Ana", webhook_id="w-7")
     await gateway.http.post("/webhooks/ghl", content=b"{}")
     today = gateway.services.clock.now().date()
-    before = await gateway.services.memory.read(lambda uow: uow.sync.tallies(since=today))
+
+    def look(uow: UnitOfWork) -> list[DeliveryTally]:
+        return [tally for place in ("", HOME) for tally in uow.sync.tallies(place, since=today)]
+
+    before = await gateway.services.memory.read(look)
     await counter.flush()
-    after = await gateway.services.memory.read(lambda uow: uow.sync.tallies(since=today))
+    after = await gateway.services.memory.read(look)
     counted = {(tally.location_id, tally.source, tally.outcome): tally.count for tally in after}
     known = {(tally.location_id, tally.source, tally.outcome): tally.count for tally in before}
     grown = {key: count - known.get(key, 0) for key, count in counted.items() if count != known.get(key, 0)}

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from ghl_real_estate_ai.api.routes import webhooks
 from ghl_real_estate_ai.bootstrap import SystemClock
 from ghl_real_estate_ai.commands.connect import (
     APP,
@@ -19,7 +18,7 @@ from ghl_real_estate_ai.commands.connect import (
     Connector,
     connect,
 )
-from ghl_real_estate_ai.commands.location_setup import WORKFLOW_PATH, SetupOptions
+from ghl_real_estate_ai.commands.location_setup import SetupOptions
 from ghl_real_estate_ai.commands.questions import Questions, Unattended, questions
 from ghl_real_estate_ai.errors import InputError, NeedsReconnect, Unreachable
 from ghl_real_estate_ai.integrations.gohighlevel.account import GoHighLevelAccount
@@ -205,10 +204,6 @@ async def test_the_workflows_url_is_shown_once_and_only_its_hash_is_kept() -> No
     assert setup.workflow_key_hash == hashlib.sha256(key.encode()).hexdigest()
     assert found == setup
     assert again["workflow_url"] is None
-
-
-async def test_the_workflows_url_is_one_that_the_gateway_serves() -> None:
-    assert f"{WORKFLOW_PATH}{{key}}" == webhooks.WORKFLOW_PATH
 
 
 async def test_history_is_read_when_wanted() -> None:

@@ -11,6 +11,7 @@ from ghl_real_estate_ai.budgets import TALLY_FLUSH_S
 from ghl_real_estate_ai.errors import StorageUnavailable
 from ghl_real_estate_ai.models.events import Source
 from ghl_real_estate_ai.models.synchronization import DeliveryTally
+from ghl_real_estate_ai.ports import UnitOfWork
 from ghl_real_estate_ai.services.delivery_tally import DeliveryCounter
 from tests.support.clock import FakeClock, settle
 from tests.support.facts import LOCATION, NOON
@@ -20,7 +21,10 @@ pytestmark = pytest.mark.asyncio
 
 
 async def tallies(memory: FakeMemory) -> dict[tuple[str, str, str, str], int]:
-    found: list[DeliveryTally] = await memory.read(lambda uow: uow.sync.tallies(since=NOON.date()))
+    def look(uow: UnitOfWork) -> list[DeliveryTally]:
+        return [tally for place in ("", LOCATION) for tally in uow.sync.tallies(place, since=NOON.date())]
+
+    found = await memory.read(look)
     return {
         (tally.day.isoformat(), tally.location_id, tally.source, tally.outcome): tally.count
         for tally in found

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ghl_real_estate_ai.errors import Conflict, StorageUnavailable
-from ghl_real_estate_ai.models.events import DeadLetter, Delivery, RecordedEvent
+from ghl_real_estate_ai.models.events import LEAD_FACTS, DeadLetter, Delivery, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import EventId, LeadId, ListingKey, LocationId, lead_hash
 from ghl_real_estate_ai.models.intelligence import LeadIntelligence
 from ghl_real_estate_ai.models.leads import Lead, Location, User
@@ -80,6 +80,11 @@ class FakeEventLog:
     def append_page(self, deliveries: Sequence[Delivery]) -> list[RecordedEvent | None]:
         return [self.append(delivery) for delivery in deliveries]
 
+    def known_ids(self, location_id: LocationId, deliveries: Sequence[Delivery]) -> set[str]:
+        log = self._state.log.get(location_id, [])
+        held = {name for known in log for name in (known.delivery_id, known.event.event_id)}
+        return held & {name for one in deliveries for name in (one.delivery_id, one.event.event_id)}
+
     def near(
         self, location_id: LocationId, lead_ids: Collection[LeadId], *, since: datetime, until: datetime
     ) -> list[RecordedEvent]:
@@ -150,6 +155,22 @@ class FakeLeadStore:
 
     def get(self, location_id: LocationId, lead_id: LeadId) -> Lead | None:
         return self._state.leads.get((location_id, lead_id))
+
+    def get_many(self, location_id: LocationId, lead_ids: Collection[LeadId]) -> dict[LeadId, Lead]:
+        found = {lead_id: self.get(location_id, lead_id) for lead_id in lead_ids}
+        return {lead_id: lead for lead_id, lead in found.items() if lead is not None}
+
+    def unapplied(
+        self, location_id: LocationId, lead_ids: Collection[LeadId]
+    ) -> dict[LeadId, dict[str, datetime]]:
+        found: dict[LeadId, dict[str, datetime]] = {}
+        for lead_id, lead in self.get_many(location_id, lead_ids).items():
+            for known in self._state.log.get(location_id, [])[lead.position :]:
+                event = known.event
+                if event.lead_id == lead_id and event.type in LEAD_FACTS:
+                    types = found.setdefault(lead_id, {})
+                    types[event.type] = max(types.get(event.type, event.occurred_at), event.occurred_at)
+        return found
 
     def put(self, lead: Lead, intelligence: LeadIntelligence | None) -> None:
         key = (lead.location_id, lead.lead_id)
@@ -228,6 +249,9 @@ class FakeTenantStore:
 
     def is_forgotten(self, location_id: LocationId, lead_hash: str) -> bool:
         return (location_id, lead_hash) in self._state.forgotten
+
+    def forgotten(self, location_id: LocationId, lead_hashes: Collection[str]) -> set[str]:
+        return {one for one in lead_hashes if self.is_forgotten(location_id, one)}
 
 
 class FakeUnitOfWork:

@@ -15,14 +15,11 @@ from ghl_real_estate_ai.models.connections import (
     LocationSetup,
     OwnerKind,
 )
-from ghl_real_estate_ai.models.events import Delivery
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
 from ghl_real_estate_ai.models.leads import Location
 from ghl_real_estate_ai.models.synchronization import SyncSource
-from ghl_real_estate_ai.ports import Memory, UnreadableDelivery
+from ghl_real_estate_ai.ports import AnyDelivery, Memory
 from tests.support.facts import LOCATION, NOON
-
-AnyDelivery = Delivery | UnreadableDelivery
 
 
 @dataclass

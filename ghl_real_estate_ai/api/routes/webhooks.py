@@ -17,12 +17,12 @@ from ghl_real_estate_ai.errors import (
     TooManyRequests,
     TranslationError,
 )
+from ghl_real_estate_ai.models.connections import WORKFLOW_PATH
 from ghl_real_estate_ai.models.events import Source
 from ghl_real_estate_ai.models.identifiers import Frozen
 from ghl_real_estate_ai.services.workflow_hints import is_simulated, location_with_key, take_hint
 
 PATH = "/webhooks/ghl"
-WORKFLOW_PATH = "/webhooks/ghl/workflow/{key}"
 
 _log = telemetry.get_logger("webhooks")
 
@@ -57,7 +57,7 @@ async def receive(request: Request) -> Response:
     return Response(answer.model_dump_json(), media_type="application/json")
 
 
-@router.post(WORKFLOW_PATH)
+@router.post(WORKFLOW_PATH + "{key}")
 async def receive_hint(key: str, request: Request, services: ServicesDep, doors: DoorsDep) -> WebhookAnswer:
     """A workflow's "Webhook" action, which signs nothing: the URL's secret says whose it is, the API says what is true.
 
