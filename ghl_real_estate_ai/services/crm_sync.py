@@ -7,10 +7,12 @@ transaction: a kill at any point loses nothing and doubles nothing. What another
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import chain
 from typing import Final
 
 from ghl_real_estate_ai import telemetry
@@ -31,7 +33,7 @@ from ghl_real_estate_ai.errors import (
     ScopeMissing,
     StorageUnavailable,
 )
-from ghl_real_estate_ai.models.connections import ConnectionStatus, LocationSetup
+from ghl_real_estate_ai.models.connections import LocationSetup
 from ghl_real_estate_ai.models.identifiers import Frozen, LocationId
 from ghl_real_estate_ai.models.synchronization import SyncProgress, SyncSource
 from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork
@@ -113,10 +115,9 @@ class CrmSync:
         """
         setup = await self._setup(location_id)
         before = await self._memory.read(lambda uow: uow.sync.progress(location_id, source))
-        if (
-            since is not None and before and before.caught_up_at
-        ):  # its cursor was erased with a forgotten lead
-            since = min(since, before.caught_up_at - FIRST_POLL_BACK)
+        if since is not None and before is not None:
+            # Its cursor was erased with a forgotten lead; one that never came to its end begins at its beginning.
+            since = before.caught_up_at and min(since, before.caught_up_at - FIRST_POLL_BACK)
         now = self._clock.now()
         self.calls[location_id] += 1
         page = await self._reader.page(
@@ -236,10 +237,20 @@ class CrmSync:
                         await self.cycle(location_id)
                         failures, wait_s = 0, POLL_INTERVAL_S
                 except EnterpriseHubError as error:
-                    failures += 1
-                    wait_s = min(POLL_BACKOFF_MOST_S, POLL_INTERVAL_S * 2.0 ** min(failures - 1, 16))
+                    failures, wait_s = failures + 1, _backoff_s(failures)
                     _log.warning(
                         "poll.failed", location=location_id, code=error.code, reason=str(error), wait_s=wait_s
+                    )
+                except Exception as error:  # noqa: BLE001  # reason: one location's oddity must not end everybody's gateway
+                    # Type and place, not the message: it may quote what a lead wrote.
+                    failures, wait_s = failures + 1, _backoff_s(failures)
+                    place = traceback.format_tb(error.__traceback__)[-1]
+                    _log.error(
+                        "poll.broken",
+                        location=location_id,
+                        error=type(error).__name__,
+                        place=place,
+                        wait_s=wait_s,
                     )
                 await self._sleep(wait_s)
         finally:
@@ -280,18 +291,22 @@ class CrmSync:
 
 def _may_poll(uow: UnitOfWork, location_id: LocationId) -> bool:
     """Connected, set up, and not switched off."""
-    connection, setup = uow.connections.get(location_id), uow.connections.setup(location_id)
-    active = connection is not None and connection.status is ConnectionStatus.ACTIVE
-    return active and setup is not None and setup.polling
+    setup = uow.connections.active_setup(location_id)
+    return setup is not None and setup.polling
+
+
+def _backoff_s(failures: int) -> float:
+    """The wait after one more failure."""
+    return min(POLL_BACKOFF_MOST_S, POLL_INTERVAL_S * 2.0 ** min(failures, 16))
 
 
 def _in_turn(setup: LocationSetup) -> tuple[SyncSource, ...]:
-    """What the cycles read by turns; a calendar is a call."""
-    return (
-        SyncSource.OPPORTUNITIES,
-        *(SyncSource.APPOINTMENTS for _ in setup.calendars),
-        *((SyncSource.ACTIVITY,) if setup.activity_object else ()),
-    )
+    """What the cycles read by turns: deals, which fill pages, every other time; a calendar is a call."""
+    others = [SyncSource.APPOINTMENTS] * len(setup.calendars)
+    if setup.activity_object:
+        others.append(SyncSource.ACTIVITY)
+    pairs = ((SyncSource.OPPORTUNITIES, other) for other in others)
+    return tuple(chain.from_iterable(pairs)) or (SyncSource.OPPORTUNITIES,)
 
 
 def _after(

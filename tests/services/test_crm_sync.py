@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+import structlog.testing
 
 from ghl_real_estate_ai.budgets import POLL_BACKOFF_MOST_S, POLL_CALLS_PER_CYCLE, POLL_INTERVAL_S, POLL_LOOK_S
 from ghl_real_estate_ai.errors import (
@@ -213,12 +214,13 @@ async def test_each_cycle_reads_people_and_talk_and_the_rest_by_turns() -> None:
     memory, crm, clock = FakeMemory(), ScriptedCrm(), FakeClock()
     sync = sync_of(memory, crm, clock)
     await connected(memory, calendars=("c1", "c2"), activity_object="visits")
-    for _ in range(2):
+    for _ in range(3):
         await sync.cycle(LOCATION)
     talk = [SyncSource.CONTACTS, SyncSource.MESSAGES, SyncSource.EMAILS]
     assert [source for _, source in crm.calls] == [
         *talk, SyncSource.OPPORTUNITIES, SyncSource.APPOINTMENTS,
-        *talk, SyncSource.APPOINTMENTS, SyncSource.ACTIVITY,
+        *talk, SyncSource.OPPORTUNITIES, SyncSource.APPOINTMENTS,
+        *talk, SyncSource.OPPORTUNITIES, SyncSource.ACTIVITY,
     ]  # fmt: skip
 
 
@@ -333,6 +335,47 @@ async def test_a_cursor_that_went_with_a_forgotten_lead_is_made_up_for_from_its_
     await sync_of(memory, crm, clock).cycle(LOCATION)
     assert crm.began_since[SyncSource.CONTACTS] == ended - FIRST_POLL_BACK
     assert crm.began_since[SyncSource.MESSAGES] == NOON - FIRST_POLL_BACK
+
+
+async def test_polling_does_not_cut_short_an_import_that_had_only_begun() -> None:
+    memory, crm, clock = FakeMemory(), ScriptedCrm(pages={SyncSource.MESSAGES: [[message("a")]]}), FakeClock()
+    sync = sync_of(memory, crm, clock)
+    await connected(memory)
+    crm.errors[SyncSource.MESSAGES] = ScopeMissing("not yet ticked")
+    await sync.import_history(LOCATION)
+    crm.errors.clear()
+    await sync.cycle(LOCATION)
+    await sync.import_history(LOCATION)
+    assert crm.began_since[SyncSource.MESSAGES] is None, "from the beginning, not from yesterday on"
+    assert await head(memory) == 1
+
+
+async def test_polling_does_not_cut_short_an_import_whose_cursor_went_with_a_forgotten_lead() -> None:
+    memory, crm, clock = FakeMemory(), ScriptedCrm(), FakeClock()
+    await connected(memory)
+    midway = SyncProgress(location_id=LOCATION, source=SyncSource.CONTACTS, items=500, updated_at=NOON)
+    await memory.write(lambda uow: uow.sync.put_progress(midway))
+    await sync_of(memory, crm, clock).cycle(LOCATION)
+    assert crm.began_since[SyncSource.CONTACTS] is None
+
+
+async def test_an_oddity_in_one_location_stops_no_other_and_is_tried_again() -> None:
+    memory, clock = FakeMemory(), FakeClock()
+
+    async def stumble() -> None:
+        raise KeyError("what nobody expected")
+
+    crm = ScriptedCrm(hanging={LOCATION: stumble})
+    await connected(memory)
+    await connected(memory, OTHER)
+    with structlog.testing.capture_logs() as lines:
+        await while_running(sync_of(memory, crm, clock), clock, 4 * POLL_INTERVAL_S)
+    assert len([place for place, _ in crm.calls if place == OTHER]) >= 4 * 4
+    failed = [at for (place, _), at in zip(crm.calls, crm.calls_at, strict=True) if place == LOCATION]
+    assert [(at - NOON).total_seconds() for at in failed] == [0, 300, 900]
+    (line, *_) = [line for line in lines if line["event"] == "poll.broken"]
+    assert line["error"] == "KeyError"
+    assert "what nobody expected" not in str({**line, "place": ""})
 
 
 async def test_without_a_connection_nothing_is_asked_but_whether_there_is_one() -> None:
