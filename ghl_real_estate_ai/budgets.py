@@ -179,7 +179,7 @@ CRM_DAILY_PROBE_S: Final = 600.0
 """With only the reserve left, one ordinary call in this time passes, to see whether the CRM's day is over."""
 
 CRM_QUEUE_WAIT_S: Final = 60.0
-"""Longest wait for a turn under the CRM's limits; a call that would wait longer is refused at once."""
+"""Longest wait for a turn under the CRM's limits, from asking to going; a call that would wait longer is refused."""
 
 CRM_ATTEMPTS: Final = 4
 """Times that one CRM call is sent, first attempt included, whatever went wrong before."""
@@ -272,10 +272,16 @@ REREAD_LOOK_S: Final = 1.0
 """How often leads that are to be read again are looked for."""
 
 REREADS_AT_ONCE: Final = 8
-"""Leads that are read again at the same time."""
+"""Leads of one location that are read again at the same time."""
 
 REREAD_DELAYS_S: Final = (1.0, 5.0, 30.0, 300.0, 1_800.0, 3_600.0)
 """Wait before each attempt to read a lead that a hint named; the last one is repeated until it succeeds."""
+
+REREAD_AGAIN_S: Final = 15.0
+"""A lead that was read sooner than this after its hint is read once more then: the CRM's indexes lag behind its changes."""
+
+REREAD_REFUSALS: Final = 4
+"""Attempts after which a lead is given up whose reading the CRM refuses."""
 
 HINTS_PER_MIN: Final = 120
 """Workflow webhooks of one location that are taken in a minute: they are unsigned."""

@@ -98,22 +98,24 @@ class RateLimiter:
         self._windows: Final[dict[str, _Window]] = {}
 
     async def turn(self, owner_id: str, *, urgent: bool = False) -> None:
-        """Return when the call may be sent. Raises TooManyRequests at once if that is too far away."""
-        window, now = self._window(owner_id), self._seconds()
-        window.check_the_day(now, urgent=urgent)
-        at = window.next_free(now)
-        if at - now > self._longest_wait_s:
-            raise TooManyRequests(
-                f"the CRM's limit is used up for {at - now:.0f} s; nothing was sent", retry_after_s=at - now
-            )
-        turn = window.reserve(at)
+        """Return when the call may be sent. Raises TooManyRequests as soon as that is too far away."""
+        window, asked_at = self._window(owner_id), self._seconds()
+        window.check_the_day(asked_at, urgent=urgent)
+        turn = window.reserve(window.next_free(asked_at))
         try:
-            # Again after each sleep: a refusal in the meantime has moved the turn.
-            while (wait := turn.at - self._seconds()) > 0:
-                await self._sleep(wait)
-        except asyncio.CancelledError:
+            await self._wait_for(turn, asked_at)
+        except (asyncio.CancelledError, TooManyRequests):
             window.give_back(turn)
             raise
+
+    async def _wait_for(self, turn: _Turn, asked_at: float) -> None:
+        """Looks again after each sleep: a refusal in the meantime has moved the turn, perhaps too far."""
+        while (wait := turn.at - self._seconds()) > 0:
+            if turn.at - asked_at > self._longest_wait_s:
+                raise TooManyRequests(
+                    f"the CRM's limit is used up for {wait:.0f} s; nothing was sent", retry_after_s=wait
+                )
+            await self._sleep(wait)
 
     def learn(self, owner_id: str, quota: Quota) -> None:
         """Believe what an answer said."""

@@ -158,6 +158,48 @@ async def test_after_a_refusal_nobody_goes_before_the_wait_is_over_and_the_order
 
 
 @pytest.mark.asyncio
+async def test_who_waits_when_a_long_refusal_comes_is_refused_too_and_gives_the_place_back() -> None:
+    queue = Queue()
+    refused: list[TooManyRequests] = []
+
+    async def come(number: int) -> None:
+        try:
+            await queue.come(number)
+        except TooManyRequests as error:
+            refused.append(error)
+
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(100):
+            tasks.create_task(come(number))
+        await settle()
+        queue.limiter.pause(OWNER, 3_600.0)
+        await queue.clock.advance(60)
+        assert (len(queue.came), len(refused)) == (90, 10), "within the longest wait, not an hour later"
+    assert refused[0].retry_after_s == pytest.approx(3_589.5)
+    queue.clock.set_forward(3_540)
+    await queue.come_all(90, within_s=0)
+    assert len(queue.came) == 180, "nobody who was refused holds a place"
+
+
+@pytest.mark.asyncio
+async def test_many_short_refusals_do_not_add_up_to_a_wait_without_end() -> None:
+    queue = Queue()
+    await queue.come_all(90, within_s=0)
+    async with asyncio.TaskGroup() as tasks:
+
+        async def come() -> None:
+            with pytest.raises(TooManyRequests):
+                await queue.come(90)
+
+        waiting = tasks.create_task(come())
+        for _ in range(8):
+            await queue.clock.advance(9)
+            queue.limiter.pause(OWNER, 30.0)
+        await queue.clock.advance(30)
+        assert waiting.done()
+
+
+@pytest.mark.asyncio
 async def test_without_a_named_wait_a_refusal_closes_one_interval() -> None:
     queue = Queue()
     queue.limiter.learn(OWNER, Quota(interval_s=3.0))
