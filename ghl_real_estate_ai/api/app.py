@@ -29,6 +29,7 @@ from ghl_real_estate_ai.api.routes import (
     sessions,
     webhooks,
 )
+from ghl_real_estate_ai.api.short_way import ShortWay
 from ghl_real_estate_ai.budgets import (
     HINTS_PER_MIN,
     INSTALL_CALLBACKS_PER_MIN,
@@ -62,6 +63,7 @@ def create_app(settings: Settings, *, running: Running = bootstrap.running) -> F
     for module in (webhooks, sessions, realtime, leads, properties, connections, crm_health, health):
         app.include_router(module.router)
     add_error_handlers(app)
+    app.add_middleware(ShortWay, path=webhooks.PATH, endpoint=webhooks.receive)
     app.add_middleware(
         RequestGuard,
         default=REQUEST_BODY_BYTES,

@@ -1,6 +1,6 @@
 """Errors as answers: ``{"error": {"code", "message"}}`` with the status that the error itself carries.
 
-Called by ``app`` once, and by ``request_guard`` for what nobody foresaw. A message never repeats what was sent: it may be a password.
+Called by ``app`` once, by ``short_way``, and by ``request_guard`` for what nobody foresaw. A message never repeats what was sent: it may be a password.
 """
 
 from __future__ import annotations
@@ -37,9 +37,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(EnterpriseHubError)
     async def ours(request: Request, error: EnterpriseHubError) -> JSONResponse:
-        if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            _log.error("request.failed", route=route_of(request.scope), code=error.code, reason=str(error))
-        return _answer(error.http_status, error.code, str(error), headers=_headers(error))
+        return answer_to(request.scope, error)
 
     @app.exception_handler(RequestValidationError)
     async def unusable(_request: Request, error: RequestValidationError) -> JSONResponse:
@@ -48,9 +46,18 @@ def add_error_handlers(app: FastAPI) -> None:
         return _answer(InputError.http_status, InputError.code, f"{field}: {first['msg']}")
 
     @app.exception_handler(HTTPException)
-    async def http(_request: Request, error: HTTPException) -> JSONResponse:
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
+        return answer_to(request.scope, error)
+
+
+def answer_to(scope: Scope, error: EnterpriseHubError | HTTPException) -> JSONResponse:
+    """The answer that an error stands for."""
+    if isinstance(error, HTTPException):
         code = _CODES.get(error.status_code, HTTPStatus(error.status_code).name.lower())
         return _answer(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
+    if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.error("request.failed", route=route_of(scope), code=error.code, reason=str(error))
+    return _answer(error.http_status, error.code, str(error), headers=_headers(error))
 
 
 def crashed(route: str, error: Exception) -> JSONResponse:
