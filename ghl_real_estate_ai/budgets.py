@@ -202,6 +202,9 @@ TOKEN_LEASE_S: Final = 30.0
 TOKEN_ASK_S: Final = 20.0
 """Of the lease, the time for asking the CRM; the rest is for storing what it gave."""
 
+PRIVATE_TOKEN_PAUSE_S: Final = 5.0
+"""A private token that was refused is tried once more after this, before its owner has to connect again."""
+
 TOKEN_WAIT_S: Final = 60.0
 """Longest wait for new tokens, of everybody who needs them: two leases."""
 

@@ -21,6 +21,7 @@ from ghl_real_estate_ai.errors import (
     EnterpriseHubError,
     GrantRefused,
     NeedsReconnect,
+    ScopeMissing,
 )
 from ghl_real_estate_ai.integrations.gohighlevel.account_resources import InstalledLocation, TokenGrant
 from ghl_real_estate_ai.integrations.gohighlevel.api_request import ApiProfile
@@ -217,6 +218,21 @@ class GoHighLevelAccess:
         )
         kept = {"scopes": fresh.scopes or connection.scopes, "generation": connection.generation + 1}
         return fresh.model_copy(update=kept)
+
+    async def confirmed(self, connection: Connection) -> Connection:
+        """A private token cannot be renewed, only tried once more: the same as the next generation if it is accepted.
+
+        Raises GrantRefused when it is refused again; anything else that is raised leaves it good.
+        """
+        try:
+            await self._client_for(self._opened(connection)).get_location(connection.owner_id)
+        except NeedsReconnect as error:
+            raise GrantRefused(
+                "the private integration token was refused twice; it cannot be renewed, only replaced"
+            ) from error
+        except ScopeMissing:
+            pass  # accepted, only not for this call
+        return connection.model_copy(update={"generation": connection.generation + 1})
 
     # --- parts ------------------------------------------------------------------------------------------------------
 

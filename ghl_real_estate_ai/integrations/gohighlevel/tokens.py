@@ -15,6 +15,7 @@ from typing import Final, Self
 from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.budgets import (
     CRM_BACKOFF_S,
+    PRIVATE_TOKEN_PAUSE_S,
     TOKEN_ASK_S,
     TOKEN_EARLY_S,
     TOKEN_LEASE_S,
@@ -189,7 +190,8 @@ class TokenKeeper:
     async def _asked(self, connection: Connection) -> Connection:
         """The next generation, by whatever way there is. Raises GrantRefused when there is none."""
         if connection.kind is ConnectionKind.PRIVATE_TOKEN:
-            raise GrantRefused("a private integration token cannot be renewed, only replaced")
+            await self._sleep(PRIVATE_TOKEN_PAUSE_S)  # a single 401 may be the vendor's own trouble
+            return await self._access.confirmed(connection)
         wait_s, give_up_at = CRM_BACKOFF_S, self._clock.now() + timedelta(seconds=TOKEN_ASK_S)
         while True:
             try:

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
-from ghl_real_estate_ai.budgets import TOKEN_LEASE_S
+from ghl_real_estate_ai.budgets import PRIVATE_TOKEN_PAUSE_S, TOKEN_LEASE_S
 from ghl_real_estate_ai.errors import (
     ConfigurationError,
     LocationInactive,
@@ -30,6 +30,7 @@ from tests.support.clock import FakeClock
 from tests.support.crm_access import CrmTools, crm_tools, sealed
 from tests.support.fake_ghl import COMPANY_ID, LOCATION_ID, FakeGhl, fake_ghl, noon
 from tests.support.fake_memory import FakeMemory
+from tests.support.scripted_server import Reply, Seen, answering
 
 pytestmark = pytest.mark.asyncio
 DAY_S = 86_399
@@ -74,6 +75,13 @@ class Scene:
             at=now,
             **{"owner_kind": kind, "expires_at": now + timedelta(seconds=DAY_S)} | fields,
         )
+        await self.memory.write(lambda uow: uow.connections.put(connection))
+        return connection
+
+    async def connect_privately(self, tools: CrmTools, token: str) -> Connection:
+        """Store a connection by a private token."""
+        kind, at = ConnectionKind.PRIVATE_TOKEN, self.clock.now()
+        connection = sealed(LOCATION_ID, seal=tools.seal, access=token, at=at, kind=kind)
         await self.memory.write(lambda uow: uow.connections.put(connection))
         return connection
 
@@ -240,19 +248,67 @@ async def test_a_wrong_client_secret_is_the_operators_to_mend_and_costs_no_conne
 
 async def test_a_private_token_that_is_refused_cannot_be_renewed(scene: Scene) -> None:
     async with scene.tools() as tools:
-        connection = sealed(
-            LOCATION_ID,
-            seal=tools.seal,
-            access="pit-of-yesteryear",
-            at=scene.clock.now(),
-            kind=ConnectionKind.PRIVATE_TOKEN,
-        )
-        await scene.memory.write(lambda uow: uow.connections.put(connection))
+        await scene.connect_privately(tools, "pit-of-yesteryear")
         scene.clock.set_forward(80 * DAY_S)
         assert (await tools.keeper.token(LOCATION_ID)).value == "pit-of-yesteryear"
         with pytest.raises(NeedsReconnect):
             await tools.client.get_location(LOCATION_ID)
         assert (await scene.stored()).status is ConnectionStatus.NEEDS_RECONNECT
+
+
+class Doorman:
+    """An account that refuses a token so many times, then accepts it."""
+
+    def __init__(self, *refusals: Reply) -> None:
+        self.refusals = list(refusals)
+
+    def __call__(self, seen: Seen) -> Reply:
+        if self.refusals:
+            return self.refusals.pop(0)
+        return Reply(200, {"location": {"id": LOCATION_ID, "name": "Home"}})
+
+
+REFUSED = Reply(401, {"message": "Invalid JWT"})
+
+
+@pytest.mark.parametrize(
+    ("refusals", "status", "calls"),
+    [
+        ([REFUSED], ConnectionStatus.ACTIVE, 3),
+        ([REFUSED, Reply(401, {"message": "not authorized for this scope"})], ConnectionStatus.ACTIVE, 3),
+        ([REFUSED, REFUSED], ConnectionStatus.NEEDS_RECONNECT, 2),
+    ],
+    ids=["one hiccup", "accepted without the scope", "refused twice"],
+)
+async def test_a_private_token_is_lost_by_a_second_refusal_only(
+    scene: Scene, refusals: list[Reply], status: ConnectionStatus, calls: int
+) -> None:
+    async with answering(otherwise=Doorman(*refusals)) as server:
+        app, asked = AppCredentials("", ""), server.seen
+        async with crm_tools(scene.memory, server.url, app, clock=scene.clock, sleep=scene.sleep) as tools:
+            connection = await scene.connect_privately(tools, "pit-good")
+            if status is ConnectionStatus.ACTIVE:
+                assert (await tools.client.get_location(LOCATION_ID)).id == LOCATION_ID
+            else:
+                with pytest.raises(NeedsReconnect):
+                    await tools.client.get_location(LOCATION_ID)
+        stored = await scene.stored()
+        assert (stored.status, stored.generation, len(asked)) == (status, 2, calls)
+        assert scene.slept == [PRIVATE_TOKEN_PAUSE_S]
+        assert stored.obtained_at == connection.obtained_at, "it is not younger for having been tried"
+        assert {seen.headers["authorization"] for seen in asked} == {"Bearer pit-good"}
+
+
+async def test_a_server_that_is_away_costs_no_private_token(scene: Scene) -> None:
+    away = [Reply(503)] * 9
+    async with answering(otherwise=Doorman(REFUSED, *away)) as server:
+        async with crm_tools(
+            scene.memory, server.url, AppCredentials("", ""), clock=scene.clock, sleep=scene.sleep
+        ) as tools:
+            connection = await scene.connect_privately(tools, "pit-good")
+            with pytest.raises(Unreachable):
+                await tools.client.get_location(LOCATION_ID)
+        assert await scene.stored() == connection
 
 
 async def test_a_scope_that_is_missing_renews_nothing(scene: Scene) -> None:
