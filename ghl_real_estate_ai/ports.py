@@ -45,6 +45,12 @@ class EventLog(Protocol):
         """Events at positions > after, in order."""
         ...
 
+    def read_types(
+        self, location_id: LocationId, *, after: int, limit: int, types: frozenset[str]
+    ) -> tuple[list[RecordedEvent], int]:
+        """The next events of these types, and the position up to which there are no others."""
+        ...
+
     def of_lead(
         self, location_id: LocationId, lead_id: LeadId, *, before: int | None, limit: int
     ) -> list[RecordedEvent]:
@@ -86,6 +92,10 @@ class EventLog(Protocol):
 
     def head(self, location_id: LocationId) -> int:
         """Newest position; 0 for an empty log."""
+        ...
+
+    def heads(self) -> dict[LocationId, int]:
+        """The newest position of every log that holds anything."""
         ...
 
 
@@ -253,7 +263,7 @@ class SyncStore(Protocol):
         ...
 
     def due_rereads(self, *, now: datetime, limit: int) -> list[RereadRequest]:
-        """Requests whose time has come, oldest first."""
+        """Requests whose time has come: of each location at most so many, oldest first, the locations one after the other."""
         ...
 
     def postpone_reread(self, request: RereadRequest) -> None:
@@ -262,6 +272,14 @@ class SyncStore(Protocol):
 
     def finish_reread(self, request: RereadRequest) -> None:
         """It was read; a hint that came meanwhile stays."""
+        ...
+
+    def rest_rereads(self, location_id: LocationId, *, until: datetime) -> None:
+        """None of the location's requests is due before then."""
+        ...
+
+    def drop_rereads(self, location_id: LocationId) -> None:
+        """Give up on all of the location's requests."""
         ...
 
     def waiting_rereads(self, location_id: LocationId) -> int: ...

@@ -34,6 +34,8 @@ FUNCTION_LINES = 60
 PATCH_BUDGET = 3
 BANNED_NAMES = re.compile(r"^(utils?|helpers?|common|misc|base|enhanced_.*|advanced_.*|.*_v\d+)$")
 MAY_CATCH_EVERYTHING = {
+    "services/crm_sync.py",  # one location that is polled: it takes no other along
+    "services/crm_reread.py",  # one lead that is read again: the same
     "services/crm_outbox.py",  # one change, one location: neither takes the others along
     "services/event_bus.py",  # a handler's failure is retried, then buried with its reason
     "api/request_guard.py",  # the route edge: a bug becomes a 500 in the house's words

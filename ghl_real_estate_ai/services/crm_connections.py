@@ -197,3 +197,4 @@ def _close(uow: UnitOfWork, connection: Connection) -> None:
     uow.connections.put(connection.model_copy(update=emptied))
     if connection.owner_kind is OwnerKind.LOCATION:
         uow.changes.drop_pending(LocationId(connection.owner_id), error="the app was uninstalled")
+        uow.sync.drop_rereads(LocationId(connection.owner_id))

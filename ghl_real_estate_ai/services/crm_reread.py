@@ -6,22 +6,55 @@ Wired by bootstrap; workflow_hints asks for it. Requests are rows: a restart for
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
+import traceback
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Final
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import REREAD_DELAYS_S, REREAD_LOOK_S, REREADS_AT_ONCE
+from ghl_real_estate_ai.budgets import (
+    REREAD_AGAIN_S,
+    REREAD_DELAYS_S,
+    REREAD_LOOK_S,
+    REREAD_REFUSALS,
+    REREADS_AT_ONCE,
+)
 from ghl_real_estate_ai.crm_ports import CrmReader
-from ghl_real_estate_ai.errors import EnterpriseHubError, NotFound, StorageUnavailable
+from ghl_real_estate_ai.errors import (
+    ConfigurationError,
+    CrmRefused,
+    EnterpriseHubError,
+    InputError,
+    LocationInactive,
+    NeedsReconnect,
+    NotFound,
+    ScopeMissing,
+    StorageUnavailable,
+    TooManyRequests,
+)
+from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.synchronization import RereadRequest
 from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork
 from ghl_real_estate_ai.services.event_inbox import EventInbox
+
+_OF_THE_LEAD: Final = (CrmRefused, InputError)
+"""What the CRM answers of a contact that is gone or never was: its document knows no 404 here."""
+
+_OF_THE_LOCATION: Final = (
+    NeedsReconnect,
+    LocationInactive,
+    ScopeMissing,
+    TooManyRequests,
+    ConfigurationError,
+)
+"""What the location's other leads would meet as well."""
 
 _log = telemetry.get_logger("crm_reread")
 
 
 class CrmReread:
-    """Serves the requests whose time has come, a few at once."""
+    """Serves the requests whose time has come: some of each location at once, and no location waits for another."""
 
     def __init__(
         self,
@@ -37,55 +70,103 @@ class CrmReread:
         self._inbox = inbox
         self._clock = clock
         self._sleep = sleep
+        self._busy: set[LocationId] = set()
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            try:
-                served = await self.serve_due()
-            except StorageUnavailable as error:
-                _log.warning("look.delayed", reason=str(error))
-                served = 0
-            if served < REREADS_AT_ONCE:
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                await self._begin(tasks)
                 await self._sleep(REREAD_LOOK_S)
 
     async def serve_due(self) -> int:
-        """Serve what is due now, at most REREADS_AT_ONCE; returns how many. Raises StorageUnavailable."""
+        """Serve what is due now, at most REREADS_AT_ONCE of each location; returns how many."""
+        async with asyncio.TaskGroup() as tasks:
+            return await self._begin(tasks)
+
+    async def _begin(self, tasks: asyncio.TaskGroup) -> int:
+        """Start what is due, but nothing in a location that is still being served."""
         now = self._clock.now()
-        due = await self._memory.read(lambda uow: uow.sync.due_rereads(now=now, limit=REREADS_AT_ONCE))
+        try:
+            due = await self._memory.read(lambda uow: uow.sync.due_rereads(now=now, limit=REREADS_AT_ONCE))
+        except StorageUnavailable as error:
+            _log.warning("look.delayed", reason=str(error))
+            return 0
+        begun = 0
+        for location_id, group in groupby(due, key=lambda request: request.location_id):
+            if location_id not in self._busy:
+                requests = list(group)
+                begun += len(requests)
+                self._busy.add(location_id)
+                tasks.create_task(self._serve_some(location_id, requests), name=f"reread:{location_id}")
+        return begun
+
+    async def _serve_some(self, location_id: LocationId, requests: Sequence[RereadRequest]) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
-                for request in due:
-                    tasks.create_task(self._serve(request))
+                served = [tasks.create_task(self._serve(request)) for request in requests]
+            rest_s = max(task.result() for task in served)
+            if rest_s:
+                until = self._clock.now() + timedelta(seconds=rest_s)
+                await self._memory.write(lambda uow: uow.sync.rest_rereads(location_id, until=until))
         except* StorageUnavailable as group:
-            raise StorageUnavailable(str(group.exceptions[0])) from group
-        return len(due)
+            _log.warning("location.delayed", location=location_id, reason=str(group.exceptions[0]))
+        finally:
+            self._busy.discard(location_id)
 
-    async def _serve(self, request: RereadRequest) -> None:
-        setup = await self._memory.read(lambda uow: uow.connections.active_setup(request.location_id))
-        if setup is None:  # the hint waits for a connection; nothing was tried
-            await self._postpone(request, attempts=request.attempts, delay_s=REREAD_DELAYS_S[-1])
-            return
+    async def _serve(self, request: RereadRequest) -> float:
+        """Returns for how long the whole location shall rest."""
         try:
-            deliveries = await self._reader.lead(setup, request.lead_id, received_at=self._clock.now())
+            return await self._read_again(request)
+        except StorageUnavailable:
+            raise
         except NotFound:
-            _log.info("lead.unknown", location=request.location_id)
-            await self._memory.write(lambda uow: uow.sync.finish_reread(request))
-            return
+            return await self._give_up(request, "lead.unknown")
         except EnterpriseHubError as error:
-            attempts = request.attempts + 1
-            delay_s = REREAD_DELAYS_S[min(attempts, len(REREAD_DELAYS_S) - 1)]
+            if isinstance(error, _OF_THE_LEAD) and request.attempts + 1 >= REREAD_REFUSALS:
+                return await self._give_up(request, "lead.refused")
+            delay_s = await self._later(request)
             _log.warning("lead.delayed", location=request.location_id, code=error.code, wait_s=delay_s)
-            await self._postpone(request, attempts=attempts, delay_s=delay_s)
-            return
+            return delay_s if isinstance(error, _OF_THE_LOCATION) else 0.0
+        except Exception as error:  # noqa: BLE001  # reason: one lead's oddity must not end everybody's gateway
+            await self._later(request)
+            # Type and place, not the message: it may quote what a lead wrote.
+            place = traceback.format_tb(error.__traceback__)[-1]
+            _log.error("lead.broken", location=request.location_id, error=type(error).__name__, place=place)
+            return 0.0
 
-        def finish(uow: UnitOfWork) -> bool:
-            uow.sync.finish_reread(request)
+    async def _read_again(self, request: RereadRequest) -> float:
+        setup = await self._memory.read(lambda uow: uow.connections.active_setup(request.location_id))
+        if setup is None:  # the hints wait for a connection; nothing was tried
+            return REREAD_DELAYS_S[-1]
+        began = self._clock.now()
+        deliveries = await self._reader.lead(setup, request.lead_id, received_at=began)
+
+        def settle(uow: UnitOfWork) -> bool:
+            """The CRM's indexes lag: what was read at once is read once more."""
+            again_at = request.requested_at + timedelta(seconds=REREAD_AGAIN_S)
+            if began >= again_at:
+                uow.sync.finish_reread(request)
+            else:
+                uow.sync.postpone_reread(_due(request, again_at))
             return True
 
-        await self._inbox.receive_page(request.location_id, deliveries, if_so=finish)
+        await self._inbox.receive_page(request.location_id, deliveries, if_so=settle)
+        return 0.0
 
-    async def _postpone(self, request: RereadRequest, *, attempts: int, delay_s: float) -> None:
-        due_at = self._clock.now() + timedelta(seconds=delay_s)
-        later = request.model_copy(update={"attempts": attempts, "due_at": due_at})
+    async def _give_up(self, request: RereadRequest, event: str) -> float:
+        _log.info(event, location=request.location_id)
+        await self._memory.write(lambda uow: uow.sync.finish_reread(request))
+        return 0.0
+
+    async def _later(self, request: RereadRequest) -> float:
+        """Try again, later each time; returns when."""
+        attempts = request.attempts + 1
+        delay_s = REREAD_DELAYS_S[min(attempts, len(REREAD_DELAYS_S) - 1)]
+        later = _due(request, self._clock.now() + timedelta(seconds=delay_s), attempts=attempts)
         await self._memory.write(lambda uow: uow.sync.postpone_reread(later))
+        return delay_s
+
+
+def _due(request: RereadRequest, due_at: datetime, *, attempts: int = 0) -> RereadRequest:
+    return request.model_copy(update={"attempts": attempts, "due_at": due_at})

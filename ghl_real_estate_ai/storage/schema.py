@@ -223,6 +223,7 @@ reread_requests: Final = sa.Table(
     sa.Column("requested_at", Microseconds, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("due_at", Microseconds, nullable=False),
+    sa.Index(None, "due_at"),
 )
 
 crm_changes: Final = sa.Table(

@@ -57,12 +57,14 @@ class SqlSyncStore:
         self._connection.execute(_REQUEST[self._connection.dialect.name], _row(request))
 
     def due_rereads(self, *, now: datetime, limit: int) -> list[RereadRequest]:
-        """Requests whose time has come, oldest first."""
+        """Requests whose time has come: of each location at most so many, oldest first, the locations one after the other."""
+        table = reread_requests.c
+        in_order = (table.location_id, table.due_at, table.lead_id)
+        turn = sa.func.row_number().over(partition_by=table.location_id, order_by=in_order[1:]).label("turn")
+        due = sa.select(reread_requests, turn).where(table.due_at <= now).subquery()
+        columns = [due.c[column.name] for column in reread_requests.c]
         query = (
-            sa.select(reread_requests)
-            .where(reread_requests.c.due_at <= now)
-            .order_by(reread_requests.c.due_at)
-            .limit(limit)
+            sa.select(*columns).where(due.c.turn <= limit).order_by(*(due.c[one.name] for one in in_order))
         )
         return [RereadRequest.model_validate(dict(row)) for row in self._connection.execute(query).mappings()]
 
@@ -74,6 +76,17 @@ class SqlSyncStore:
     def finish_reread(self, request: RereadRequest) -> None:
         """It was read; a hint that came meanwhile stays."""
         self._connection.execute(sa.delete(reread_requests).where(*_this(request)))
+
+    def rest_rereads(self, location_id: LocationId, *, until: datetime) -> None:
+        """None of the location's requests is due before then."""
+        table = reread_requests.c
+        resting = sa.update(reread_requests).where(table.location_id == location_id, table.due_at < until)
+        self._connection.execute(resting.values(due_at=until))
+
+    def drop_rereads(self, location_id: LocationId) -> None:
+        """Give up on all of the location's requests."""
+        dropped = sa.delete(reread_requests).where(reread_requests.c.location_id == location_id)
+        self._connection.execute(dropped)
 
     def waiting_rereads(self, location_id: LocationId) -> int:
         """How many leads wait to be read again."""

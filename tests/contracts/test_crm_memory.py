@@ -229,6 +229,33 @@ async def test_a_hint_that_comes_while_a_lead_is_read_is_not_lost(any_memory: Me
     assert await any_memory.read(lambda uow: uow.sync.waiting_rereads(LOCATION)) == 0
 
 
+async def test_rereads_are_due_some_of_each_location_and_rest_and_are_dropped_with_it(
+    any_memory: Memory,
+) -> None:
+    asked = [
+        RereadRequest(
+            location_id=place,
+            lead_id=LeadId(f"lead-{number}"),
+            requested_at=NOON,
+            due_at=NOON - timedelta(seconds=number),
+        )
+        for place in (LOCATION, OTHER)
+        for number in range(3)
+    ]
+    for one in asked:
+        await any_memory.write(lambda uow, one=one: uow.sync.request_reread(one))  # type: ignore[misc]
+
+    async def due(limit: int) -> list[RereadRequest]:
+        return await any_memory.read(lambda uow: uow.sync.due_rereads(now=NOON, limit=limit))
+
+    assert await due(2) == [asked[2], asked[1], asked[5], asked[4]]
+    await any_memory.write(lambda uow: uow.sync.rest_rereads(LOCATION, until=LATER))
+    assert await due(9) == asked[:2:-1]
+    await any_memory.write(lambda uow: uow.sync.drop_rereads(OTHER))
+    assert await due(9) == []
+    assert await any_memory.read(lambda uow: uow.sync.waiting_rereads(LOCATION)) == 3
+
+
 async def test_tallies_add_up_by_day_and_outcome(any_memory: Memory) -> None:
     def tally(day: int, count: int, **fields: str) -> DeliveryTally:
         named = {"location_id": "", "source": "app_webhook", "outcome": "stored"} | fields

@@ -25,9 +25,9 @@ from ghl_real_estate_ai.integrations.gohighlevel.oauth import SCOPES
 from ghl_real_estate_ai.integrations.gohighlevel.oauth_endpoints import AppCredentials
 from ghl_real_estate_ai.integrations.gohighlevel.sealing import ACCESS
 from ghl_real_estate_ai.models.connections import Connection, ConnectionKind, ConnectionStatus, OwnerKind
-from ghl_real_estate_ai.models.identifiers import LocationId
+from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
 from ghl_real_estate_ai.models.leads import Location
-from ghl_real_estate_ai.models.synchronization import ChangeKind, ChangeStatus, CrmChange
+from ghl_real_estate_ai.models.synchronization import ChangeKind, ChangeStatus, CrmChange, RereadRequest
 from ghl_real_estate_ai.services.admission import Outcome
 from ghl_real_estate_ai.services.crm_connections import CrmConnections
 from ghl_real_estate_ai.services.event_bus import EventBus
@@ -251,6 +251,9 @@ async def changes(office: Office) -> dict[ChangeStatus, int]:
 
 async def test_uninstall_deletes_the_tokens_drops_what_waits_and_keeps_the_row(office: Office) -> None:
     await install(office)
+    place = LocationId(LOCATION_ID)
+    hint = RereadRequest(location_id=place, lead_id=LeadId("lead-1"), requested_at=noon(), due_at=noon())
+    await office.memory.write(lambda uow: uow.sync.request_reread(hint))
     async with office.dispatching():
         assert await office.deliver(locationId=LOCATION_ID) is Outcome.STORED
         assert await office.deliver(locationId=LOCATION_ID) is Outcome.DUPLICATE
@@ -260,6 +263,7 @@ async def test_uninstall_deletes_the_tokens_drops_what_waits_and_keeps_the_row(o
     assert (stored.access_token, stored.refresh_token, stored.expires_at) == ("", "", None)
     assert stored.generation == 2, "once"
     assert await changes(office) == {ChangeStatus.FAILED: 1}
+    assert await office.memory.read(lambda uow: uow.sync.waiting_rereads(place)) == 0
     with pytest.raises(NeedsReconnect, match="uninstalled"):
         await office.tools.client.get_location(LOCATION_ID)
 

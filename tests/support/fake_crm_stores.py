@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from itertools import groupby, islice
 
 from ghl_real_estate_ai.models.connections import Connection, ConnectionStatus, LocationSetup, OwnerKind
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
@@ -122,7 +123,12 @@ class FakeSyncStore:
 
     def due_rereads(self, *, now: datetime, limit: int) -> list[RereadRequest]:
         due = [request for request in self._state.rereads.values() if request.due_at <= now]
-        return sorted(due, key=lambda request: request.due_at)[:limit]
+        due.sort(key=lambda request: (request.location_id, request.due_at, request.lead_id))
+        return [
+            one
+            for _, own in groupby(due, key=lambda request: request.location_id)
+            for one in islice(own, limit)
+        ]
 
     def postpone_reread(self, request: RereadRequest) -> None:
         if self._is_newest(request):
@@ -131,6 +137,15 @@ class FakeSyncStore:
     def finish_reread(self, request: RereadRequest) -> None:
         if self._is_newest(request):
             del self._state.rereads[request.location_id, request.lead_id]
+
+    def rest_rereads(self, location_id: LocationId, *, until: datetime) -> None:
+        for key, request in self._state.rereads.items():
+            if key[0] == location_id and request.due_at < until:
+                self._state.rereads[key] = request.model_copy(update={"due_at": until})
+
+    def drop_rereads(self, location_id: LocationId) -> None:
+        for key in [key for key in self._state.rereads if key[0] == location_id]:
+            del self._state.rereads[key]
 
     def waiting_rereads(self, location_id: LocationId) -> int:
         return sum(place == location_id for place, _ in self._state.rereads)

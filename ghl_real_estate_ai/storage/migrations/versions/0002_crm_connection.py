@@ -77,6 +77,7 @@ def _create_reading_tables() -> None:
         sa.Column("due_at", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("location_id", "lead_id", name="pk_reread_requests"),
     )
+    op.create_index("ix_reread_requests_due_at", "reread_requests", ["due_at"])
 
 
 def _create_change_table() -> None:
