@@ -116,14 +116,14 @@ class _Look:
     def _fields(self, wait: timedelta) -> Iterator[CrmChange]:
         change_id, content = f"fields:{self.lead_id}", fields_of(self.seen)
         known = self.uow.changes.get(self.location_id, change_id)
-        if known is None or self._failed_long_ago(known) or fields_worth_writing(known.content, content):
+        if known is None or self._is_moved(known, anew=fields_worth_writing(known.content, content)):
             yield self._change(ChangeKind.FIELDS, change_id, content, due_at=self._due(known, wait))
 
     def _tags(self, wait: timedelta) -> Iterator[CrmChange]:
         change_id, content = f"tags:{self.lead_id}", tags_of(self.seen)
         known = self.uow.changes.get(self.location_id, change_id)
         wanted_first = known is None and content["tags"]
-        if wanted_first or (known and (self._failed_long_ago(known) or known.content != content)):
+        if wanted_first or (known and self._is_moved(known, anew=known.content != content)):
             yield self._change(ChangeKind.TAGS, change_id, content, due_at=self._due(known, wait))
 
     def _task(self, wait: timedelta) -> Iterator[CrmChange]:
@@ -152,9 +152,10 @@ class _Look:
         if content is not None and self.uow.changes.get(self.location_id, change_id) is None:
             yield self._change(ChangeKind.NOTE, change_id, content, due_at=self.now + wait)
 
-    def _failed_long_ago(self, known: CrmChange) -> bool:
+    def _is_moved(self, known: CrmChange, *, anew: bool) -> bool:
+        """Whether a state is to be sent again: one that failed rests first, whatever else is wanted meanwhile."""
         if known.status is not ChangeStatus.FAILED:
-            return False
+            return anew
         return known.settled_at is None or self.now - known.settled_at >= _FAILED_REST
 
     def _due(self, known: CrmChange | None, wait: timedelta) -> datetime:

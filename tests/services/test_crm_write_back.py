@@ -204,6 +204,17 @@ async def test_a_state_that_the_crm_refused_is_tried_again_after_a_rest() -> Non
     assert {(c.status, c.version) for c in await house.see(look())} == {(ChangeStatus.PENDING, 2)}
 
 
+async def test_a_state_that_the_crm_refused_rests_also_when_another_one_is_wanted() -> None:
+    house = House()
+    await house.connect(frozenset({WriteBackPart.FIELDS, WriteBackPart.TAGS}))
+    for change in await house.see(look(score=0.9)):
+        await house.settle(change, ChangeStatus.FAILED)
+    house.clock.set_forward(3599)
+    assert {c.status for c in await house.see(look(score=0.1))} == {ChangeStatus.FAILED}
+    house.clock.set_forward(1)
+    assert {(c.status, c.version) for c in await house.see(look(score=0.1))} == {(ChangeStatus.PENDING, 2)}
+
+
 async def test_other_facts_want_nothing() -> None:
     house = House()
     await house.connect()

@@ -5,11 +5,14 @@ Called by writer.py. The account's own fields are never touched; one of ours tha
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Final
 
 from ghl_real_estate_ai.budgets import OWN_FIELDS_CHECK_S
 from ghl_real_estate_ai.errors import CrmRefused
+from ghl_real_estate_ai.integrations.gohighlevel.account_resources import CustomField
 from ghl_real_estate_ai.integrations.gohighlevel.client import GoHighLevelClient
 from ghl_real_estate_ai.models.connections import LocationSetup
 from ghl_real_estate_ai.models.identifiers import LocationId
@@ -28,12 +31,15 @@ class OwnFields:
         self._memory = memory
         self._clock = clock
         self._checked_at: dict[LocationId, datetime] = {}
+        self._refused: dict[LocationId, str] = {}
 
     async def ids(self, location_id: LocationId) -> dict[str, str]:
         """Name of each of our fields -> its id. GoHighLevel takes a deleted field's id without a word: so they are checked."""
         checked_at = self._checked_at.get(location_id)
         if checked_at is None or self._clock.now() - checked_at >= _CHECKED_EVERY:
             return await self.renewed(location_id)
+        if location_id in self._refused:
+            raise CrmRefused(self._refused[location_id], status=HTTPStatus.CONFLICT)
         known = await self._kept(location_id)
         if all(name in known for name in OwnField):
             return {name.value: known[name] for name in OwnField}
@@ -42,29 +48,37 @@ class OwnFields:
     async def renewed(self, location_id: LocationId) -> dict[str, str]:
         """The same, asked anew: a field that was deleted in the account is made again.
 
-        Raises CrmRefused when a field of our name holds another kind of value.
+        Raises CrmRefused when a field of our name holds another kind of value; ``ids`` then says so until the next check.
         """
         kept = await self._kept(location_id)
         listing = await self._client.list_custom_fields(location_id, model="contact")
         fields = [field for field in listing.custom_fields if field.model in _CONTACT]
         by_name, by_id = {field.name: field for field in fields}, {field.id: field for field in fields}
+        found = {name: by_name.get(name) or by_id.get(kept.get(name, "")) for name in OwnField}
+        self._check_types(location_id, found)
         ids: dict[str, str] = {}
-        for name in OwnField:
-            field = by_name.get(name) or by_id.get(kept.get(name, ""))
-            if field is None:
-                field = await self._client.create_custom_field(
-                    location_id, name=name, data_type=_data_type(name), model="contact"
-                )
-            elif field.data_type not in {None, _data_type(name)}:
-                raise CrmRefused(
-                    f"custom field {name.value!r}: is of type {field.data_type}, {_data_type(name)} is needed; "
-                    "rename or delete it in the account",
-                    status=409,
-                )
-            ids[name.value] = field.id
+        for name, field in found.items():
+            ids[name.value] = (field or await self._made(location_id, name)).id
         await self._memory.write(lambda uow: _keep(uow, location_id, ids))
         self._checked_at[location_id] = self._clock.now()
         return ids
+
+    def _check_types(self, location_id: LocationId, found: Mapping[OwnField, CustomField | None]) -> None:
+        """A field of another type fails every change of the location: it is remembered, not asked for by each."""
+        self._refused.pop(location_id, None)
+        for name, field in found.items():
+            if field is not None and field.data_type not in {None, _data_type(name)}:
+                self._refused[location_id] = (
+                    f"custom field {name.value!r}: is of type {field.data_type}, {_data_type(name)} is needed; "
+                    "rename or delete it in the account"
+                )
+                self._checked_at[location_id] = self._clock.now()
+                raise CrmRefused(self._refused[location_id], status=HTTPStatus.CONFLICT)
+
+    async def _made(self, location_id: LocationId, name: OwnField) -> CustomField:
+        return await self._client.create_custom_field(
+            location_id, name=name, data_type=_data_type(name), model="contact"
+        )
 
     async def _kept(self, location_id: LocationId) -> dict[str, str]:
         setup = await self._memory.read(lambda uow: uow.connections.setup(location_id))

@@ -12,6 +12,8 @@ from html import escape
 from http import HTTPStatus
 from typing import Final
 
+from pydantic import JsonValue
+
 from ghl_real_estate_ai.budgets import CRM_MESSAGES_LOOKED_AT
 from ghl_real_estate_ai.errors import CrmRefused, InputError, NotYet, Unreachable
 from ghl_real_estate_ai.integrations.gohighlevel.client import GoHighLevelClient
@@ -94,7 +96,7 @@ class GoHighLevelWriter:
         await self._put_fields(change, renewed)
 
     async def _put_fields(self, change: CrmChange, ids: dict[str, str]) -> Contact:
-        values = {ids[name]: value for name, value in change.content.items()}
+        values = {ids[name]: value for name, value in _known(change, ids).items()}
         return await self._client.update_contact(change.location_id, change.lead_id, custom_fields=values)
 
     async def _write_tags(self, change: CrmChange) -> None:
@@ -173,7 +175,12 @@ class GoHighLevelWriter:
 def _took(contact: Contact, change: CrmChange, ids: dict[str, str]) -> bool:
     """Whether the answer shows every field that was written; one set to nothing need not show."""
     shown = {field.id for field in contact.custom_fields}
-    return all(ids[name] in shown for name, value in change.content.items() if value != "")
+    return all(ids[name] in shown for name, value in _known(change, ids).items() if value != "")
+
+
+def _known(change: CrmChange, ids: dict[str, str]) -> dict[str, JsonValue]:
+    """Without names that another release stored: the lead's next look wants what this one writes."""
+    return {name: value for name, value in change.content.items() if name in ids}
 
 
 def _is_since(at: datetime | None, since: datetime) -> bool:

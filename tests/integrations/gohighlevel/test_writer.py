@@ -199,6 +199,30 @@ async def test_a_field_of_our_name_that_holds_something_else_is_not_taken_over(d
     assert "PUT /contacts/{contactId}" not in desk.http.calls
 
 
+async def test_a_field_that_cannot_be_ours_is_remembered_for_the_whole_location_until_the_next_check(
+    desk: Desk,
+) -> None:
+    foreign = {"id": "ownField000000000001", "name": "EnterpriseHub Score", "dataType": "TEXT"}
+    desk.fake.home.custom_fields["ownField000000000001"] = {**foreign, "model": "contact"}
+    listing = "GET /locations/{locationId}/customFields"
+    for _ in range(20):
+        with pytest.raises(CrmRefused, match="is of type TEXT"):
+            await desk.writer.apply(desk.change(ChangeKind.FIELDS, desk.lead(), FIELDS))
+    assert desk.http.calls == {listing: 1}, "nothing is made beside it, and nobody asks again at once"
+
+    del desk.fake.home.custom_fields["ownField000000000001"]
+    desk.clock.set_forward(3600)
+    lead = desk.lead()
+    await desk.writer.apply(desk.change(ChangeKind.FIELDS, lead, FIELDS))
+    assert desk.fields_of(lead) == FIELDS
+
+
+async def test_a_field_name_that_another_release_stored_is_passed_over(desk: Desk) -> None:
+    lead = desk.lead()
+    await desk.writer.apply(desk.change(ChangeKind.FIELDS, lead, {**FIELDS, "EnterpriseHub Mood": "good"}))
+    assert desk.fields_of(lead) == FIELDS
+
+
 async def test_a_contact_that_is_gone_is_named_as_such(desk: Desk) -> None:
     lead = desk.lead()
     desk.fake.home.remove_contact(lead)
