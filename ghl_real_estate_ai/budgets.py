@@ -218,7 +218,13 @@ INSTALL_CALLBACKS_PER_MIN: Final = 10
 """Returns from the CRM's consent page per address and minute."""
 
 INSTALL_TOKENS_S: Final = 20.0
-"""How long the owner of an agency waits for the tokens of its locations; later ones come at their first use."""
+"""How long the owner of an agency waits for the tokens of its locations; the gateway gets the others afterwards."""
+
+ADOPT_LOOK_S: Final = 60.0
+"""How often the gateway looks for served locations that have no token of their own."""
+
+ADOPT_AGAIN_S: Final = 3_600.0
+"""A served location that no agency gives a token for is asked for again after this: it may be nobody's, as one of files is."""
 
 COMPANY_LOCATIONS: Final = 5_000
 """Most locations of one agency that are listed."""
@@ -289,7 +295,7 @@ REREAD_REFUSALS: Final = 4
 HINTS_PER_MIN: Final = 120
 """Workflow webhooks of one location that are taken in a minute: they are unsigned."""
 
-BUSY_DELIVERIES: Final = 4
+BUSY_DELIVERIES: Final = 16
 """So many senders waiting for their 2xx at once make the house busy: handling gives way to them."""
 
 BUSY_FOR_S: Final = 0.05

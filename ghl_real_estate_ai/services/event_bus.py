@@ -210,14 +210,15 @@ class EventBus:
             start = await self._memory.read(lambda uow: uow.cursors.position(location_id, subscriber.name))
             subscriber.positions[location_id] = subscriber.persisted[location_id] = start
         after = subscriber.positions[location_id]
-        batch = await self._memory.read(
-            lambda uow: uow.events.read(location_id, after=after, limit=DURABLE_BATCH)
+        wanted, upto = await self._memory.read(
+            lambda uow: uow.events.read_types(
+                location_id, after=after, limit=DURABLE_BATCH, types=subscriber.types
+            )
         )
-        if not batch:
+        if upto <= after:
             return False
-        wanted = [recorded for recorded in batch if recorded.event.type in subscriber.types]
         try:
-            await self._apply(subscriber, location_id, wanted, upto=batch[-1].position)
+            await self._apply(subscriber, location_id, wanted, upto=upto)
         except StorageUnavailable:
             raise
         except Exception as error:  # noqa: BLE001  # reason: bus handler; one guilty event must not take its neighbours along
@@ -227,7 +228,7 @@ class EventBus:
             )
             for recorded in wanted:
                 await self._apply_or_bury(subscriber, location_id, recorded)
-            await self._apply(subscriber, location_id, [], upto=batch[-1].position)
+            await self._apply(subscriber, location_id, [], upto=upto)
         return True
 
     async def _apply(
@@ -304,16 +305,9 @@ class EventBus:
         _log.error("event.buried", subscriber=subscriber.name, position=recorded.position, type=event.type)
 
 
-def owners_of_logs(uow: UnitOfWork) -> frozenset[LocationId]:
-    """Each location that is served, and each connected agency: what is said of it as a whole has a log of its own."""
-    return frozenset(place.location_id for place in uow.tenants.locations()) | {
-        LocationId(company_id) for company_id in uow.connections.companies()
-    }
-
-
 def _grown_logs(uow: UnitOfWork, *, positions: Mapping[LocationId, int]) -> list[LocationId]:
-    """Those that go on behind these positions, and those without one: most are idle most of the time."""
-    return [log for log in owners_of_logs(uow) if uow.events.head(log) > positions.get(log, -1)]
+    """Those that go on behind these positions: most are idle most of the time."""
+    return [log for log, head in uow.events.heads().items() if head > positions.get(log, 0)]
 
 
 async def _deliver(subscriber: _Live) -> None:

@@ -22,7 +22,7 @@ from ghl_real_estate_ai.services.admission import (
     is_forgotten,
 )
 from ghl_real_estate_ai.services.delivery_tally import DeliveryCounter
-from ghl_real_estate_ai.services.event_bus import EventBus, owners_of_logs
+from ghl_real_estate_ai.services.event_bus import EventBus
 from ghl_real_estate_ai.services.shared_admission import SharedAdmission
 
 INBOX = "inbox"
@@ -108,7 +108,7 @@ class EventInbox:
     async def serves(self, location_id: LocationId) -> bool:
         """Whether it is a tenant of this installation: a location, or a connected agency."""
         if location_id not in self._known:  # a location may have been added since: look again before refusing
-            self._known = await self._memory.read(owners_of_logs)
+            self._known = await self._memory.read(_owners_of_logs)
         return location_id in self._known
 
     def _store(
@@ -151,3 +151,10 @@ def _receipt(stored: RecordedEvent | Receipt) -> Receipt:
     if isinstance(stored, Receipt):
         return stored
     return Receipt(outcome=Outcome.STORED, position=stored.position)
+
+
+def _owners_of_logs(uow: UnitOfWork) -> frozenset[LocationId]:
+    """Each location that is served, and each connected agency: what is said of it as a whole has a log of its own."""
+    return frozenset(place.location_id for place in uow.tenants.locations()) | {
+        LocationId(company_id) for company_id in uow.connections.companies()
+    }

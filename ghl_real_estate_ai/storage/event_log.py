@@ -5,7 +5,7 @@ Used by every unit of work: the inbox appends, the bus reads, screens look up a 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -68,6 +68,10 @@ _READ: Final = (
     .order_by(events.c.position)
     .limit(sa.bindparam("rows"))
 )
+_READ_TYPES: Final[sa.Select[tuple[int, str, datetime, datetime, str]]] = _READ.where(
+    events.c.type.in_(sa.bindparam("types", expanding=True))
+)
+_HEADS: Final = sa.select(event_heads.c.location_id, event_heads.c.position)
 _OF_LEAD: Final = (
     sa.select(*_COLUMNS)
     .where(
@@ -182,6 +186,15 @@ class SqlEventLog:
         """Events at positions > after, in order. A position may be missing: its lead was forgotten."""
         return self._recorded(_READ, {"tenant": location_id, "after": after, "rows": limit})
 
+    def read_types(
+        self, location_id: LocationId, *, after: int, limit: int, types: frozenset[str]
+    ) -> tuple[list[RecordedEvent], int]:
+        """The next events of these types, and the position up to which there are no others."""
+        wanted = {"tenant": location_id, "after": after, "rows": limit, "types": sorted(types)}
+        rows = self._connection.execute(_READ_TYPES, wanted).all()
+        upto: int = rows[-1].position if len(rows) == limit else self.head(location_id)
+        return _readable(rows), upto
+
     def of_lead(
         self, location_id: LocationId, lead_id: LeadId, *, before: int | None, limit: int
     ) -> list[RecordedEvent]:
@@ -231,11 +244,18 @@ class SqlEventLog:
         """Newest position; 0 for an empty log."""
         return self._connection.execute(_HEAD, {"tenant": location_id}).scalar() or 0
 
+    def heads(self) -> dict[LocationId, int]:
+        """The newest position of every log."""
+        return {LocationId(row.location_id): row.position for row in self._connection.execute(_HEADS)}
+
     def _recorded(
         self, query: sa.Select[tuple[int, str, datetime, datetime, str]], parameters: dict[str, object]
     ) -> list[RecordedEvent]:
-        found = (_recorded_event(row) for row in self._connection.execute(query, parameters))
-        return [recorded for recorded in found if recorded is not None]
+        return _readable(self._connection.execute(query, parameters).all())
+
+
+def _readable(rows: Iterable[sa.Row[tuple[int, str, datetime, datetime, str]]]) -> list[RecordedEvent]:
+    return [recorded for row in rows if (recorded := _recorded_event(row)) is not None]
 
 
 def _recorded_now(delivery: Delivery, position: int) -> RecordedEvent:

@@ -166,6 +166,24 @@ async def test_reading_continues_after_a_position(memory: Database) -> None:
     assert [fact.position for fact in read] == [3, 4]
 
 
+async def test_a_subscriber_reads_its_types_and_learns_how_far_there_are_no_others(memory: Database) -> None:
+    for delivery in (message("m-1"), contact("c-1"), message("m-2"), contact("c-2"), contact("c-3")):
+        await memory.write(lambda uow, delivery=delivery: uow.events.append(delivery))  # type: ignore[misc]
+
+    async def read(after: int, limit: int) -> tuple[list[str], int]:
+        types = frozenset({"MessageReceived"})
+        found, upto = await memory.read(
+            lambda uow: uow.events.read_types(LOCATION, after=after, limit=limit, types=types)
+        )
+        return [recorded.delivery_id for recorded in found], upto
+
+    assert await read(0, 1) == (["m-1"], 1)
+    assert await read(1, 1) == (["m-2"], 3)
+    assert await read(0, 9) == (["m-1", "m-2"], 5)
+    assert await read(3, 9) == ([], 5)
+    assert await memory.read(lambda uow: uow.events.heads()) == {LOCATION: 5}
+
+
 async def test_a_leads_events_come_newest_first(memory: Database) -> None:
     await memory.write(
         lambda uow: [uow.events.append(message(f"d-{n}", lead=LeadId(f"lead-{n % 2}"))) for n in range(6)]

@@ -27,4 +27,9 @@ async def test_an_unreadable_row_does_not_hide_the_others(sqlite_memory: Databas
     with capture_logs() as logs:
         found = await sqlite_memory.read(lambda uow: uow.events.read(LOCATION, after=0, limit=10))
     assert [recorded.position for recorded in found] == [1, 3]
+    types = frozenset({"MessageReceived"})
+    page, upto = await sqlite_memory.read(
+        lambda uow: uow.events.read_types(LOCATION, after=1, limit=1, types=types)
+    )
+    assert ([recorded.position for recorded in page], upto) == ([], 2), "the rest is not jumped over"
     assert [(log["event"], log["position"]) for log in logs] == [("row.unreadable", 2)]

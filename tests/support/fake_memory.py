@@ -67,6 +67,16 @@ class FakeEventLog:
     def read(self, location_id: LocationId, *, after: int, limit: int) -> list[RecordedEvent]:
         return self._state.log.get(location_id, [])[after : after + limit]
 
+    def read_types(
+        self, location_id: LocationId, *, after: int, limit: int, types: frozenset[str]
+    ) -> tuple[list[RecordedEvent], int]:
+        log = self._state.log.get(location_id, [])
+        found = [r for r in log if r.position > after and r.event.type in types][:limit]
+        return found, found[-1].position if len(found) == limit else len(log)
+
+    def heads(self) -> dict[LocationId, int]:
+        return {location_id: len(log) for location_id, log in self._state.log.items()}
+
     def of_lead(
         self, location_id: LocationId, lead_id: LeadId, *, before: int | None, limit: int
     ) -> list[RecordedEvent]:
