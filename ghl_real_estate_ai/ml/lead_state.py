@@ -94,7 +94,7 @@ def states_something_new(lead: Lead | None, event: Event) -> bool:
     """Whether a lead would hold something else after the event, stamps aside.
 
     What happens once (a message, a visit, a creation) always is; a state that is held already, or is older than what is
-    held, is not. So a page of the CRM that is read again says nothing. Called by services/event_inbox and services/loop_guard.
+    held, is not. So a page of the CRM that is read again says nothing. Called by services/admission and services/loop_guard.
     """
     if lead is None or not is_state(event):
         return True
@@ -104,6 +104,26 @@ def states_something_new(lead: Lead | None, event: Event) -> bool:
         for name, value in changes.items()
         if name != "stamps"
     )
+
+
+def held_since(lead: Lead, event: Event) -> datetime:
+    """Since when the lead is known to hold what a state says that is no news to it: the oldest stamp of it.
+
+    Called by services/admission.
+    """
+    match event:
+        case LeadUpserted():
+            named = ("deleted", *event.contact, *event.wishes)
+            stamps = [lead.stamps[name] for name in named if name in lead.stamps]
+        case LeadDeleted():
+            stamps = [lead.stamps["deleted"]] if "deleted" in lead.stamps else []
+        case OpportunityChanged():
+            stamps = [lead.opportunities[event.opportunity_id].stamp]
+        case AppointmentChanged():
+            stamps = [lead.appointments[event.appointment_id].stamp]
+        case _:
+            stamps = []
+    return min((stamp.at for stamp in stamps), default=event.occurred_at)
 
 
 def is_state(event: Event) -> bool:

@@ -12,9 +12,7 @@ from typing import Final
 
 from ghl_real_estate_ai.ml.lead_state import states_something_new
 from ghl_real_estate_ai.models.events import (
-    LEAD_FACTS,
     Delivery,
-    Event,
     LeadUpserted,
     MessageSent,
     NoteAdded,
@@ -23,54 +21,52 @@ from ghl_real_estate_ai.models.events import (
 from ghl_real_estate_ai.models.identifiers import LeadId
 from ghl_real_estate_ai.models.synchronization import ChangeKind, ChangeStatus, CrmChange
 from ghl_real_estate_ai.models.write_back import ECHO_WINDOW_MINUTES, STATES
-from ghl_real_estate_ai.ports import UnitOfWork
+from ghl_real_estate_ai.services.page_knowledge import PageKnowledge
 
 _WINDOW: Final = timedelta(minutes=ECHO_WINDOW_MINUTES)
 _MARKUP: Final = re.compile(r"<[^>]*>")
-_NEWEST: Final = 8
-"""Newest events of a lead among which one that is not applied yet would be."""
 
 
-def is_own_echo(uow: UnitOfWork, delivery: Delivery) -> bool:
+def is_own_echo(delivery: Delivery, page: PageKnowledge) -> bool:
     """Whether the delivery says nothing but that a change of ours arrived."""
     event = delivery.event
     if event.lead_id is None:
         return False
     match event:
         case LeadUpserted(created=False):
-            return _echoes_state(uow, event, event.lead_id, delivery.received_at)
+            return _echoes_state(event, event.lead_id, delivery.received_at, page)
         case NoteAdded():
-            return _echoes_text(uow, event, ChangeKind.NOTE, remote_id=event.note_id)
+            return _echoes_text(event, page, ChangeKind.NOTE, remote_id=event.note_id)
         case TaskChanged(completed=False, deleted=False):
-            return _echoes_text(uow, event, ChangeKind.TASK, remote_id=event.task_id)
+            return _echoes_text(event, page, ChangeKind.TASK, remote_id=event.task_id)
         case MessageSent(human=False):
-            return _echoes_text(uow, event, ChangeKind.MESSAGE, remote_id=event.message_id)
+            return _echoes_text(event, page, ChangeKind.MESSAGE, remote_id=event.message_id)
         case _:
             return False
 
 
-def _echoes_state(uow: UnitOfWork, event: Event, lead_id: LeadId, received_at: datetime) -> bool:
+def _echoes_state(event: LeadUpserted, lead_id: LeadId, received_at: datetime, page: PageKnowledge) -> bool:
     """Fields or tags of ours are on their way or just arrived, and of the lead itself nothing is said that is new."""
-    ours = (c for c in uow.changes.of_lead(event.location_id, lead_id) if c.kind in STATES)
-    if not any(_is_recent(change, received_at) for change in ours):
+    ours = (change for change in page.changes(lead_id) if change.kind in STATES)
+    if not any(_is_recent(change, event.occurred_at, received_at) for change in ours):
         return False
-    lead = uow.leads.get(event.location_id, lead_id)
-    if lead is None or states_something_new(lead, event):
-        return False
-    newest = uow.events.of_lead(event.location_id, lead_id, before=None, limit=_NEWEST)
-    # Compared with a lead that is behind its log, what a person just changed back would look like nothing new.
-    return all(known.position <= lead.position for known in newest if known.event.type in LEAD_FACTS)
+    lead = page.lead(lead_id)
+    return lead is not None and not states_something_new(lead, event) and not page.is_behind_its_log(lead_id)
 
 
-def _is_recent(change: CrmChange, at: datetime) -> bool:
+def _is_recent(change: CrmChange, occurred_at: datetime, received_at: datetime) -> bool:
+    """Polling, or a webhook that is sent again, may tell of it long after."""
     if change.status is ChangeStatus.PENDING:
         return True
-    return change.settled_at is not None and at - change.settled_at <= _WINDOW
+    settled_at = change.settled_at
+    return settled_at is not None and any(
+        abs(at - settled_at) <= _WINDOW for at in (occurred_at, received_at)
+    )
 
 
 def _echoes_text(
-    uow: UnitOfWork,
     event: NoteAdded | TaskChanged | MessageSent,
+    page: PageKnowledge,
     kind: ChangeKind,
     *,
     remote_id: str | None,
@@ -78,7 +74,7 @@ def _echoes_text(
     """The CRM's id is one that it gave us, or it gave none yet and the text is ours. A text that was edited is news."""
     if event.lead_id is None:
         return False
-    for change in uow.changes.of_lead(event.location_id, event.lead_id):
+    for change in page.changes(event.lead_id):
         if change.kind is not kind or change.attempts == 0:
             continue
         if change.remote_id is None:

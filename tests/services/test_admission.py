@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from ghl_real_estate_ai.ml.lead_state import apply
 from ghl_real_estate_ai.models.connections import LocationSetup
 from ghl_real_estate_ai.models.conversations import Channel
 from ghl_real_estate_ai.models.events import (
     Delivery,
+    LeadDeleted,
     LeadUpserted,
     MessageReceived,
     MessageSent,
@@ -20,11 +24,16 @@ from ghl_real_estate_ai.models.events import (
 )
 from ghl_real_estate_ai.models.identifiers import CorrelationId, EventId, derived_id, fact_id
 from ghl_real_estate_ai.models.leads import Lead, StageRole
-from ghl_real_estate_ai.services.admission import SAME_MESSAGE_WITHIN, Outcome, Receipt, admit
+from ghl_real_estate_ai.models.synchronization import ChangeKind, CrmChange
+from ghl_real_estate_ai.ports import UnitOfWork
+from ghl_real_estate_ai.services.admission import Outcome, Receipt, admit, admit_page
+from ghl_real_estate_ai.services.page_knowledge import SAME_MESSAGE_WITHIN
 from tests.support.facts import LEAD, LOCATION, NOON
 from tests.support.fake_memory import FakeMemory
 
 pytestmark = pytest.mark.asyncio
+HOOK, POLL = Source.APP_WEBHOOK, Source.POLLING
+STORED, DUPLICATE = Outcome.STORED, Outcome.DUPLICATE
 
 
 def said(
@@ -53,7 +62,7 @@ def said(
     return Delivery(delivery_id=name, event=event, received_at=at)
 
 
-def state(name: str, kind: type[OpportunityChanged] | type[LeadUpserted], **fields: Any) -> Delivery:
+def state(name: str, kind: type[OpportunityChanged | LeadUpserted | LeadDeleted], **fields: Any) -> Delivery:
     """How a deal or contact stands, read by API."""
     event = kind.model_validate(
         {
@@ -76,10 +85,6 @@ async def outcomes(memory: FakeMemory, *deliveries: Delivery) -> list[Outcome]:
         result = await memory.write(lambda uow, delivery=delivery: admit(uow, delivery))  # type: ignore[misc]
         found.append(result.outcome if isinstance(result, Receipt) else Outcome.STORED)
     return found
-
-
-HOOK, POLL = Source.APP_WEBHOOK, Source.POLLING
-STORED, DUPLICATE = Outcome.STORED, Outcome.DUPLICATE
 
 
 @pytest.mark.parametrize("doors", [(HOOK, POLL), (POLL, HOOK), (POLL, POLL)])
@@ -143,6 +148,188 @@ async def test_a_state_that_the_lead_holds_already_is_not_stored_again() -> None
     other = state("other", LeadUpserted, created=False, contact={"name": "Ben"})
     created = state("created", LeadUpserted, created=True, contact={"name": "Ana"})
     assert await outcomes(memory, same, other, created) == [DUPLICATE, STORED, STORED]
+
+
+# --- states: news, or held already ------------------------------------------------------------------------------------
+
+
+async def handle(memory: FakeMemory) -> None:
+    """Apply the whole log to its lead, as the house does a moment after."""
+    lead = None
+    for recorded in await memory.read(lambda uow: uow.events.read(LOCATION, after=0, limit=100)):
+        lead = apply(lead, recorded)
+    if lead is not None:
+        await memory.write(lambda uow: uow.leads.put(lead, None))
+
+
+def deal(name: str, stage: str, *, minute: int, source: Source = POLL) -> Delivery:
+    """A deal that came to this stage so many minutes after noon."""
+    at = NOON + timedelta(minutes=minute)
+    return state(
+        name, OpportunityChanged, occurred_at=at, source=source, opportunity_id="o1", pipeline_stage_id=stage
+    )
+
+
+def born(name: str, *, minute: int) -> Delivery:
+    """A webhook that tells of a contact's creation: the first one, or that it was restored."""
+    event = state(
+        name,
+        LeadUpserted,
+        source=HOOK,
+        occurred_at=NOON + timedelta(minutes=minute),
+        created=True,
+        contact={"name": "Ana"},
+    ).event
+    named = event.model_copy(update={"event_id": fact_id(LOCATION, "contact", LEAD, "created")})
+    return Delivery(delivery_id=name, event=named, received_at=NOON)
+
+
+def gone(name: str, *, minute: int) -> Delivery:
+    """A webhook that tells of a contact's deletion."""
+    return state(name, LeadDeleted, source=HOOK, occurred_at=NOON + timedelta(minutes=minute))
+
+
+async def the_lead(memory: FakeMemory) -> Lead:
+    await handle(memory)
+    lead = await memory.read(lambda uow: uow.leads.get(LOCATION, LEAD))
+    assert lead is not None
+    return lead
+
+
+async def test_what_is_read_by_api_is_not_compared_with_a_lead_that_is_behind_its_log() -> None:
+    memory = FakeMemory()
+    await outcomes(memory, deal("a", "A", minute=0, source=HOOK))
+    await handle(memory)
+    told = [deal("b", "B", minute=1, source=HOOK), deal("back", "A", minute=2)]
+    assert await outcomes(memory, *told) == [STORED, STORED]
+    assert (await the_lead(memory)).opportunities["o1"].pipeline_stage_id == "A"
+
+
+async def test_a_state_that_holds_for_long_is_stored_again_so_that_a_late_webhook_does_not_win() -> None:
+    memory = FakeMemory()
+    await outcomes(memory, deal("a", "A", minute=0, source=HOOK))
+    await handle(memory)
+    soon, later, again = (deal(f"p{minute}", "A", minute=minute) for minute in (1, 50, 51))
+    assert await outcomes(memory, soon, later) == [DUPLICATE, STORED]
+    await handle(memory)
+    assert await outcomes(memory, again, deal("b", "B", minute=30, source=HOOK)) == [DUPLICATE, STORED]
+    assert (await the_lead(memory)).opportunities["o1"].pipeline_stage_id == "A"
+
+
+async def test_a_contact_that_is_seen_to_be_there_is_not_deleted_by_a_late_webhook() -> None:
+    memory = FakeMemory()
+    held = {"created": False, "contact": {"name": "Ana"}}
+    await outcomes(memory, state("a", LeadUpserted, source=HOOK, **held))
+    await handle(memory)
+    seen = state("p", LeadUpserted, occurred_at=NOON + timedelta(hours=2), **held)
+    assert await outcomes(memory, seen, gone("late", minute=60)) == [STORED, STORED]
+    assert not (await the_lead(memory)).deleted
+
+
+@pytest.mark.parametrize("handled", [True, False], ids=["handled", "behind its log"])
+async def test_a_contact_that_is_restored_exists_again(handled: bool) -> None:
+    memory = FakeMemory()
+    assert await outcomes(memory, born("first", minute=0)) == [STORED]
+    await handle(memory)
+    assert await outcomes(memory, gone("gone", minute=1)) == [STORED]
+    if handled:
+        await handle(memory)
+    assert await outcomes(memory, born("restored", minute=2), born("restored", minute=2)) == [
+        STORED,
+        DUPLICATE,
+    ]
+    assert not (await the_lead(memory)).deleted
+    log = await memory.read(lambda uow: uow.events.read(LOCATION, after=0, limit=100))
+    assert [one.event.created for one in log if isinstance(one.event, LeadUpserted)] == [True, False]
+
+
+async def test_a_creation_that_is_told_late_or_twice_restores_nothing() -> None:
+    memory = FakeMemory()
+    await outcomes(memory, born("first", minute=0))
+    await handle(memory)
+    assert await outcomes(memory, born("twice", minute=3)) == [DUPLICATE]
+    await outcomes(memory, gone("gone", minute=2))
+    await handle(memory)
+    assert await outcomes(memory, born("late", minute=1)) == [DUPLICATE]
+    assert (await the_lead(memory)).deleted
+
+
+async def test_those_admitted_together_are_judged_as_one_by_one_they_would_be() -> None:
+    memory = FakeMemory()
+    await outcomes(memory, deal("a", "A", minute=0, source=HOOK))
+    await handle(memory)
+    page = [deal("b", "B", minute=1), deal("b", "B", minute=1), deal("back", "A", minute=2)]
+    results = await memory.write(lambda uow: admit_page(uow, page))
+    assert [isinstance(one, RecordedEvent) for one in results] == [True, False, True]
+    assert (await the_lead(memory)).opportunities["o1"].pipeline_stage_id == "A"
+
+
+async def test_what_a_person_changed_and_changed_back_is_no_echo_though_both_come_together() -> None:
+    memory = FakeMemory()
+    phones = ("P", "Q", "P")
+    told = [
+        state(
+            f"w{n}",
+            LeadUpserted,
+            source=HOOK,
+            occurred_at=NOON + timedelta(seconds=n),
+            created=False,
+            contact={"phone": phone},
+        )
+        for n, phone in enumerate(phones)
+    ]
+    await outcomes(memory, told[0])
+    await handle(memory)
+    ours = CrmChange(
+        location_id=LOCATION,
+        change_id="f",
+        lead_id=LEAD,
+        kind=ChangeKind.FIELDS,
+        content={},
+        due_at=NOON,
+        created_at=NOON,
+    )
+    await memory.write(lambda uow: uow.changes.want(ours))
+    results = await memory.write(lambda uow: admit_page(uow, told[1:]))
+    assert all(isinstance(one, RecordedEvent) for one in results)
+    assert (await the_lead(memory)).contact.phone == "P"
+
+
+class CountingMemory(FakeMemory):
+    """Counts what is asked of each store."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: Counter[str] = Counter()
+
+    async def write[T](self, change: Callable[[UnitOfWork], T]) -> T:
+        return await super().write(lambda uow: change(cast("UnitOfWork", _Counted(uow, self.asked))))
+
+
+class _Counted:
+    """A unit of work, or one of its stores, whose calls are counted."""
+
+    def __init__(self, inner: object, asked: Counter[str]) -> None:
+        self._inner, self._asked = inner, asked
+
+    def __getattr__(self, name: str) -> object:
+        found = getattr(self._inner, name)
+        if not callable(found):
+            return _Counted(found, self._asked)
+        self._asked[name] += 1
+        return found
+
+
+async def test_a_page_of_many_leads_asks_memory_a_few_times() -> None:
+    memory = CountingMemory()
+    page = [
+        state(f"{n}", LeadUpserted, lead_id=f"lead-{n}", created=False, contact={"name": "Ana"})
+        for n in range(100)
+    ]
+    for _ in range(2):
+        memory.asked.clear()
+        await memory.write(lambda uow: admit_page(uow, page))
+        assert memory.asked.total() <= 6, memory.asked
 
 
 async def test_a_deal_gets_the_meaning_of_its_stage_from_the_map_of_the_day() -> None:

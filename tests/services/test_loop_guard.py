@@ -12,6 +12,7 @@ from ghl_real_estate_ai.models.events import Delivery
 from ghl_real_estate_ai.models.synchronization import ChangeKind, ChangeStatus, CrmChange
 from ghl_real_estate_ai.models.write_back import marker
 from ghl_real_estate_ai.services.loop_guard import is_own_echo
+from ghl_real_estate_ai.services.page_knowledge import PageKnowledge
 from tests.support.facts import LEAD, LOCATION, NOON, contact
 from tests.support.fake_memory import FakeMemory
 from tests.support.lead_events import recorded
@@ -53,7 +54,7 @@ class House:
     async def is_echo(self, kind: str, *, at: datetime = NOON + MINUTE, **fields: Any) -> bool:
         event = recorded(kind, 9, at, location_id=LOCATION, lead_id=LEAD, **fields).event
         delivery = Delivery(delivery_id="d", event=event, received_at=at)
-        return await self.memory.read(lambda uow: is_own_echo(uow, delivery))
+        return await self.memory.read(lambda uow: is_own_echo(delivery, PageKnowledge(uow, [delivery])))
 
     async def contact_comes_back(self, *, at: datetime = NOON + MINUTE, **fields: object) -> bool:
         return await self.is_echo("LeadUpserted", at=at, created=False, contact=fields)
