@@ -25,7 +25,7 @@ from ghl_real_estate_ai.models.exports import ExportKind, ExportLayout, ExportRo
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import StageRole
 from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork
-from ghl_real_estate_ai.services.admission import admit
+from ghl_real_estate_ai.services.admission import admit_page
 
 REFUSALS_SHOWN: Final = 10
 """Refused rows that the summary names; the rejects file holds them all."""
@@ -188,12 +188,8 @@ async def _store(memory: Memory, batch: tuple[ExportRow, ...]) -> Counter[str]:
     """One transaction; how many events of each outcome."""
 
     def change(uow: UnitOfWork) -> Counter[str]:
-        outcomes: Counter[str] = Counter()
-        for row in batch:
-            for delivery in row.deliveries:
-                stored = admit(uow, delivery)
-                outcomes["stored" if isinstance(stored, RecordedEvent) else stored.outcome.value] += 1
-        return outcomes
+        admitted = admit_page(uow, [delivery for row in batch for delivery in row.deliveries])
+        return Counter("stored" if isinstance(one, RecordedEvent) else one.outcome.value for one in admitted)
 
     return await memory.write(change)
 

@@ -32,7 +32,7 @@ class ExportLayout(Frozen):
     columns: dict[str, int] = Field(description="what we know a column as -> its place")
     ignored: tuple[str, ...] = Field(default=(), description="names of columns that nothing is taken from")
     rows: int = Field(description="about how many: lines that hold a value with a line break count twice")
-    written_at: UtcTime = Field(description="of the file: the time of rows that name none")
+    written_at: UtcTime = Field(description="of the file: since when holds what its rows do not date")
 
 
 class RefusedRow(Frozen):

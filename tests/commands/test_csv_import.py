@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from ghl_real_estate_ai.bootstrap import SystemClock
 from ghl_real_estate_ai.commands.csv_import import CsvImport, Summary, take_in
 from ghl_real_estate_ai.errors import InputError
 from ghl_real_estate_ai.integrations.gohighlevel.csv_export import CsvExportReader
+from ghl_real_estate_ai.ml.lead_state import apply
 from ghl_real_estate_ai.models.connections import Connection, ConnectionKind, LocationSetup, OwnerKind
 from ghl_real_estate_ai.models.events import LeadUpserted, OpportunityChanged, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import lead_hash
@@ -61,20 +63,42 @@ async def test_a_second_import_of_the_same_file_is_all_duplicates(
         progress=lambda done, total: seen.append((done, total)),
     )
     again = await imported(sqlite_memory, file)
-    assert (first.rows, first.events) == (1_203, {"stored": 1_203})
-    assert (again.rows, again.events) == (1_203, {"duplicate": 1_203})
+    assert (first.rows, first.events) == (1_203, {"stored": 2_406})
+    assert (again.rows, again.events) == (1_203, {"duplicate": 2_406})
     assert seen == [(500, 1_203), (1_000, 1_203), (1_203, 1_203)]
-    assert len(await log(sqlite_memory)) == 1_203
+    assert len(await log(sqlite_memory)) == 2_406
 
 
-async def test_a_contact_that_a_webhook_told_of_is_not_created_twice(
-    sqlite_memory: Database, tmp_path: Path
+@pytest.mark.parametrize("name", ["Anna", "Bea", "Cleo", "Dora"])
+async def test_a_newer_export_changes_a_contact_and_creates_none_twice(
+    sqlite_memory: Database, tmp_path: Path, name: str
 ) -> None:
-    file = export(tmp_path, HEADER + "c-1,Ana,a@example.com,2026-03-01T10:00:00Z\n")
-    await imported(sqlite_memory, file)
-    other = export(tmp_path, HEADER + "c-1,Anna,a@example.com,2026-03-01T10:00:00Z\n")
-    again = await imported(sqlite_memory, other)
-    assert again.events == {"duplicate": 1}
+    header = HEADER.replace("Created", "Created,Last Activity")
+    for hour, first_name in enumerate(("Ana", name)):
+        file = export(tmp_path, f"{header}c-1,{first_name},a@example.com,2026-03-01,2026-03-02\n")
+        os.utime(file, (NOON.timestamp() + 3_600 * hour,) * 2)
+        summary = await imported(sqlite_memory, file)
+    assert summary.events == {"duplicate": 1, "stored": 1}
+    lead = None
+    for recorded in await log(sqlite_memory):
+        lead = apply(lead, recorded)
+    assert lead is not None
+    assert lead.contact.first_name == name
+
+
+async def test_a_newer_export_changes_a_deal_and_whose_it_is(sqlite_memory: Database, tmp_path: Path) -> None:
+    header, ana, _ = DEALS.splitlines()
+    for hour, row in enumerate((ana, ana.replace("450000", "460000").replace("Ana,", "Anna,"))):
+        file = export(tmp_path, f"{header}\n{row}\n")
+        os.utime(file, (NOON.timestamp() + 3_600 * hour,) * 2)
+        summary = await imported(sqlite_memory, file)
+    assert summary.events == {"duplicate": 1, "stored": 2}
+    lead = None
+    for recorded in await log(sqlite_memory):
+        lead = apply(lead, recorded)
+    assert lead is not None
+    assert (lead.contact.name, lead.opportunities["o-1"].monetary_value) == ("Anna", 460_000)
+    assert lead.activity.first_at == datetime(2026, 3, 1, tzinfo=UTC), "when the deal was made"
 
 
 async def test_refused_rows_go_to_a_file_of_their_own_that_can_be_mended_and_imported(
@@ -83,7 +107,7 @@ async def test_refused_rows_go_to_a_file_of_their_own_that_can_be_mended_and_imp
     file = export(tmp_path, HEADER + "c-1,Ana,,2026-03-01\nc-2,Bo,,someday\n,Cy,,2026-03-01\n")
     summary = await imported(sqlite_memory, file)
     rejects = tmp_path / "contacts.rejects.csv"
-    assert (summary.refusals, summary.events) == (2, {"stored": 1})
+    assert (summary.refusals, summary.events) == (2, {"stored": 2})
     assert [(bad.row, bad.field) for bad in summary.refused] == [(3, "Created"), (4, "Contact Id")]
     assert stat.S_IMODE(rejects.stat().st_mode) == 0o600
     with rejects.open(newline="") as opened:
@@ -95,7 +119,7 @@ async def test_refused_rows_go_to_a_file_of_their_own_that_can_be_mended_and_imp
     assert any(line.startswith("row 3, Created: write dates as") for line in lines)
     rejects.write_text(rejects.read_text().replace("someday", "2026-03-02"))
     mended = await imported(sqlite_memory, rejects)
-    assert (mended.refusals, mended.events) == (1, {"stored": 1})
+    assert (mended.refusals, mended.events) == (1, {"stored": 2})
     await imported(sqlite_memory, export(tmp_path, HEADER + "c-1,Ana,,2026-03-01\n"))
     assert not rejects.exists(), "what an earlier import left would be read as this one's"
 
@@ -112,7 +136,7 @@ async def test_a_forgotten_lead_stays_forgotten(sqlite_memory: Database, tmp_pat
         lambda uow: uow.leads.forget(LOCATION, LEAD, lead_hash=lead_hash(LOCATION, LEAD))
     )
     summary = await imported(sqlite_memory, export(tmp_path, HEADER + f"{LEAD},Ana,,2026-03-01\n"))
-    assert summary.events == {"ignored": 1}
+    assert summary.events == {"ignored": 2}
     assert await log(sqlite_memory) == []
 
 
@@ -121,7 +145,7 @@ async def test_times_without_a_zone_are_read_in_the_zone_that_was_named(
 ) -> None:
     file = export(tmp_path, HEADER + "c-1,Ana,,03/01/2026 9:15 AM\n")
     await imported(sqlite_memory, file, zone="America/Chicago")
-    (recorded,) = await log(sqlite_memory)
+    recorded, _ = await log(sqlite_memory)
     assert recorded.event.occurred_at == datetime(2026, 3, 1, 15, 15, tzinfo=UTC)
     with pytest.raises(InputError, match="IANA name"):
         await imported(sqlite_memory, file, zone="Chicago time")
@@ -136,7 +160,7 @@ async def test_a_stage_means_what_was_said_then_what_the_setup_says_then_its_nam
     deals = [one.event for one in await log(sqlite_memory) if isinstance(one.event, OpportunityChanged)]
     people = [one.event for one in await log(sqlite_memory) if isinstance(one.event, LeadUpserted)]
     assert [deal.stage_role for deal in deals] == [StageRole.APPOINTMENT, StageRole.WORKING]
-    assert [person.contact["name"] for person in people] == ["Ana", "Bo"]
+    assert [person.contact.get("name") for person in people] == [None, "Ana", None, "Bo"]
     assert summary.stages_by_name == set()
 
 
@@ -168,5 +192,4 @@ async def test_the_file_of_a_simulated_account_holds_simulated_leads(
     )
     await sqlite_memory.write(lambda uow: uow.connections.put(connection))
     await imported(sqlite_memory, export(tmp_path, HEADER + "c-1,Ana,,2026-03-01\n"))
-    (recorded,) = await log(sqlite_memory)
-    assert recorded.event.simulated
+    assert {recorded.event.simulated for recorded in await log(sqlite_memory)} == {True}

@@ -1,7 +1,8 @@
 """Which column of a GoHighLevel export is which, whatever the version of the export called it. Called by csv_export.py.
 
 Names are compared without case, spaces, dots and dashes: ``Contact Id``, ``contact_id`` and ``ContactID`` are one.
-Address, company, birth date and the like are not here, so nothing is taken from them.
+Address, company, birth date and the like are not here, so nothing is taken from them; nor from the last activity, which is
+no change of the contact.
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ _CONTACT: Final = {
     "last_name": ("lastname", "surname"),
     "created": ("created", "createdon", "createdat", "createddate", "dateadded", "datecreated", "createdutc"),
     "updated": ("updated", "updatedon", "updatedat", "lastupdated", "dateupdated", "lastmodified"),
-    "last_activity": ("lastactivity", "lastactivityon", "lastactivitydate", "lastactivityat"),
     "tags": ("tags", "tag", "contacttags"),
     "source": ("source", "contactsource", "leadsource"),
     "assigned": ("assigneduserid", "assignedtoid", "assigned", "assignedto", "assigneduser", "owner"),

@@ -1,8 +1,8 @@
 """One row of an export into the facts that it states. Called by csv_export.py.
 
-A contact: created when ``Created`` says so, and changed when it was updated or last active. A deal: as it stood when it
-was updated, and the name, email and phone of whose it is. The row becomes a body like a webhook's, so that one
-translation serves every door.
+A contact: created when ``Created`` says so, and what the row states of it. A deal: as it stands, and the name, email and
+phone of whose it is. What a row states holds since it was updated; where no column says when, since the file was written.
+The row becomes a body like a webhook's, so that one translation serves every door.
 """
 
 from __future__ import annotations
@@ -69,18 +69,17 @@ class RowReader:
             )
         row = {ours: cells[place] for ours, place in self.layout.columns.items() if place < len(cells)}
         lead_id, derived = self._lead_id(row)
-        created, changed = self._times(row)
-        missing = created is None and changed is None
+        created, updated = self._time(row, "created"), self._time(row, "updated")
         if self.layout.kind is ExportKind.CONTACTS:
-            deliveries, by_name = self._contact(row, lead_id, created=created, changed=changed), None
+            deliveries, by_name = self._contact(row, lead_id, created=created, updated=updated), None
         else:
-            deliveries, by_name = self._deal(row, lead_id, created=created, changed=changed)
+            deliveries, by_name = self._deal(row, lead_id, created=created, updated=updated)
         return ExportRow(
             number=number,
             cells=cells,
             deliveries=tuple(deliveries),
             id_was_derived=derived,
-            time_was_missing=missing,
+            time_was_missing=created is None and updated is None,
             user_was_named=bool(row.get("assigned")) and not _USER_ID.fullmatch(row["assigned"]),
             role_by_name=by_name,
         )
@@ -99,13 +98,10 @@ class RowReader:
             phone = f"1{phone}"
         return f"csv-{derived_id(self.location_id, 'email' if email else 'phone', email or phone)}", True
 
-    def _times(self, row: Mapping[str, str]) -> tuple[datetime | None, datetime | None]:
-        """When it was made, and when it was last changed if that was later."""
-        created = self._time(row, "created")
-        changed = self._time(row, "updated") or self._time(row, "last_activity")
-        if created is not None and changed is not None and changed <= created:
-            changed = None
-        return created, changed
+    def _as_of(self, created: datetime | None, updated: datetime | None) -> datetime:
+        """Since when holds what the row states. A column may know the day only, so never before it was made."""
+        at = updated or self.layout.written_at
+        return at if created is None else max(at, created)
 
     def _time(self, row: Mapping[str, str], name: str) -> datetime | None:
         if not row.get(name):
@@ -118,7 +114,7 @@ class RowReader:
     # --- what -----------------------------------------------------------------------------------------------------
 
     def _contact(
-        self, row: Mapping[str, str], lead_id: str, *, created: datetime | None, changed: datetime | None
+        self, row: Mapping[str, str], lead_id: str, *, created: datetime | None, updated: datetime | None
     ) -> list[Delivery]:
         body: dict[str, Any] = {"id": lead_id, **_stated(row, _CONTACT), **self._switch(row)}
         if _USER_ID.fullmatch(row.get("assigned", "")):
@@ -130,16 +126,16 @@ class RowReader:
         ]
         if wishes:
             body["customFields"] = wishes
-        facts = [] if created is None else [self._fact(row, {**body, "type": "ContactCreate"}, created)]
-        if changed is not None or created is None:
-            at = changed or self.layout.written_at
-            facts.append(self._fact(row, {**body, "type": "ContactUpdate"}, at))
-        return facts
+        changed = self._fact(
+            {**body, "type": "ContactUpdate"}, self._as_of(created, updated), named=_digest(row)
+        )
+        if created is None:
+            return [changed]
+        return [self._fact({**body, "type": "ContactCreate"}, created, named=_digest(row)), changed]
 
     def _deal(
-        self, row: Mapping[str, str], lead_id: str, *, created: datetime | None, changed: datetime | None
+        self, row: Mapping[str, str], lead_id: str, *, created: datetime | None, updated: datetime | None
     ) -> tuple[list[Delivery], str | None]:
-        at = changed or created or self.layout.written_at
         title = row.get("opportunity", "").casefold()
         deal_id = row.get("opportunity_id") or f"csv-{derived_id(self.location_id, 'deal', lead_id, title)}"
         body: dict[str, Any] = {
@@ -150,15 +146,21 @@ class RowReader:
         }
         if row.get("value"):
             body["monetaryValue"] = row["value"].replace(" ", "")
-        delivery = self._fact(row, body, at)
+        delivery = self._fact(body, self._as_of(created, updated), named=_digest(row))
         role, by_name = self._role(row)
         if isinstance(delivery.event, OpportunityChanged) and role is not None:
             event = delivery.event.model_copy(update={"stage_role": role})
             delivery = delivery.model_copy(update={"event": event})
-        person = {"type": "ContactUpdate", "id": lead_id, **_stated(row, _PERSON)}
-        # At the deal's birth: what a contacts export or a webhook says later of the person is newer.
-        whose = [self._fact(row, person, created or at)] if len(person) > len(("type", "id")) else []
-        return [*whose, delivery], by_name
+        return [*self._person(row, lead_id, met=created), delivery], by_name
+
+    def _person(self, row: Mapping[str, str], lead_id: str, *, met: datetime | None) -> list[Delivery]:
+        """Whose deal it is: there since the deal was made, and as the row names them since the file was written."""
+        body = {"type": "ContactUpdate", "id": lead_id}
+        facts = [] if met is None else [self._fact(body, met, named=f"met {met.isoformat()}")]
+        stated = _stated(row, _PERSON)
+        if stated:
+            facts.append(self._fact({**body, **stated}, self.layout.written_at, named=_digest(row)))
+        return facts
 
     def _role(self, row: Mapping[str, str]) -> tuple[StageRole | None, str | None]:
         """What the stage means: as the operator said of its id or name, else by the words of its name (then with it)."""
@@ -176,11 +178,9 @@ class RowReader:
             raise TranslationError(f"{self.title('dnd')}: write true or false")
         return {"dnd": said in _YES}
 
-    def _fact(self, row: Mapping[str, str], body: dict[str, Any], at: datetime) -> Delivery:
-        """Under an id made of what is stated: a row that was not touched is the same delivery in every file."""
-        said = "\x1f".join(f"{name}={value}" for name, value in sorted(row.items()) if value)
-        digest = hashlib.sha256(said.encode()).hexdigest()
-        delivery_id = f"{DELIVERY_PREFIX}{derived_id(self.location_id, body['type'], body['id'], digest)}"
+    def _fact(self, body: dict[str, Any], at: datetime, *, named: str) -> Delivery:
+        """``named``: what tells it from other facts about the same thing."""
+        delivery_id = f"{DELIVERY_PREFIX}{derived_id(self.location_id, body['type'], body['id'], named)}"
         event = self.translator.event(
             {**body, "locationId": self.location_id, "timestamp": at.isoformat()},
             delivery_id=delivery_id,
@@ -197,6 +197,12 @@ class RowReader:
         if ours not in self.layout.columns:
             return field
         return self.layout.header[self.layout.columns[ours]].strip()
+
+
+def _digest(row: Mapping[str, str]) -> str:
+    """Of what is stated: a row that was not touched is the same delivery in every file."""
+    said = "\x1f".join(f"{name}={value}" for name, value in sorted(row.items()) if value)
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 def _stated(row: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:

@@ -63,16 +63,22 @@ def written(folder: Path, text: str, *, encoding: str = "utf-8") -> Path:
     return file
 
 
-def test_a_contact_is_created_on_its_date_and_changed_at_its_last_activity(
+def written_at(file: Path, at: datetime) -> Path:
+    os.utime(file, (at.timestamp(), at.timestamp()))
+    return file
+
+
+def test_a_contact_is_created_on_its_date_and_stands_so_since_the_file_was_written(
     reader: CsvExportReader, tmp_path: Path
 ) -> None:
-    (row,) = rows(reader, written(tmp_path, CONTACTS))
+    (row,) = rows(reader, written_at(written(tmp_path, CONTACTS), NOON))
     created, changed = (one.event for one in row.deliveries)
     assert isinstance(created, LeadUpserted)
     assert (created.created, created.occurred_at) == (True, datetime(2026, 3, 1, 9, 15, tzinfo=UTC))
     assert created.source is Source.CSV
     assert isinstance(changed, LeadUpserted)
-    assert (changed.created, changed.occurred_at) == (False, datetime(2026, 3, 2, 10, 0, tzinfo=UTC))
+    assert (changed.created, changed.occurred_at) == (False, NOON), "its last activity is no change"
+    assert changed.contact == created.contact
     assert created.lead_id == "c-1"
     assert created.contact == {
         "first_name": "Ana",
@@ -85,6 +91,21 @@ def test_a_contact_is_created_on_its_date_and_changed_at_its_last_activity(
     }
 
 
+@pytest.mark.parametrize(
+    ("updated", "since"),
+    [
+        ("2026-03-01T17:00:00Z", datetime(2026, 3, 1, 17, 0, tzinfo=UTC)),
+        ("2026-03-01", datetime(2026, 3, 1, 9, 15, tzinfo=UTC)),
+    ],
+)
+def test_a_row_holds_since_it_was_updated_and_never_before_it_was_made(
+    reader: CsvExportReader, tmp_path: Path, updated: str, since: datetime
+) -> None:
+    text = f"Contact Id,Email,Created,Updated\nc-1,ana@example.com,2026-03-01T09:15:00Z,{updated}\n"
+    (row,) = rows(reader, written(tmp_path, text))
+    assert row.deliveries[-1].event.occurred_at == since
+
+
 def test_a_user_is_taken_by_id_and_never_by_name(reader: CsvExportReader, tmp_path: Path) -> None:
     text = CONTACTS.replace("Sam Agent", "Ye2xVJ8uPq0123456789")
     (named,) = rows(reader, written(tmp_path, CONTACTS))
@@ -95,10 +116,12 @@ def test_a_user_is_taken_by_id_and_never_by_name(reader: CsvExportReader, tmp_pa
 
 
 def test_a_deal_is_taken_as_it_stands_with_whose_it_is(reader: CsvExportReader, tmp_path: Path) -> None:
-    (row,) = rows(reader, written(tmp_path, DEALS))
-    person, deal = (one.event for one in row.deliveries)
+    (row,) = rows(reader, written_at(written(tmp_path, DEALS), NOON))
+    met, person, deal = (one.event for one in row.deliveries)
+    assert isinstance(met, LeadUpserted)
+    assert (met.contact, met.occurred_at) == ({}, datetime(2026, 3, 1, 9, 0, tzinfo=UTC))
     assert isinstance(person, LeadUpserted)
-    assert person.contact["name"] == "Ana Diaz"
+    assert (person.contact["name"], person.occurred_at) == ("Ana Diaz", NOON)
     assert isinstance(deal, OpportunityChanged)
     assert deal.occurred_at == datetime(2026, 3, 5, 9, 0, tzinfo=UTC)
     assert (deal.opportunity_id, deal.lead_id, deal.pipeline_stage_id) == ("o-1", "c-1", "st-1")
@@ -108,8 +131,8 @@ def test_a_deal_is_taken_as_it_stands_with_whose_it_is(reader: CsvExportReader, 
 
 def test_what_the_operator_says_of_a_stage_beats_its_words(reader: CsvExportReader, tmp_path: Path) -> None:
     (row,) = rows(reader, written(tmp_path, DEALS), stages={"under contract": StageRole.WON})
-    assert isinstance(row.deliveries[1].event, OpportunityChanged)
-    assert (row.deliveries[1].event.stage_role, row.role_by_name) == (StageRole.WON, None)
+    assert isinstance(row.deliveries[-1].event, OpportunityChanged)
+    assert (row.deliveries[-1].event.stage_role, row.role_by_name) == (StageRole.WON, None)
 
 
 def test_the_same_row_is_the_same_delivery_and_a_changed_row_is_another(
@@ -148,8 +171,7 @@ def test_a_row_without_a_date_takes_the_files_own_and_says_so(
     reader: CsvExportReader, tmp_path: Path
 ) -> None:
     file = written(tmp_path, "Contact Id,Email\nc-1,ana@example.com\n")
-    os.utime(file, (NOON.timestamp(), NOON.timestamp()))
-    (row,) = rows(reader, file)
+    (row,) = rows(reader, written_at(file, NOON))
     assert row.time_was_missing
     assert row.deliveries[0].event.occurred_at == NOON
     assert isinstance(row.deliveries[0].event, LeadUpserted)
