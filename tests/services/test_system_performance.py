@@ -81,8 +81,12 @@ async def test_each_location_gets_its_own_numbers() -> None:
         reason="r",
         failed_at=NOON,
     )
-    for _ in range(1_001):  # more than one page of them
-        await memory.write(lambda uow: uow.cursors.bury(letter))
+
+    def bury(uow: UnitOfWork) -> None:
+        for number in range(1_001):  # more than one page of them
+            uow.cursors.bury(letter.model_copy(update={"delivery_id": f"d-{number}"}))
+
+    await memory.write(bury)
     performance = measured_by(memory, screens, clock)
     await performance.measure(loop_delay_ms=1.5)
     for number in range(10):
