@@ -249,7 +249,14 @@ def _crm(settings: Settings, memory: Memory, *, inbox: EventInbox, time: Time) -
         return seal.open(connection.access_token, owner_id=connection.owner_id, field=ACCESS)
 
     return Crm(
-        connections=CrmConnections(memory=memory, access=access, clock=clock, app_id=app.app_id),
+        connections=CrmConnections(
+            memory=memory,
+            access=access,
+            clock=clock,
+            app_id=app.app_id,
+            adopt=tokens.token,
+            sleep=sleep,
+        ),
         account=account,
         sync=CrmSync(memory=memory, reader=history, inbox=inbox, clock=clock, sleep=sleep),
         reread=CrmReread(memory=memory, reader=history, inbox=inbox, clock=clock, sleep=sleep),
@@ -357,6 +364,7 @@ async def running(settings: Settings) -> AsyncIterator[Services]:
                     "bus": services.bus.run,
                     "performance": services.performance.run,
                     "deliveries": services.inbox.counter.run,
+                    "crm connections": services.crm.connections.run,
                     "crm sync": services.crm.sync.run,
                     "crm reread": services.crm.reread.run,
                     "crm outbox": services.crm.outbox.run,

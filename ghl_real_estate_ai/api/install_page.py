@@ -35,7 +35,7 @@ def connected_page(connected: Connected) -> HTMLResponse:
     """It worked, and what to do next."""
     parts = [_list("Connected:", connected.locations)] if connected.locations else []
     if connected.later:
-        parts.append(_list("Served, their own access follows with the first call:", connected.later))
+        parts.append(_list("Their own access follows within minutes, one after the other:", connected.later))
     if not parts:
         parts.append(
             _paragraph(

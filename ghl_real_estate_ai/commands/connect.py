@@ -16,7 +16,13 @@ from ghl_real_estate_ai.commands.location_setup import Decided, Say, SetupOption
 from ghl_real_estate_ai.commands.questions import Questions
 from ghl_real_estate_ai.crm_ports import CrmAccountReader
 from ghl_real_estate_ai.errors import InputError, Unreachable
-from ghl_real_estate_ai.models.connections import Connection, ConnectionKind, ConnectionStatus, LocationSetup
+from ghl_real_estate_ai.models.connections import (
+    Connection,
+    ConnectionKind,
+    ConnectionStatus,
+    LocationSetup,
+    OwnerKind,
+)
 from ghl_real_estate_ai.models.crm_account import CrmAccount
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.synchronization import SyncSource
@@ -105,8 +111,9 @@ async def _access(
 ) -> Connection:
     """The location's connection: the one that there is, or a new one by token or app."""
     location = options.location or await parts.memory.read(_only_location)
-    known = None if location is None else await parts.connections.of_location(LocationId(location))
     wants_new = options.token is not None or options.way is not None
+    reach = parts.connections.of_location if wants_new else parts.connections.with_access
+    known = None if location is None else await reach(LocationId(location))
     if known is not None and known.status is ConnectionStatus.ACTIVE and not wants_new:
         what = "the app" if known.kind is ConnectionKind.OAUTH else "a private token"
         if not ask.agree(f"{location} is connected by {what}. Connect it anew?", default=False):
@@ -150,6 +157,10 @@ async def _by_app(
     """Wait until the gateway has stored what came back from the page of consent."""
     waited = 0.0
     while not (fresh := await parts.memory.read(lambda uow: _fresh(uow, before, location))):
+        if location is not None and await parts.memory.read(
+            lambda uow: _is_of_new_agency(uow, before, location)
+        ):
+            return await _by_agency(parts, location)
         if waited >= options.wait_s:
             raise Unreachable(
                 f"no answer within {options.wait_s:.0f} s: either nobody agreed on the page, or it did not lead back to "
@@ -180,6 +191,25 @@ def _fresh(uow: UnitOfWork, before: Mapping[str, int], location: str | None) -> 
         and one.generation > before.get(one.owner_id, 0)
         and location in {None, one.owner_id}
     ]
+
+
+def _is_of_new_agency(uow: UnitOfWork, before: Mapping[str, int], location: str) -> bool:
+    """Whether an agency came since that may have the location, and nothing of the location's own is in the way."""
+    came = any(
+        one.owner_kind is OwnerKind.COMPANY and one.generation > before.get(one.owner_id, 0)
+        for one in uow.connections.all()
+    )
+    known = uow.connections.get(location)
+    by_app = known is None or (known.kind is ConnectionKind.OAUTH and known.status is ConnectionStatus.ACTIVE)
+    return came and by_app and location in {place.location_id for place in uow.tenants.locations()}
+
+
+async def _by_agency(parts: Connector, location: str) -> Connection:
+    """At once: the gateway gives an agency's locations their access one after the other."""
+    connection = await parts.connections.with_access(LocationId(location))
+    if connection is None:
+        raise InputError(f"--location {location!r}: the agency has no access to it; install the app in it")
+    return connection
 
 
 async def _stored(parts: Connector, location: str) -> Connection:

@@ -1,20 +1,30 @@
 """Which CRM accounts are connected: by consent to an app, by a private token, and no longer, when the app is uninstalled.
 
-Called by api/routes/connections.py and ``enterprisehub connect``; hears ``CrmAppUninstalled`` from the bus.
+Called by api/routes/connections.py and ``enterprisehub connect``; hears ``CrmAppUninstalled`` from the bus. Bootstrap starts
+``run``: the locations of a large agency get their own tokens one after the other.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from typing import Final
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import INSTALL_STATE_S, INSTALL_TOKENS_S
+from ghl_real_estate_ai.budgets import ADOPT_AGAIN_S, ADOPT_LOOK_S, INSTALL_STATE_S, INSTALL_TOKENS_S
 from ghl_real_estate_ai.crm_ports import CrmAccess
-from ghl_real_estate_ai.errors import CrmError, InputError, NotFound, TooManyRequests, Unreachable
+from ghl_real_estate_ai.errors import (
+    CrmError,
+    EnterpriseHubError,
+    InputError,
+    NeedsReconnect,
+    NotFound,
+    TooManyRequests,
+    Unreachable,
+)
 from ghl_real_estate_ai.models.connections import Connection, ConnectionKind, ConnectionStatus, OwnerKind
 from ghl_real_estate_ai.models.events import CrmAppUninstalled, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import Frozen, LocationId
@@ -31,7 +41,7 @@ _log = telemetry.get_logger("crm_connections")
 
 
 class Connected(Frozen):
-    """What somebody just connected. ``later``: locations whose own token comes when it is first needed."""
+    """What somebody just connected. ``later``: locations whose own token ``run`` gets within minutes."""
 
     owner_kind: OwnerKind
     locations: tuple[Location, ...]
@@ -39,7 +49,10 @@ class Connected(Frozen):
 
 
 class CrmConnections:
-    """``app_id``: our marketplace app's; '' without one."""
+    """``app_id``: our marketplace app's; '' without one.
+
+    ``adopt``: gives a served location its first token by an agency that has it. Raises NeedsReconnect when none has.
+    """
 
     def __init__(
         self,
@@ -48,13 +61,18 @@ class CrmConnections:
         access: CrmAccess,
         clock: Clock,
         app_id: str,
+        adopt: Callable[[LocationId], Awaitable[object]],
         make_state: Callable[[], str] = lambda: secrets.token_urlsafe(32),
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._memory: Final = memory
         self._access: Final = access
         self._clock: Final = clock
         self._app_id: Final = app_id
+        self._adopt: Final = adopt
         self._make_state: Final = make_state
+        self._sleep: Final = sleep
+        self._ask_again_at: Final[dict[LocationId, datetime]] = {}
 
     # --- consent ----------------------------------------------------------------------------------------------------
 
@@ -85,6 +103,17 @@ class CrmConnections:
         """The location's connection, whatever its status."""
         return await self._memory.read(lambda uow: uow.connections.get(location_id))
 
+    async def with_access(self, location_id: LocationId) -> Connection | None:
+        """The same; a served location that has none gets it by its agency first, if one has it."""
+        known = await self.of_location(location_id)
+        if known is not None:
+            return known
+        try:
+            await self._adopt(location_id)
+        except NeedsReconnect:
+            return None
+        return await self.of_location(location_id)
+
     async def _connect(self, connection: Connection) -> Connected:
         """Store it at once, the code is spent; then its locations, with their names, become served."""
         stored = await self._memory.write(lambda uow: _put(uow, connection))
@@ -107,21 +136,55 @@ class CrmConnections:
             return [Location(location_id=LocationId(connection.owner_id), name=connection.owner_id)]
 
     async def _without_token(self, company: Connection, places: list[Location]) -> list[Location]:
-        """Give each location of an agency its own token; those that got none, by refusal or for lack of time."""
+        """Give each location of an agency its own token; those that still have none, by refusal or for lack of time."""
         give_up_at = self._clock.now() + timedelta(seconds=INSTALL_TOKENS_S)
+        has_one = await self._memory.read(_with_app)
         later = []
-        for place in places:
-            if self._clock.now() >= give_up_at:
+        # Those without one first: the time may not do for all, and a second installation must reach the rest.
+        for place in sorted(places, key=lambda place: place.location_id in has_one):
+            if self._clock.now() < give_up_at and await self._minted(company, place):
+                continue
+            if place.location_id not in has_one:
                 later.append(place)
+        return later
+
+    async def _minted(self, company: Connection, place: Location) -> bool:
+        try:
+            own = await self._access.of_company(company, place.location_id)
+        except _UNANSWERED as error:
+            _log.warning("token.later", owner=place.location_id, reason=str(error))
+            return False
+        await self._memory.write(_putting(own))
+        return True
+
+    # --- locations of an agency that have no token yet ----------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Give served locations of agencies their own tokens, until cancelled."""
+        while True:
+            try:
+                await self.adopt_served()
+            except (
+                EnterpriseHubError
+            ) as error:  # of the network or the database: the next look goes on behind it
+                _log.warning("adoption.delayed", reason=str(error))
+            await self._sleep(ADOPT_LOOK_S)
+
+    async def adopt_served(self) -> None:
+        """Each served location without a connection, one call after the other; who is refused is asked for again later."""
+        for location_id in await self._memory.read(_without_connection):
+            now = self._clock.now()
+            if now < self._ask_again_at.get(location_id, now):
                 continue
             try:
-                own = await self._access.of_company(company, place.location_id)
-            except _UNANSWERED as error:
-                _log.warning("token.later", owner=place.location_id, reason=str(error))
-                later.append(place)
-                continue
-            await self._memory.write(_putting(own))
-        return later
+                await self._adopt(location_id)
+            except EnterpriseHubError as error:
+                self._ask_again_at[location_id] = now + timedelta(seconds=ADOPT_AGAIN_S)
+                if not isinstance(error, CrmError):
+                    raise
+                _log.info("location.not_adopted", owner=location_id, reason=str(error))
+            else:
+                _log.info("location.adopted", owner=location_id)
 
     # --- the end of it ----------------------------------------------------------------------------------------------
 
@@ -167,6 +230,27 @@ def _putting(connection: Connection) -> Callable[[UnitOfWork], Connection]:
 def _serve(uow: UnitOfWork, places: list[Location]) -> None:
     for place in places:
         uow.tenants.put_location(place)
+
+
+def _with_app(uow: UnitOfWork) -> set[str]:
+    """Owners that an app has access to."""
+    return {
+        one.owner_id
+        for one in uow.connections.all()
+        if one.kind is ConnectionKind.OAUTH and one.status is ConnectionStatus.ACTIVE
+    }
+
+
+def _without_connection(uow: UnitOfWork) -> list[LocationId]:
+    """Served locations that nobody connected, if there is an agency that may have them."""
+    known = uow.connections.all()
+    owners = {one.owner_id for one in known}
+    if not any(
+        one.owner_kind is OwnerKind.COMPANY and one.status is ConnectionStatus.ACTIVE for one in known
+    ):
+        return []
+    places = [place.location_id for place in uow.tenants.locations()]
+    return [location_id for location_id in places if location_id not in owners]
 
 
 def _is_ended(connection: Connection, event: CrmAppUninstalled) -> bool:

@@ -87,7 +87,9 @@ async def house() -> AsyncIterator[House]:
             inbox = EventInbox(memory=memory, bus=EventBus(memory=memory, clock=clock), clock=clock)
             parts = Connector(
                 memory=memory,
-                connections=CrmConnections(memory=memory, access=tools.access, clock=clock, app_id="app"),
+                connections=CrmConnections(
+                    memory=memory, access=tools.access, clock=clock, app_id="app", adopt=tools.keeper.token
+                ),
                 account=GoHighLevelAccount(client=tools.client, clock=clock),
                 sync=CrmSync(memory=memory, reader=history, inbox=inbox, clock=clock),
                 gateway_url=GATEWAY,
@@ -270,6 +272,38 @@ async def test_the_app_is_installed_in_the_browser_while_the_command_waits() -> 
         report = await connect(at.parts, options, ask=Unattended(), say=at.said.append, sleep=owner_agrees)
     assert (report["location_id"], report["kind"]) == (at.fake.location_id, "oauth")
     assert report["missing_scopes"] == []
+
+
+async def agency_agrees(at: House) -> None:
+    """What the gateway's callback route does when an agency's owner comes back, at a time that allows no tokens."""
+    at.fake.faults.fail_next, at.fake.faults.only_path = 4, "/oauth/location"
+    state = (await at.parts.connections.install_url()).partition("state=")[2]
+    await at.parts.connections.finish_install(code=at.fake.code(""), state=state)
+    at.fake.faults.fail_next = 0
+
+
+async def test_a_location_of_a_connected_agency_needs_no_consent_of_its_own() -> None:
+    async with house() as at:
+        await agency_agrees(at)
+        assert await at.parts.connections.of_location(LocationId(at.fake.location_id)) is None
+        report = await at.run()
+    assert (report["location_id"], report["kind"]) == (at.fake.location_id, "oauth")
+
+
+async def test_an_agency_that_agrees_again_connects_the_location_that_was_named_at_once() -> None:
+    async with house() as at:
+        for _ in range(2):
+
+            async def owner_agrees(_: float) -> None:
+                await agency_agrees(at)
+
+            options = ConnectOptions(
+                location=at.fake.location_id, way=APP, setup=QUIET, import_history=False, wait_s=3
+            )
+            report = await connect(
+                at.parts, options, ask=Unattended(), say=at.said.append, sleep=owner_agrees
+            )
+            assert (report["location_id"], report["kind"]) == (at.fake.location_id, "oauth")
 
 
 async def test_waiting_for_the_app_ends_with_the_reason() -> None:

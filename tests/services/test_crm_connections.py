@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -99,7 +100,14 @@ async def office(request: pytest.FixtureRequest) -> AsyncIterator[Office]:
     async with fake_ghl(location_ids=(LOCATION_ID, SECOND), now=clock.now) as fake:
         app = AppCredentials(fake.client_id, fake.client_secret)
         async with crm_tools(memory, fake.url, app, clock=clock, api=request.param) as tools:
-            service = CrmConnections(memory=memory, access=tools.access, clock=clock, app_id=app.app_id)
+            service = CrmConnections(
+                memory=memory,
+                access=tools.access,
+                clock=clock,
+                app_id=app.app_id,
+                adopt=tools.keeper.token,
+                sleep=clock.sleep,
+            )
             bus = EventBus(memory=memory, clock=clock, poll_s=0.02)
             bus.subscribe_durable(
                 "crm_connections", service.uninstalled, types=frozenset({"CrmAppUninstalled"})
@@ -183,9 +191,101 @@ async def test_a_location_of_an_agency_that_gets_no_token_now_is_served_and_gets
     assert (await office.tools.client.get_location(LOCATION_ID)).id == LOCATION_ID
 
 
+class SlowAccess:
+    """The office's access; a location's token takes 15 s."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._office.tools.access, name)
+
+    async def of_company(self, company: Connection, location_id: LocationId) -> Connection:
+        self._office.clock.set_forward(15)
+        return await self._office.tools.access.of_company(company, location_id)
+
+
+async def test_a_second_installation_reaches_the_locations_that_the_first_had_no_time_for(
+    office: Office,
+) -> None:
+    third = "simulatedLocation003"
+    async with fake_ghl(location_ids=(LOCATION_ID, SECOND, third), now=office.clock.now) as fake:
+        app = AppCredentials(fake.client_id, fake.client_secret)
+        async with crm_tools(office.memory, fake.url, app, clock=office.clock) as tools:
+            office.tools = tools
+            service = CrmConnections(
+                memory=office.memory,
+                access=SlowAccess(office),
+                clock=office.clock,
+                app_id=app.app_id,
+                adopt=tools.keeper.token,
+            )
+            office.service = service
+            first = await service.finish_install(code=fake.code(""), state=await office.state())
+            assert [place.location_id for place in first.later] == [third]
+            again = await service.finish_install(code=fake.code(""), state=await office.state())
+    assert again.later == ()
+    assert await office.stored(third) is not None
+
+
+async def test_the_gateway_gives_an_agencys_locations_the_tokens_that_they_still_lack(
+    office: Office,
+) -> None:
+    places = [LocationId(LOCATION_ID), LocationId(SECOND), LocationId("office-of-files")]
+    for place in places:
+        served = Location(location_id=place, name=place)
+        await office.memory.write(lambda uow, served=served: uow.tenants.put_location(served))  # type: ignore[misc]
+    await office.service.adopt_served()
+    assert await office.memory.read(lambda uow: uow.connections.all()) == [], "there is no agency to ask"
+
+    office.fake.faults.fail_next, office.fake.faults.only_path = 99, "/oauth/location"
+    await office.service.finish_install(code=office.fake.code(""), state=await office.state())
+    assert await office.stored() is None
+    office.fake.faults.fail_next = 0
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(office.service.run())
+        async with asyncio.timeout(10):
+            while not (await office.stored() and await office.stored(SECOND)):
+                await asyncio.sleep(0.01)
+        running.cancel()
+    assert (await office.tools.client.get_location(SECOND)).id == SECOND
+    assert await office.stored("office-of-files") is None
+
+
+async def test_a_location_that_no_agency_has_is_asked_for_once_an_hour_and_holds_up_no_other(
+    office: Office,
+) -> None:
+    await office.service.finish_install(code=office.fake.code(""), state=await office.state())
+    asked: list[str] = []
+
+    async def refused(location_id: LocationId) -> None:
+        asked.append(location_id)
+        raise NeedsReconnect("not of this agency")
+
+    service = CrmConnections(
+        memory=office.memory, access=office.tools.access, clock=office.clock, app_id="", adopt=refused
+    )
+    for name in ("files-1", "files-2"):
+        place = Location(location_id=LocationId(name), name=name)
+        await office.memory.write(lambda uow, place=place: uow.tenants.put_location(place))  # type: ignore[misc]
+    for _ in range(3):
+        await service.adopt_served()
+        office.clock.set_forward(1_799)
+    assert asked == ["files-1", "files-2"]
+    office.clock.set_forward(3)
+    await service.adopt_served()
+    assert asked == ["files-1", "files-2"] * 2
+
+
 async def test_without_an_app_the_error_names_the_settings_and_the_other_way(office: Office) -> None:
     async with crm_tools(office.memory, office.fake.url, AppCredentials("", "")) as tools:
-        service = CrmConnections(memory=office.memory, access=tools.access, clock=office.clock, app_id="")
+        service = CrmConnections(
+            memory=office.memory,
+            access=tools.access,
+            clock=office.clock,
+            app_id="",
+            adopt=tools.keeper.token,
+        )
         with pytest.raises(
             ConfigurationError, match=r"ENTERPRISEHUB_GHL_CLIENT_ID.*private integration token"
         ):
