@@ -250,12 +250,7 @@ def _crm(settings: Settings, memory: Memory, *, inbox: EventInbox, time: Time) -
 
     return Crm(
         connections=CrmConnections(
-            memory=memory,
-            access=access,
-            clock=clock,
-            app_id=app.app_id,
-            adopt=tokens.token,
-            sleep=sleep,
+            memory=memory, access=access, clock=clock, app_id=app.app_id, adopt=tokens.token, sleep=sleep
         ),
         account=account,
         sync=CrmSync(memory=memory, reader=history, inbox=inbox, clock=clock, sleep=sleep),
