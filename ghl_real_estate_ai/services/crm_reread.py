@@ -9,6 +9,7 @@ import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import groupby
 from typing import Final
 
@@ -33,9 +34,11 @@ from ghl_real_estate_ai.errors import (
     StorageUnavailable,
     TooManyRequests,
 )
+from ghl_real_estate_ai.models.connections import LocationSetup
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.synchronization import RereadRequest
 from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork
+from ghl_real_estate_ai.services.admission import is_forgotten
 from ghl_real_estate_ai.services.event_inbox import EventInbox
 
 _OF_THE_LEAD: Final = (CrmRefused, InputError)
@@ -136,7 +139,9 @@ class CrmReread:
             return 0.0
 
     async def _read_again(self, request: RereadRequest) -> float:
-        setup = await self._memory.read(lambda uow: uow.connections.active_setup(request.location_id))
+        forgotten, setup = await self._memory.read(partial(_whether_and_how, request=request))
+        if forgotten:
+            return await self._give_up(request, "lead.forgotten")
         if setup is None:  # the hints wait for a connection; nothing was tried
             return REREAD_DELAYS_S[-1]
         began = self._clock.now()
@@ -166,6 +171,12 @@ class CrmReread:
         later = _due(request, self._clock.now() + timedelta(seconds=delay_s), attempts=attempts)
         await self._memory.write(lambda uow: uow.sync.postpone_reread(later))
         return delay_s
+
+
+def _whether_and_how(uow: UnitOfWork, *, request: RereadRequest) -> tuple[bool, LocationSetup | None]:
+    """Whether the lead was erased on request; how its location is set up, None while it is not connected."""
+    forgotten = is_forgotten(uow, request.location_id, request.lead_id)
+    return forgotten, uow.connections.active_setup(request.location_id)
 
 
 def _due(request: RereadRequest, due_at: datetime, *, attempts: int = 0) -> RereadRequest:

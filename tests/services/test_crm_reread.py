@@ -231,3 +231,12 @@ async def test_trouble_that_all_leads_of_a_location_share_is_met_by_a_few_of_the
         running.cancel()
     assert len(crm.reread) <= len(REREAD_DELAYS_S) * REREADS_AT_ONCE
     assert await waiting(memory) == 500
+
+
+async def test_a_forgotten_lead_is_not_asked_about_again() -> None:
+    memory, crm, clock = FakeMemory(), ScriptedCrm(leads={LEAD: [message("a")]}), FakeClock()
+    await connected(memory)
+    await memory.forget(LOCATION, LEAD)
+    await hint(memory, clock, ago_s=0)
+    assert await reread_of(memory, crm, clock).serve_due() == 1
+    assert (crm.reread, await head(memory), await waiting(memory)) == ([], 0, 0)
