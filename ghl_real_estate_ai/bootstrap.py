@@ -43,7 +43,7 @@ from ghl_real_estate_ai.services.crm_health import CrmHealth
 from ghl_real_estate_ai.services.crm_outbox import CrmOutbox
 from ghl_real_estate_ai.services.crm_reread import CrmReread
 from ghl_real_estate_ai.services.crm_sync import CrmSync
-from ghl_real_estate_ai.services.crm_write_back import CrmWriteBack
+from ghl_real_estate_ai.services.crm_write_back import CrmWriteBack, writes_back
 from ghl_real_estate_ai.services.delivery_tally import DeliveryCounter
 from ghl_real_estate_ai.services.event_bus import EventBus
 from ghl_real_estate_ai.services.event_inbox import EventInbox
@@ -317,6 +317,7 @@ def _subscribe(services: Services) -> None:
         "crm_write_back",
         CrmWriteBack(memory=services.memory, clock=clock),
         types=frozenset({"LeadIntelligenceUpdated"}),
+        is_on=writes_back,
     )
     bus.subscribe_durable(
         "crm_connections", services.crm.connections.uninstalled, types=frozenset({"CrmAppUninstalled"})

@@ -71,6 +71,12 @@ class CrmWriteBack:
         return work
 
 
+def writes_back(uow: UnitOfWork, location_id: LocationId) -> bool:
+    """Whether the location's owner has turned any part on."""
+    setup = uow.connections.setup(location_id)
+    return setup is not None and bool(setup.write_back)
+
+
 def _open_kinds(uow: UnitOfWork, event: LeadIntelligenceUpdated) -> frozenset[ChangeKind]:
     setup = uow.connections.setup(event.location_id)
     if setup is None or not setup.write_back:

@@ -44,6 +44,7 @@ class _Durable:
     handler: DurableHandler
     types: frozenset[str]
     on_rollback: Callable[[], None]
+    is_on: Callable[[UnitOfWork, LocationId], bool]
     look_again_at: float = 0.0  # loop time of the next look at every tenant
     dirty: set[LocationId] = field(default_factory=set)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -105,11 +106,15 @@ class EventBus:
         *,
         types: frozenset[str],
         on_rollback: Callable[[], None] = lambda: None,
+        is_on: Callable[[UnitOfWork, LocationId], bool] = lambda _uow, _location_id: True,
     ) -> None:
-        """Hear every event of these types in log order. ``on_rollback`` is called when a commit of its work failed."""
+        """Hear every event of these types in log order. ``on_rollback`` is called when a commit of its work failed.
+
+        ``is_on``: whether a tenant has a use for it at all; what happens while not is passed over unread.
+        """
         if any(other.name == name for other in self._durable):
             raise ValueError(f"durable subscriber {name!r} exists already: its cursor would be shared")
-        self._durable.append(_Durable(name, handler, types, on_rollback))
+        self._durable.append(_Durable(name, handler, types, on_rollback, is_on))
 
     def subscribe_live(
         self, name: str, hear: Callable[[RecordedEvent], None], *, types: frozenset[str]
@@ -210,11 +215,15 @@ class EventBus:
             start = await self._memory.read(lambda uow: uow.cursors.position(location_id, subscriber.name))
             subscriber.positions[location_id] = subscriber.persisted[location_id] = start
         after = subscriber.positions[location_id]
-        wanted, upto = await self._memory.read(
-            lambda uow: uow.events.read_types(
+
+        def look(uow: UnitOfWork) -> tuple[list[RecordedEvent], int]:
+            if not subscriber.is_on(uow, location_id):
+                return [], uow.events.head(location_id)
+            return uow.events.read_types(
                 location_id, after=after, limit=DURABLE_BATCH, types=subscriber.types
             )
-        )
+
+        wanted, upto = await self._memory.read(look)
         if upto <= after:
             return False
         try:

@@ -406,3 +406,20 @@ async def test_idle_logs_are_looked_at_together_and_only_one_that_grew_is_read()
         assert memory.reads - before <= looks + 1
         await memory.write(lambda uow: uow.events.append(message("of another process")))
         await eventually(lambda: collector.seen == ["of another process"])
+
+
+@pytest.mark.asyncio
+async def test_what_happens_while_a_subscriber_is_off_for_a_tenant_is_passed_over(
+    sqlite_memory: Database,
+) -> None:
+    await serve(sqlite_memory, LOCATION)
+    bus, collector, switched_on = make_bus(sqlite_memory), Collector(), False
+    bus.subscribe_durable("collector", collector, types=MESSAGES, is_on=lambda _uow, _location: switched_on)
+    async with dispatching(bus):
+        await bus.publish([message("while off")])
+        while await bus.lag(LOCATION):
+            await asyncio.sleep(0)
+        switched_on = True
+        await bus.publish([message("while on")])
+        await eventually(lambda: bool(collector.seen))
+    assert collector.seen == ["while on"]
