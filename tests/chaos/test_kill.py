@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -16,8 +14,10 @@ from ghl_real_estate_ai.commands import records
 from ghl_real_estate_ai.models.events import LeadIntelligenceUpdated, RecordedEvent
 from ghl_real_estate_ai.models.leads import ActivityKind
 from ghl_real_estate_ai.settings import load_settings
+from tests.support import crash_child
 from tests.support.crash_child import LEADS, ROUNDS, deliveries
 from tests.support.facts import LOCATION
+from tests.support.preloaded import exit_code
 
 POINTS = [
     (phase, moment, number)
@@ -25,24 +25,13 @@ POINTS = [
     for moment in ("before", "inside", "after")
     for number in (1, 3, 8)
 ]
-ROOT = Path(__file__).parents[2]
 
 
 def crash(url: str, data_dir: Path, point: tuple[str, str, int]) -> set[str]:
     """Run the child until it kills itself; the ids of the deliveries that it had acknowledged."""
     acked = data_dir / "acked"
     acked.touch()
-    command = [
-        sys.executable,
-        "-m",
-        "tests.support.crash_child",
-        url,
-        str(data_dir),
-        str(acked),
-        *map(str, point),
-    ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert exit_code(crash_child.run, url, str(data_dir), acked, point) == -signal.SIGKILL
     return set(acked.read_text().split())
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,32 +13,28 @@ from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.synchronization import SyncSource
 from ghl_real_estate_ai.ports import Memory
 from ghl_real_estate_ai.simulation.ghl_city import apply_all
+from tests.support import import_child
 from tests.support.crm_city import connect, setup_of, small_city
-from tests.support.fake_ghl import FakeGhl, fake_ghl
+from tests.support.fake_ghl import FakeGhl, fake_ghl_in_thread
 from tests.support.import_child import database, import_all
 from tests.support.memory import sqlite_url
+from tests.support.preloaded import exit_code
 
 pytestmark = [pytest.mark.crash, pytest.mark.asyncio]
 
-ROOT = Path(__file__).parents[2]
+
+@pytest.fixture(scope="module")
+def fake() -> Iterator[FakeGhl]:
+    """An account in which the small city has lived."""
+    with fake_ghl_in_thread() as running:
+        apply_all(running.home, small_city().events())
+        yield running
 
 
-async def killed(url: str, fake: FakeGhl, moment: str, number: int) -> None:
-    """Run the child until it kills itself."""
-    command = [
-        sys.executable,
-        "-m",
-        "tests.support.import_child",
-        url,
-        fake.url,
-        fake.pit,
-        moment,
-        str(number),
-    ]
-    done = await asyncio.to_thread(
-        lambda: subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+@pytest.fixture(scope="module")
+def expected(fake: FakeGhl, tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
+    """What an import without an accident stores."""
+    return asyncio.run(undisturbed(fake, tmp_path_factory.mktemp("undisturbed")))
 
 
 async def stored(memory: Memory, location: str) -> dict[str, int]:
@@ -51,8 +46,6 @@ async def stored(memory: Memory, location: str) -> dict[str, int]:
 
 
 async def undisturbed(fake: FakeGhl, folder: Path) -> dict[str, int]:
-    """What an import without an accident stores."""
-    folder.mkdir()
     async with database(sqlite_url(folder)) as memory:
         await connect(memory, setup_of(fake))
         await import_all(memory, ghl_url=fake.url, token=fake.pit)
@@ -61,21 +54,18 @@ async def undisturbed(fake: FakeGhl, folder: Path) -> dict[str, int]:
 
 @pytest.mark.parametrize(("moment", "number"), [("before", 1), ("inside", 4), ("after", 4)])
 async def test_an_import_that_was_killed_goes_on_without_loss_or_double(
-    tmp_path: Path, moment: str, number: int
+    fake: FakeGhl, expected: dict[str, int], tmp_path: Path, moment: str, number: int
 ) -> None:
-    async with fake_ghl() as fake:
-        apply_all(fake.home, small_city().events())
-        expected = await undisturbed(fake, tmp_path / "undisturbed")
-        url = sqlite_url(tmp_path)
-        async with database(url) as memory:
-            await connect(memory, setup_of(fake))
-        await killed(url, fake, moment, number)
-        async with database(url) as memory:
-            before = await stored(memory, fake.location_id)
-            assert len(before) < len(expected)
-            await import_all(memory, ghl_url=fake.url, token=fake.pit)
-            assert await stored(memory, fake.location_id) == expected
-            done = await memory.read(
-                lambda uow: [uow.sync.progress(LocationId(fake.location_id), source) for source in SyncSource]
-            )
-            assert all(progress and progress.caught_up_at for progress in done)
+    url = sqlite_url(tmp_path)
+    async with database(url) as memory:
+        await connect(memory, setup_of(fake))
+    assert exit_code(import_child.run, url, fake.url, fake.pit, moment, number) == -signal.SIGKILL
+    async with database(url) as memory:
+        before = await stored(memory, fake.location_id)
+        assert len(before) < len(expected)
+        await import_all(memory, ghl_url=fake.url, token=fake.pit)
+        assert await stored(memory, fake.location_id) == expected
+        done = await memory.read(
+            lambda uow: [uow.sync.progress(LocationId(fake.location_id), source) for source in SyncSource]
+        )
+        assert all(progress and progress.caught_up_at for progress in done)

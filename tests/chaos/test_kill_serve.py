@@ -19,11 +19,13 @@ from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import Location
 from ghl_real_estate_ai.settings import Settings, load_settings
 from ghl_real_estate_ai.simulation.city import City
-from ghl_real_estate_ai.simulation.vendor_servers import FakeGoHighLevel, Tally
+from ghl_real_estate_ai.simulation.vendor_servers import FakeGoHighLevel, RetryPolicy, Tally
 
 PLACE = LocationId("simulated-city")
 KILLS = 3
 KEY = b"a test's own key"
+RETRIES = RetryPolicy(attempts=600, first_wait_s=0.1, factor=1.0)
+"""A minute and more of patience, and no long sleep once the gateway is back."""
 
 
 def city() -> City:
@@ -40,7 +42,7 @@ async def serve_place(settings: Settings) -> None:
 
 async def send_while_killing(settings: Settings) -> Tally:
     """The vendor retries what is not answered; the gateway dies KILLS times under it."""
-    vendor = FakeGoHighLevel(gateway_url=settings.gateway_url, key_seed=KEY)
+    vendor = FakeGoHighLevel(gateway_url=settings.gateway_url, key_seed=KEY, retries=RETRIES)
     sent = 0
 
     def progress(done: int, _total: int | None) -> None:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from multiprocessing.connection import Connection as Wire
+from typing import Any
 
 import pytest
 
+from ghl_real_estate_ai.integrations.gohighlevel.oauth_endpoints import AppCredentials
 from ghl_real_estate_ai.integrations.gohighlevel.sealing import TokenSeal
 from ghl_real_estate_ai.models.connections import Connection, ConnectionStatus
 from ghl_real_estate_ai.storage.database import Database
+from tests.support import token_child
 from tests.support.crm_access import SECRET, sealed
 from tests.support.fake_ghl import FakeGhl, fake_ghl_in_thread
+from tests.support.preloaded import talking_child
+from tests.support.token_child import Report
 
-ROOT = Path(__file__).parents[2]
 CALLS = 50
 WAIT_S = 60
 
@@ -45,19 +46,10 @@ async def stored(url: str, owner_id: str) -> Connection | None:
         return await memory.read(lambda uow: uow.connections.get(owner_id))
 
 
-def start(url: str, fake: FakeGhl) -> subprocess.Popen[str]:
-    """A child that stands ready."""
-    arguments = (url, fake.url, fake.client_id, fake.client_secret, fake.location_id, str(CALLS))
-    child = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.token_child", *arguments],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert child.stdout is not None
-    assert child.stdout.readline() == "ready\n"
-    return child
+def heard(wire: Wire) -> Any:
+    """The child's next word."""
+    assert wire.poll(WAIT_S), "the child says nothing"
+    return wire.recv()
 
 
 @pytest.mark.crash
@@ -65,16 +57,17 @@ def test_two_processes_with_fifty_401s_each_renew_once_and_fail_no_call(memory_u
     with fake_ghl_in_thread() as fake:
         asyncio.run(connect(memory_url, fake))
         fake.faults.slow_s = 0.1  # all are under way before the first 401 is back
-        children = [start(memory_url, fake) for _ in range(2)]
-        for child in children:
-            assert child.stdin is not None
-            child.stdin.write("go\n")
-            child.stdin.flush()
-        reports = [json.loads(child.communicate(timeout=WAIT_S)[0]) for child in children]
+        app = AppCredentials(fake.client_id, fake.client_secret)
+        asked = (token_child.run, memory_url, fake.url, app, fake.location_id, CALLS)
+        with talking_child(*asked) as one, talking_child(*asked) as other:
+            assert (heard(one), heard(other)) == ("ready", "ready")
+            one.send("go")
+            other.send("go")
+            reports: list[Report] = [heard(one), heard(other)]
         connection = asyncio.run(stored(memory_url, fake.location_id))
-    assert [report["failed"] for report in reports] == [[], []]
-    assert [report["good"] for report in reports] == [CALLS, CALLS]
-    assert all(report["refused"] >= CALLS / 2 for report in reports), "the 401s were parallel"
-    assert sum(report["renewals"] for report in reports) == 1
+    assert [report.failed for report in reports] == [[], []]
+    assert [report.good for report in reports] == [CALLS, CALLS]
+    assert all(report.refused >= CALLS / 2 for report in reports), "the 401s were parallel"
+    assert sum(report.renewals for report in reports) == 1
     assert connection is not None
     assert (connection.generation, connection.status) == (2, ConnectionStatus.ACTIVE)

@@ -1,8 +1,8 @@
 """A process that takes deliveries in, handles them, and kills itself with SIGKILL at a named point of its writes.
 
-Run by ``tests/chaos/test_kill.py`` as ``python -m tests.support.crash_child URL DATA_DIR ACKED PHASE MOMENT NUMBER``.
-PHASE: ingest | handling. MOMENT: before the write | inside the transaction, everything done but the commit | after the
-commit, before anybody was told. NUMBER: at the how-manieth write of the phase.
+Run by ``tests/chaos/test_kill.py`` in a process of its own. ``phase``: ingest | handling. ``moment``: before the write |
+inside the transaction, everything done but the commit | after the commit, before anybody was told. ``number``: at the
+how-manieth write of the phase.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -98,7 +97,7 @@ async def main(url: str, data_dir: str, acked: Path, point: tuple[str, str, int]
             await asyncio.sleep(20)
 
 
-if __name__ == "__main__":
+def run(url: str, data_dir: str, acked: Path, point: tuple[str, str, int]) -> None:
+    """The whole process."""
     telemetry.configure_logging(level="ERROR", as_json=False)
-    _, url, data_dir, acked, phase, moment, number = sys.argv
-    asyncio.run(main(url, data_dir, Path(acked), (phase, moment, int(number))))
+    asyncio.run(main(url, data_dir, acked, point))

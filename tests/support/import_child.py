@@ -1,12 +1,11 @@
 """A process that imports an account's history, and kills itself with SIGKILL at a named point of its writes.
 
-Run by ``tests/chaos/test_kill_import.py`` as ``python -m tests.support.import_child URL GHL_URL TOKEN MOMENT NUMBER``.
+Run by ``tests/chaos/test_kill_import.py`` in a process of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -43,6 +42,6 @@ async def main(url: str, ghl_url: str, token: str, moment: str, number: int) -> 
         await import_all(crashing, ghl_url=ghl_url, token=token)
 
 
-if __name__ == "__main__":
-    database_url, ghl, secret, point, place = sys.argv[1:]
-    asyncio.run(main(database_url, ghl, secret, point, int(place)))
+def run(url: str, ghl_url: str, token: str, moment: str, number: int) -> None:
+    """The whole process."""
+    asyncio.run(main(url, ghl_url, token, moment, number))

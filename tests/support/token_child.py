@@ -1,16 +1,16 @@
 """A process that calls the CRM many times at once with a token that is no longer accepted.
 
-Run by ``tests/chaos/test_one_renewal.py`` as ``python -m tests.support.token_child DATABASE CRM CLIENT_ID SECRET LOCATION
-CALLS``. Says ``ready``, waits for a line, calls, and prints as JSON what became of it.
+Run by ``tests/chaos/test_one_renewal.py`` in a process of its own. Says ``ready``, waits for a word, calls, and tells what
+became of it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 import time
 from collections import Counter
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 
 from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.errors import EnterpriseHubError
@@ -38,7 +38,19 @@ class CountingHttp(HttpClient):
         return answer
 
 
-async def main(database_url: str, crm_url: str, app: AppCredentials, location_id: str, calls: int) -> None:
+@dataclass(frozen=True)
+class Report:
+    """What became of the calls, and how often the CRM answered what."""
+
+    good: int
+    failed: list[str]
+    refused: int
+    renewals: int
+
+
+async def main(
+    wire: Connection, database_url: str, crm_url: str, app: AppCredentials, location_id: str, calls: int
+) -> None:
     """Call at once, and report."""
     http = CountingHttp()
     limiter = RateLimiter(
@@ -48,9 +60,8 @@ async def main(database_url: str, crm_url: str, app: AppCredentials, location_id
         Database(database_url) as memory,
         crm_tools(memory, crm_url, app, limiter=limiter, http=http) as tools,
     ):
-        sys.stdout.write("ready\n")
-        sys.stdout.flush()
-        await asyncio.to_thread(sys.stdin.readline)
+        wire.send("ready")
+        await asyncio.to_thread(wire.recv)
         outcomes = await asyncio.gather(
             *(tools.client.get_location(location_id) for _ in range(calls)), return_exceptions=True
         )
@@ -60,14 +71,12 @@ async def main(database_url: str, crm_url: str, app: AppCredentials, location_id
         times for (name, status), times in http.answers.items() if status == 401 and "locations" in name
     )
     renewals = sum(times for (name, _), times in http.answers.items() if name == "POST /oauth/token")
-    sys.stdout.write(
-        json.dumps({"good": good, "failed": failed, "refused": refused, "renewals": renewals}) + "\n"
-    )
+    wire.send(Report(good=good, failed=failed, refused=refused, renewals=renewals))
 
 
-if __name__ == "__main__":
+def run(
+    wire: Connection, database_url: str, crm_url: str, app: AppCredentials, location_id: str, calls: int
+) -> None:
+    """The whole process."""
     telemetry.configure_logging(level="ERROR", as_json=False)
-    _, database_url, crm_url, client_id, client_secret, location_id, calls = sys.argv
-    asyncio.run(
-        main(database_url, crm_url, AppCredentials(client_id, client_secret), location_id, int(calls))
-    )
+    asyncio.run(main(wire, database_url, crm_url, app, location_id, calls))
