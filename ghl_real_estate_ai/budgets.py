@@ -295,7 +295,7 @@ REREAD_REFUSALS: Final = 4
 HINTS_PER_MIN: Final = 120
 """Workflow webhooks of one location that are taken in a minute: they are unsigned."""
 
-BUSY_DELIVERIES: Final = 16
+BUSY_DELIVERIES: Final = 8
 """So many senders waiting for their 2xx at once make the house busy: handling gives way to them."""
 
 BUSY_FOR_S: Final = 0.05
