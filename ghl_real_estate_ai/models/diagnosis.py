@@ -38,6 +38,9 @@ SEEN_DAYS: Final = 30
 LATE_WARNING: Final = timedelta(hours=1)
 """A source that was last read to its end longer ago than this is late ..."""
 
+LATE_BY_TURNS_WARNING: Final = timedelta(hours=6)
+"""The same for what polling reads by turns: deals, of which large accounts have many pages, meetings, site activity."""
+
 LATE_FAILURE: Final = timedelta(days=1)
 """... and longer ago than this it stands still."""
 

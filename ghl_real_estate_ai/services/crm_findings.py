@@ -21,6 +21,7 @@ from ghl_real_estate_ai.models.connections import (
 )
 from ghl_real_estate_ai.models.diagnosis import (
     LAG_WARNING_EVENTS,
+    LATE_BY_TURNS_WARNING,
     LATE_FAILURE,
     LATE_WARNING,
     PAUSE_DELIVERIES,
@@ -42,6 +43,9 @@ FAILURE: Final = FindingStatus.FAILURE
 UNKNOWN: Final = FindingStatus.UNKNOWN
 
 _ACCEPTED: Final = frozenset(outcome.value for outcome in Outcome)
+_BY_TURNS: Final = frozenset({SyncSource.OPPORTUNITIES, SyncSource.APPOINTMENTS, SyncSource.ACTIVITY})
+"""What not every cycle of polling reads."""
+
 _RECONNECT: Final = "run `enterprisehub connect` again"
 
 
@@ -220,7 +224,7 @@ def _source_finding(source: SyncSource, progress: SyncProgress | None, facts: St
         )
     late = facts.now - progress.caught_up_at
     what = f"{source.value}: read to the end {_ago(progress.caught_up_at, facts.now)}"
-    if late <= LATE_WARNING:
+    if late <= (LATE_BY_TURNS_WARNING if source in _BY_TURNS else LATE_WARNING):
         return finding(check, OK, what)
     runs = "check that the gateway (`enterprisehub serve`) runs, and its log for crm_sync lines"
     return finding(check, FAILURE if late > LATE_FAILURE else WARNING, what, runs)

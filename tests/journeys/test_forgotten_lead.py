@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 
+from ghl_real_estate_ai.budgets import REREAD_AGAIN_S
 from ghl_real_estate_ai.commands import records
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
 from ghl_real_estate_ai.models.synchronization import RereadRequest
@@ -62,7 +64,8 @@ async def test_neither_polling_nor_a_hint_brings_a_forgotten_lead_back(sqlite_me
         live_at_the_crm(fake, ADA)
         for source in (*IMPORTED, *IMPORTED):
             assert await sync.step(place, source) is not None
-        hint = RereadRequest(location_id=place, lead_id=ADA, requested_at=clock.now(), due_at=clock.now())
+        happened_at = clock.now() - timedelta(seconds=REREAD_AGAIN_S)
+        hint = RereadRequest(location_id=place, lead_id=ADA, requested_at=happened_at, due_at=clock.now())
         await memory.write(lambda uow: uow.sync.request_reread(hint))
         assert await CrmReread(memory=memory, reader=reader, inbox=inbox, clock=clock).serve_due() == 1
 

@@ -178,6 +178,14 @@ async def test_a_source_that_was_not_read_lately_is_late(
     await bench.expect("sync_contacts", status, says=says)
 
 
+@pytest.mark.parametrize(("ago", "status"), [(5, OK), (7, WARNING), (25, FAILURE)])
+async def test_what_polling_reads_by_turns_is_given_more_time(ago: int, status: FindingStatus) -> None:
+    bench = Bench()
+    await bench.connected()
+    await bench.read_to_the_end(SyncSource.OPPORTUNITIES, timedelta(hours=ago))
+    await bench.expect("sync_opportunities", status)
+
+
 async def test_a_new_connection_is_given_time() -> None:
     bench = Bench()
     await bench.connected(obtained_at=NOON - timedelta(minutes=10))

@@ -51,7 +51,7 @@ CALENDAR_AHEAD: Final = timedelta(days=120)
 HISTORY_BACK: Final = timedelta(days=730)
 """How far the first reading of a calendar goes back."""
 
-DEALS_QUIET: Final = timedelta(days=30)
+DEALS_QUIET: Final = timedelta(days=7)
 """Deals come newest first, and the young ones move: a round ends at the first page where nothing has changed for so long."""
 
 QUIET_PAGES_EVERY: Final = 3
