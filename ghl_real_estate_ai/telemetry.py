@@ -6,7 +6,9 @@ import logging
 import math
 import sys
 import time
+import traceback
 from collections import deque
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -94,6 +96,12 @@ def configure_logging(*, level: str, as_json: bool) -> None:
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+def crash_of(error: BaseException) -> dict[str, str]:
+    """A bug for the log: its type and place, not its words, which may quote what a lead wrote."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return {"error": type(error).__name__, "place": f"{Path(last.filename).name}:{last.lineno}"}
 
 
 def get_logger(name: str) -> structlog.types.FilteringBoundLogger:

@@ -2,4 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
 pytest_plugins = ("tests.support.gateway", "tests.support.memory", "tests.support.postgres")
+
+
+@pytest.fixture(autouse=True)
+def _logs_of_its_own() -> Iterator[None]:
+    """A command that ran inside a test has pointed the logs at that test's terminal, which is gone after it."""
+    yield
+    structlog.reset_defaults()

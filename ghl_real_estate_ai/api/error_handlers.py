@@ -6,7 +6,6 @@ Called by ``app`` once, by ``short_way``, and by ``request_guard`` for what nobo
 from __future__ import annotations
 
 import math
-import traceback
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -65,8 +64,7 @@ def crashed(route: str, error: Exception) -> JSONResponse:
     _log.error(
         "request.crashed",
         route=route,
-        error=type(error).__name__,
-        place=traceback.format_tb(error.__traceback__)[-1],
+        **telemetry.crash_of(error),
     )
     message = "something went wrong here; the server's log says where"
     return _answer(500, EnterpriseHubError.code, message)

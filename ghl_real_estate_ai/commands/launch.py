@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 import time
-import traceback
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -77,10 +76,9 @@ def _what_stopped_it(error: Exception) -> EnterpriseHubError:
         cause = cause.exceptions[0]
     if isinstance(cause, EnterpriseHubError):
         return cause
-    last = traceback.extract_tb(cause.__traceback__)[-1]
-    place = f"{Path(last.filename).name}:{last.lineno}"
-    _log.critical("gateway.crashed", error=type(cause).__name__, place=place)
-    return EnterpriseHubError(f"the gateway stopped: {type(cause).__name__} at {place}; please report it")
+    crash = telemetry.crash_of(cause)
+    _log.critical("gateway.crashed", **crash)
+    return EnterpriseHubError(f"the gateway stopped: {crash['error']} at {crash['place']}; please report it")
 
 
 def _uvicorn(app: FastAPI, settings: Settings) -> uvicorn.Server:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -131,7 +130,7 @@ class CrmOutbox:
         except StorageUnavailable as error:
             _log.warning("outbox.delayed", location=location_id, reason=str(error))
         except Exception as error:  # noqa: BLE001  # reason: one location's oddity must not end everybody's gateway
-            _log_crash("outbox.crashed", error, location=location_id)
+            _log.error("outbox.crashed", location=location_id, **telemetry.crash_of(error))
         finally:
             self._sending.discard(location_id)
         return 0
@@ -187,7 +186,7 @@ class CrmOutbox:
         except EnterpriseHubError:
             raise
         except Exception as error:  # one odd change must not hold up its neighbours
-            _log_crash("change.crashed", error, kind=change.kind)
+            _log.error("change.crashed", kind=change.kind, **telemetry.crash_of(error))
             raise OutcomeUnknown(f"unexpected {type(error).__name__}; the log says where") from error
 
     def _after(self, error: EnterpriseHubError, change: CrmChange) -> _Settlement:
@@ -257,9 +256,3 @@ def _failed(change: CrmChange, reason: str, now: datetime, *, attempts: int) -> 
         "settled_at": now,
     }
     return change.model_copy(update=given_up)
-
-
-def _log_crash(event: str, error: Exception, **about: str) -> None:
-    """Type and place, not the message: it may quote what a lead wrote."""
-    place = traceback.format_tb(error.__traceback__)[-1]
-    _log.error(event, error=type(error).__name__, place=place, **about)

@@ -6,7 +6,6 @@ Wired by bootstrap; workflow_hints asks for it. Requests are rows: a restart for
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -133,9 +132,7 @@ class CrmReread:
             return delay_s if isinstance(error, _OF_THE_LOCATION) else 0.0
         except Exception as error:  # noqa: BLE001  # reason: one lead's oddity must not end everybody's gateway
             await self._later(request)
-            # Type and place, not the message: it may quote what a lead wrote.
-            place = traceback.format_tb(error.__traceback__)[-1]
-            _log.error("lead.broken", location=request.location_id, error=type(error).__name__, place=place)
+            _log.error("lead.broken", location=request.location_id, **telemetry.crash_of(error))
             return 0.0
 
     async def _read_again(self, request: RereadRequest) -> float:

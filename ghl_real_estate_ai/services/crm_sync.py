@@ -7,7 +7,6 @@ transaction: a kill at any point loses nothing and doubles nothing. What another
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
@@ -242,15 +241,9 @@ class CrmSync:
                         "poll.failed", location=location_id, code=error.code, reason=str(error), wait_s=wait_s
                     )
                 except Exception as error:  # noqa: BLE001  # reason: one location's oddity must not end everybody's gateway
-                    # Type and place, not the message: it may quote what a lead wrote.
                     failures, wait_s = failures + 1, _backoff_s(failures)
-                    place = traceback.format_tb(error.__traceback__)[-1]
                     _log.error(
-                        "poll.broken",
-                        location=location_id,
-                        error=type(error).__name__,
-                        place=place,
-                        wait_s=wait_s,
+                        "poll.broken", location=location_id, wait_s=wait_s, **telemetry.crash_of(error)
                     )
                 await self._sleep(wait_s)
         finally:

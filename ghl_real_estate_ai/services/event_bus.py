@@ -11,7 +11,6 @@ Called by ``event_inbox``, the API routes and ``bootstrap``. Embedded in one pro
 from __future__ import annotations
 
 import asyncio
-import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -328,12 +327,10 @@ async def _deliver(subscriber: _Live) -> None:
             try:
                 subscriber.hear(recorded)
             except Exception as error:  # noqa: BLE001  # reason: bus handler; a screen's trouble must not stop the others
-                # Type and place, not the message: it may quote what a lead wrote.
                 _log.error(
                     "live.failed",
                     subscriber=subscriber.name,
                     type=recorded.event.type,
-                    error=type(error).__name__,
-                    place=traceback.format_tb(error.__traceback__)[-1],
+                    **telemetry.crash_of(error),
                 )
         await asyncio.sleep(0)
