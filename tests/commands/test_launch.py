@@ -95,6 +95,7 @@ def test_a_gateway_whose_inside_crashed_ends_and_says_so_without_personal_data(t
     with launch.child([*command, "serve", "--no-dashboard"], env=environment, log=log) as process:
         launch.wait_until_ready(f"{settings.gateway_url}/health/ready", process=process, log=log)
         with contextlib.closing(sqlite3.connect(tmp_path / "enterprisehub.db")) as database, database:
+            database.execute("INSERT INTO event_heads (location_id, position) VALUES ('loc', 1)")
             database.execute(
                 "INSERT INTO events (location_id, position, event_id, delivery_id, type, occurred_at, received_at,"
                 " recorded_at, source, simulated, payload) VALUES ('loc', 1, 'e', 'd', 'MessageReceived',"
