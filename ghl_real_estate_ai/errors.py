@@ -23,6 +23,7 @@ EnterpriseHubError
 |   +-- NotYet                 503  the CRM does not do this yet; the same call later will pass
 |   +-- OutcomeUnknown         502  a change that must not be doubled may have happened: look before sending it again
 +-- StorageUnavailable         429  not stored, send again: GHL retries 429 under both of its retry policies
++-- BrokerUnavailable          503  Redis, which several processes share, does not answer; what is stored stays stored
 +-- ConfigurationError         500  a setting or file that the operator must mend
 |   +-- ModelArtifactError     500
 +-- VendorRefusal              ...  what the simulated GoHighLevel answers instead of doing it; only simulation/ knows it
@@ -193,6 +194,14 @@ class StorageUnavailable(EnterpriseHubError):
 
     code = "storage_unavailable"
     http_status = 429
+    retryable = True
+
+
+class BrokerUnavailable(EnterpriseHubError):
+    """Redis, which several processes share, does not answer. Nothing that was acknowledged depends on it: it comes later."""
+
+    code = "broker_unavailable"
+    http_status = 503
     retryable = True
 
 

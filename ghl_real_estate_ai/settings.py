@@ -46,6 +46,11 @@ class Settings(BaseSettings):
         validation_alias="DATABASE_URL",
         description="SQLAlchemy URL; empty means SQLite in data_dir. PostgreSQL: postgresql://user:password@host/name.",
     )
+    redis_url: str = Field(
+        default="",
+        repr=False,
+        description="Redis that several processes share, e.g. redis://host:6379/0; empty means that one process does everything.",
+    )
     sqlite_synchronous: Literal["FULL", "NORMAL"] = Field(
         default="FULL",
         description="FULL survives power loss (one fsync per group commit); NORMAL survives a process crash only.",

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install what Debian or Ubuntu must provide: `runtime` (libgomp1, for LightGBM), `test` (PostgreSQL, Chromium), or
+# Install what Debian or Ubuntu must provide: `runtime` (libgomp1, for LightGBM), `test` (PostgreSQL, Redis, Chromium), or
 # packages by name. Called by setup.sh and the Makefile. One line per thing that cannot be installed; then status 1.
 set -eu
 
@@ -7,6 +7,9 @@ say() { echo "system: $*" >&2; }
 
 have_gomp() { ldconfig -p 2>/dev/null | grep -q 'libgomp\.so\.1' || ls /usr/lib/*/libgomp.so.1 >/dev/null 2>&1; }
 have_postgres() { command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; }
+have_redis() { # Debian's server is this program under another name, in a package that installs no service
+    command -v redis-server >/dev/null || command -v redis-check-rdb >/dev/null
+}
 have_browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null
 
 as_root() {
@@ -58,9 +61,11 @@ for wanted in "$@"; do
         test)
             have_gomp || apt_install libgomp1 "LightGBM needs it" || status=1
             have_postgres || install_postgres || status=1
+            have_redis || apt_install redis-tools "the tests of several processes need it; they skip without it" || status=1
             have_browser || apt_install chromium "the screens are tested in it; those tests skip without it" || status=1
             ;;
         has-postgres) have_postgres || status=1 ;;
+        has-redis) have_redis || status=1 ;;
         has-browser) have_browser || status=1 ;;
         *) apt_install "$wanted" "Python needs it" || status=1 ;;
     esac

@@ -7,7 +7,12 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-pytest_plugins = ("tests.support.gateway", "tests.support.memory", "tests.support.postgres")
+pytest_plugins = (
+    "tests.support.gateway",
+    "tests.support.memory",
+    "tests.support.postgres",
+    "tests.support.redis",
+)
 
 
 @pytest.fixture(autouse=True)

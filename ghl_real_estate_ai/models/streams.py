@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Literal, Self
 
@@ -152,6 +153,31 @@ class PerformanceItem(StreamItem):
     dead_letters: int
     loop_delay_ms: float
     model_versions: dict[str, str]
+
+
+# --- What is published --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """An item encoded once, by whoever publishes it. ``removal``: it takes its key's row away."""
+
+    stream: Stream
+    key: str
+    lead_id: LeadId | None
+    item: str
+    removal: bool
+
+    @classmethod
+    def of(cls, stream: Stream, item: StreamItem) -> Publication:
+        """Encode."""
+        return cls(
+            stream=stream,
+            key=item.key,
+            lead_id=item.lead_id if isinstance(item, LeadItem) else None,
+            item=item.model_dump_json(by_alias=True),
+            removal=isinstance(item, LeadRemovedItem),
+        )
 
 
 # --- What a client may say ----------------------------------------------------------------------------------------

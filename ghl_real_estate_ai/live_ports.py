@@ -1,0 +1,114 @@
+"""Sockets of the live side: an open connection, and what the processes of one installation share.
+
+Beside ``ports``. Without Redis each of them is answered by the process itself; ``bootstrap`` plugs in which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from ghl_real_estate_ai.models.events import RecordedEvent
+from ghl_real_estate_ai.models.frames import Bundle
+from ghl_real_estate_ai.models.identifiers import LocationId, UserId
+from ghl_real_estate_ai.models.leads import Identity
+from ghl_real_estate_ai.models.streams import Publication
+
+
+class ClientConnection(Protocol):
+    """One open socket, as the hub sees it. Nothing waits here: the hub offers, the socket says when it takes more."""
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether ``offer`` may be called: what was offered before has left for the network, and the socket is open."""
+        ...
+
+    def offer(self, bundle: Bundle) -> None:
+        """Hand messages over, in order. A client that has gone raises nothing here: its reader notices."""
+        ...
+
+    def when_ready(self, call: Callable[[], None]) -> None:
+        """Call this each time the socket takes more again after it did not."""
+        ...
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close with a code of models.streams.CloseCode, after what was offered. Raises ConnectionError when it is closed."""
+        ...
+
+
+class Seats(Protocol):
+    """How many sockets each user holds, over all gateways."""
+
+    async def take(self, location_id: LocationId, user_id: UserId, seat: str) -> bool:
+        """Sit down; False when the user holds as many as one may."""
+        ...
+
+    async def keep(self, seats: Sequence[tuple[LocationId, UserId, str]]) -> None:
+        """These are still taken: called every PING_INTERVAL_S, so that those of a gateway that died become free."""
+        ...
+
+    async def leave(self, location_id: LocationId, user_id: UserId, seat: str) -> None:
+        """Free it."""
+        ...
+
+
+class TicketStore(Protocol):
+    """Unused WebSocket tickets, by the hash of each."""
+
+    async def keep(self, digest: bytes, identity: Identity, *, until: datetime) -> None:
+        """Keep it until then."""
+        ...
+
+    async def take(self, digest: bytes) -> tuple[datetime, Identity] | None:
+        """Take it out, once, with the time at which it ends; None when it is unknown or taken already."""
+        ...
+
+
+class RateLimit(Protocol):
+    """How often somebody may do something."""
+
+    async def spend(self, key: str) -> None:
+        """Take one; raises TooManyRequests with the seconds until there is one again."""
+        ...
+
+
+class SharedCache(Protocol):
+    """Answers that many ask for at once are made once."""
+
+    async def get_or_make(self, key: str, make: Callable[[], Awaitable[bytes]], *, seconds: float) -> bytes:
+        """The answer under this key, not older than so long; whoever comes first makes it, the others wait for it."""
+        ...
+
+
+class WorkShare(Protocol):
+    """How the processes that handle the log share its tenants: one of them handles a tenant at a time."""
+
+    def tell(self, facts: Sequence[RecordedEvent]) -> None:
+        """These are committed: whoever handles their tenants shall look. Never blocks; what is not told is found by looking."""
+        ...
+
+    def holds(self, location_id: LocationId) -> bool:
+        """Whether this process is the one who handles the tenant now."""
+        ...
+
+    async def run(self, *, look: Callable[[LocationId], None], let_go: Callable[[], None]) -> None:
+        """Take part until cancelled: ``look`` at a tenant that has grown or was taken over, ``let_go`` of what is remembered."""
+        ...
+
+
+class Backplane(Protocol):
+    """The shared end of each tenant's streams: every gateway shows it with the same epoch and the same offsets."""
+
+    async def publish(
+        self, location_id: LocationId, publications: Sequence[Publication], *, position: int, at_ms: float
+    ) -> bool:
+        """Append what the fact at this position of the log means to screens, once: False when that was done before.
+
+        Raises BrokerUnavailable.
+        """
+        ...
+
+    async def forget(self, location_id: LocationId, lead_hash: str, *, position: int) -> None:
+        """Drop what is held about the lead with this hash; a new epoch begins on every gateway. Raises BrokerUnavailable."""
+        ...
