@@ -306,3 +306,12 @@ GIVE_WAY_STEP_S: Final = 0.005
 
 GIVE_WAY_STEPS: Final = 10
 """Looks before one event is handled all the same: under steady pressure some twenty a second still are."""
+
+BROKER_TIMEOUT_S: Final = 2.0
+"""Any wait on Redis that is not a blocking read."""
+
+BROKER_BLOCK_S: Final = 1.0
+"""Longest blocking read of Redis; after it the reader looks whether it is still wanted, and reads again."""
+
+BROKER_CONNECTIONS: Final = 50
+"""Open connections of one process to Redis."""
