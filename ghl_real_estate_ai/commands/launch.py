@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import uvicorn
     from fastapi import FastAPI
 
+    from ghl_real_estate_ai.api.app import Running
+
 _log = telemetry.get_logger("launch")
 
 READY_TIMEOUT_S = 60.0
@@ -40,7 +42,7 @@ _SWITCH_INTERVAL_S = 0.0005
 """Threads beside the loop may hold the interpreter this long; the default of 5 ms would be seen on the screens."""
 
 
-def run_gateway(settings: Settings) -> None:
+def run_gateway(settings: Settings, *, running: Running = bootstrap.running) -> None:
     """Serve the API in this process until SIGINT or SIGTERM. Raises what stopped it, if anything else did."""
     from ghl_real_estate_ai.api.app import (
         create_app,  # here: `enterprisehub user add` must not pay for a web server
@@ -52,9 +54,9 @@ def run_gateway(settings: Settings) -> None:
     failures: list[EnterpriseHubError] = []
 
     @asynccontextmanager
-    async def running(settings: Settings) -> AsyncIterator[bootstrap.Services]:
+    async def watched(settings: Settings) -> AsyncIterator[bootstrap.Services]:
         try:
-            async with bootstrap.running(settings) as services:
+            async with running(settings) as services:
                 yield services
         except Exception as error:
             failures.append(_what_stopped_it(error))
@@ -62,7 +64,7 @@ def run_gateway(settings: Settings) -> None:
             server.should_exit = True
             raise
 
-    server = _uvicorn(create_app(settings, running=running), settings)
+    server = _uvicorn(create_app(settings, running=watched), settings)
     with suppress(KeyboardInterrupt):
         server.run()
     if failures:
