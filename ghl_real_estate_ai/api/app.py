@@ -14,7 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 import ghl_real_estate_ai
 from ghl_real_estate_ai import bootstrap
-from ghl_real_estate_ai.api.auth import TicketOffice, TokenIssuer
+from ghl_real_estate_ai.api.auth import OwnTickets, TicketOffice, TokenIssuer
 from ghl_real_estate_ai.api.dependencies import Doors
 from ghl_real_estate_ai.api.error_handlers import add_error_handlers
 from ghl_real_estate_ai.api.rate_limit import RateLimiter
@@ -84,7 +84,9 @@ def _doors(settings: Settings, services: bootstrap.Services) -> Doors:
         tokens=TokenIssuer(
             settings.signing_secret(), minutes=settings.access_token_minutes, clock=services.clock
         ),
-        tickets=TicketOffice(clock=services.clock),
+        tickets=TicketOffice(
+            OwnTickets(clock=services.clock), secret=settings.signing_secret(), clock=services.clock
+        ),
         sign_ins=RateLimiter(per_minute=SIGN_IN_ATTEMPTS_PER_MIN, clock=services.clock),
         hints=RateLimiter(per_minute=HINTS_PER_MIN, clock=services.clock),
         installs=RateLimiter(per_minute=INSTALL_CALLBACKS_PER_MIN, clock=services.clock),

@@ -6,6 +6,7 @@ Called by the routes (through ``dependencies``) and by ``records`` (``hash_passw
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import secrets
 from collections.abc import Callable
@@ -16,11 +17,15 @@ from typing import Final
 import jwt
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import ValidationError
 
 from ghl_real_estate_ai.budgets import TICKET_TTL_S, TICKETS_HELD, TOKENS_CACHED
-from ghl_real_estate_ai.errors import Unauthenticated
-from ghl_real_estate_ai.models.identifiers import Frozen, LocationId, UserId
+from ghl_real_estate_ai.errors import BrokerUnavailable, Unauthenticated
+from ghl_real_estate_ai.live_ports import TicketStore
+from ghl_real_estate_ai.models.identifiers import Frozen, LocationId, UserId, UtcTime
 from ghl_real_estate_ai.models.leads import Identity, Role, User
 from ghl_real_estate_ai.ports import Clock
 
@@ -149,46 +154,120 @@ class TokenIssuer:
 
 # --- WebSocket tickets --------------------------------------------------------------------------------------------
 
+_SEALING_PURPOSE: Final = b"enterprisehub: WebSocket tickets while the store of tickets does not answer"
+_SEAL_MARK: Final = "sealed."
+"""A kept ticket has no point in it."""
+
+
+class OwnTickets:
+    """``live_ports.TicketStore`` in memory: a ticket is for the process that gave it."""
+
+    def __init__(self, *, clock: Clock) -> None:
+        self._clock = clock
+        self._held: dict[bytes, tuple[datetime, Identity]] = {}
+
+    async def keep(self, digest: bytes, identity: Identity, *, until: datetime) -> None:
+        """Keep it until then; of more than TICKETS_HELD the oldest goes."""
+        _sweep(self._held, lambda kept: kept[0] <= self._clock.now())
+        _bound(self._held, TICKETS_HELD)
+        self._held[digest] = (until, identity)
+
+    async def take(self, digest: bytes) -> tuple[datetime, Identity] | None:
+        """Take it out, once."""
+        return self._held.pop(digest, None)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+
+class _Sealed(Frozen):
+    """What a sealed ticket says to the house; nobody else can read it."""
+
+    number: str
+    """One seal can be spelled in several ways: what was used is remembered by this."""
+    until: UtcTime
+    identity: Identity
+
 
 class TicketOffice:
     """Tickets for one WebSocket handshake: a browser cannot send a header there, and a URL may end in a log.
 
-    In memory: a ticket is for the process that gave it. Only hashes are kept.
+    A ticket is random and kept, as a hash only, where every gateway finds it. While the store does not answer, a ticket
+    is sealed instead: it carries who it is for, readable with the signing secret only, so that agents can reconnect to
+    whichever gateway. Then "once" holds for each gateway, and not for all of them together.
     """
 
-    def __init__(self, *, clock: Clock, make: Callable[[], str] = lambda: secrets.token_urlsafe(32)) -> None:
+    def __init__(
+        self,
+        store: TicketStore,
+        *,
+        secret: str,
+        clock: Clock,
+        make: Callable[[], str] = lambda: secrets.token_urlsafe(32),
+    ) -> None:
+        """``secret``: the one that signs access tokens. The key is derived from it, so that it may serve nothing else."""
+        derive = HKDF(algorithm=SHA256(), length=32, salt=None, info=_SEALING_PURPOSE)
+        self._seal = Fernet(base64.urlsafe_b64encode(derive.derive(secret.encode())))
+        self._store = store
         self._clock = clock
         self._make = make
-        self._held: dict[bytes, tuple[datetime, Identity]] = {}
+        self._used: dict[str, datetime] = {}
+        """Numbers of sealed tickets that were redeemed here, until these end by themselves."""
 
-    def issue(self, identity: Identity) -> str:
+    async def issue(self, identity: Identity) -> str:
         """A ticket that works once within TICKET_TTL_S."""
-        now = self._clock.now()
-        while self._held and self._held[oldest := next(iter(self._held))][0] <= now:
-            del self._held[oldest]
-        _bound(self._held, TICKETS_HELD)
+        until = self._clock.now() + timedelta(seconds=TICKET_TTL_S)
         ticket = self._make()
-        self._held[_digest(ticket)] = (now + timedelta(seconds=TICKET_TTL_S), identity)
+        try:
+            await self._store.keep(_digest(ticket), identity, until=until)
+        except BrokerUnavailable:
+            said = _Sealed(number=ticket, until=until, identity=identity).model_dump_json()
+            return _SEAL_MARK + self._seal.encrypt(said.encode()).decode()
         return ticket
 
-    def redeem(self, ticket: str) -> Identity:
-        """Whose ticket it is; it is used up. Raises Unauthenticated when it is unknown, used or too old."""
-        ends_at, identity = self._held.pop(_digest(ticket), (None, None))
-        if identity is None or ends_at is None or ends_at <= self._clock.now():
+    async def redeem(self, ticket: str) -> Identity:
+        """Whose ticket it is; it is used up. Raises Unauthenticated when it is unknown, used or too old.
+
+        Also when the store does not answer: the client gets a new ticket then, and that one is sealed.
+        """
+        known = self._opened(ticket) if ticket.startswith(_SEAL_MARK) else await self._taken(ticket)
+        if known is None or known[0] <= self._clock.now():
             raise Unauthenticated(
                 "the ticket is used, expired or unknown; get a new one from POST /v1/ws-ticket"
             )
-        return identity
+        return known[1]
 
-    def __len__(self) -> int:
-        return len(self._held)
+    async def _taken(self, ticket: str) -> tuple[datetime, Identity] | None:
+        try:
+            return await self._store.take(_digest(ticket))
+        except BrokerUnavailable:
+            return None
+
+    def _opened(self, ticket: str) -> tuple[datetime, Identity] | None:
+        try:
+            inside = self._seal.decrypt(ticket.removeprefix(_SEAL_MARK).encode(errors="surrogatepass"))
+            said = _Sealed.model_validate_json(inside)
+        except (InvalidToken, ValidationError):
+            return None
+        _sweep(self._used, lambda until: until <= self._clock.now())
+        if said.number in self._used:
+            return None
+        _bound(self._used, TICKETS_HELD)
+        self._used[said.number] = said.until
+        return said.until, said.identity
 
 
 def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
 
 
-def _bound[V](held: dict[bytes, V], most: int) -> None:
+def _sweep[K, V](held: dict[K, V], is_over: Callable[[V], bool]) -> None:
+    """Drop from the oldest on what is over."""
+    while held and is_over(held[oldest := next(iter(held))]):
+        del held[oldest]
+
+
+def _bound[K, V](held: dict[K, V], most: int) -> None:
     """Make room for one more: the oldest goes."""
     while len(held) >= most:
         del held[next(iter(held))]

@@ -14,9 +14,9 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from ghl_real_estate_ai.api.auth import TicketOffice, TokenIssuer
-from ghl_real_estate_ai.api.rate_limit import RateLimiter
 from ghl_real_estate_ai.bootstrap import Services
 from ghl_real_estate_ai.errors import Forbidden, Unauthenticated
+from ghl_real_estate_ai.live_ports import RateLimit
 from ghl_real_estate_ai.models.leads import Identity, Role
 
 
@@ -26,9 +26,9 @@ class Doors:
 
     tokens: TokenIssuer
     tickets: TicketOffice
-    sign_ins: RateLimiter
-    hints: RateLimiter
-    installs: RateLimiter
+    sign_ins: RateLimit
+    hints: RateLimit
+    installs: RateLimit
     origins: frozenset[str]
 
 

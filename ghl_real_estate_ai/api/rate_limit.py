@@ -1,6 +1,7 @@
 """How often somebody may do something: one token bucket per key, a bounded number of keys.
 
-Called by ``routes/sessions.py``. In memory: the limit is per process.
+Called by the routes that strangers reach: sign-ins, hints, returns from a consent page. In memory: the limit is per
+process; with Redis it counts what comes while Redis does not answer.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from ghl_real_estate_ai.ports import Clock
 
 
 class RateLimiter:
-    """``per_minute`` at once, refilled evenly. The least recently seen key is dropped when there are too many."""
+    """``live_ports.RateLimit`` of one process: ``per_minute`` at once, refilled evenly.
+
+    The least recently seen key is dropped when there are too many.
+    """
 
     def __init__(self, *, per_minute: int, clock: Clock, keys: int = RATE_KEYS_HELD) -> None:
         self._most = float(per_minute)
@@ -23,7 +27,7 @@ class RateLimiter:
         self._keys = keys
         self._buckets: OrderedDict[str, tuple[float, datetime]] = OrderedDict()
 
-    def spend(self, key: str) -> None:
+    async def spend(self, key: str) -> None:
         """Take one; raises TooManyRequests with the seconds until there is one again."""
         now = self._clock.now()
         left, since = self._buckets.pop(key, (self._most, now))

@@ -5,17 +5,18 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import jwt
 import pytest
 
-from ghl_real_estate_ai.api.auth import TicketOffice, TokenIssuer, hash_password, verify_password
+from ghl_real_estate_ai.api.auth import OwnTickets, TicketOffice, TokenIssuer, hash_password, verify_password
 from ghl_real_estate_ai.budgets import TICKET_TTL_S, TICKETS_HELD, TOKENS_CACHED
-from ghl_real_estate_ai.errors import Unauthenticated
+from ghl_real_estate_ai.errors import BrokerUnavailable, Unauthenticated
+from ghl_real_estate_ai.live_ports import TicketStore
 from ghl_real_estate_ai.models.identifiers import LocationId, UserId
-from ghl_real_estate_ai.models.leads import Role, User
+from ghl_real_estate_ai.models.leads import Identity, Role, User
 from tests.support.clock import FakeClock
 from tests.support.facts import NOON
 from tests.support.sockets import identity
@@ -156,34 +157,107 @@ def test_the_memory_of_good_tokens_is_bounded(tokens: TokenIssuer) -> None:
 # --- tickets ------------------------------------------------------------------------------------------------------
 
 
-def test_a_ticket_works_once_and_for_its_owner(clock: FakeClock) -> None:
-    office = TicketOffice(clock=clock)
+class LostStore:
+    """``live_ports.TicketStore`` behind a Redis that may be lost."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.within = OwnTickets(clock=clock)
+        self.lost = True
+
+    async def keep(self, digest: bytes, identity: Identity, *, until: datetime) -> None:
+        """Kept, unless lost."""
+        if self.lost:
+            raise BrokerUnavailable("tickets: Redis does not answer")
+        await self.within.keep(digest, identity, until=until)
+
+    async def take(self, digest: bytes) -> tuple[datetime, Identity] | None:
+        """Taken, unless lost."""
+        if self.lost:
+            raise BrokerUnavailable("tickets: Redis does not answer")
+        return await self.within.take(digest)
+
+
+def office_of(clock: FakeClock, store: TicketStore | None = None, *, secret: str = SECRET) -> TicketOffice:
+    return TicketOffice(OwnTickets(clock=clock) if store is None else store, secret=secret, clock=clock)
+
+
+@pytest.mark.asyncio
+async def test_a_ticket_works_once_and_for_its_owner(clock: FakeClock) -> None:
+    office = office_of(clock)
     ana, bo = identity(user="ana"), identity(user="bo")
-    ticket_of_ana, ticket_of_bo = office.issue(ana), office.issue(bo)
-    assert office.redeem(ticket_of_bo) == bo
-    assert office.redeem(ticket_of_ana) == ana
-    for used in (ticket_of_ana, ticket_of_bo, "unknown", ""):
+    ticket_of_ana, ticket_of_bo = await office.issue(ana), await office.issue(bo)
+    assert await office.redeem(ticket_of_bo) == bo
+    assert await office.redeem(ticket_of_ana) == ana
+    for used in (ticket_of_ana, ticket_of_bo, "unknown", "", "sealed.", "sealed.unknown", "sealed.\ud800"):
         with pytest.raises(Unauthenticated):
-            office.redeem(used)
+            await office.redeem(used)
 
 
-def test_a_ticket_dies_of_age(clock: FakeClock) -> None:
-    office = TicketOffice(clock=clock)
-    ticket = office.issue(identity())
+@pytest.mark.asyncio
+async def test_a_ticket_dies_of_age(clock: FakeClock) -> None:
+    office = office_of(clock)
+    ticket = await office.issue(identity())
     clock.set_forward(TICKET_TTL_S)
     with pytest.raises(Unauthenticated):
-        office.redeem(ticket)
+        await office.redeem(ticket)
 
 
-def test_unused_tickets_are_swept_and_bounded(clock: FakeClock) -> None:
-    office = TicketOffice(clock=clock)
-    first = office.issue(identity())
+@pytest.mark.asyncio
+async def test_unused_tickets_are_swept_and_bounded(clock: FakeClock) -> None:
+    store = OwnTickets(clock=clock)
+    office = office_of(clock, store)
+    first = await office.issue(identity())
     for _ in range(TICKETS_HELD):
-        last = office.issue(identity())
-    assert len(office) == TICKETS_HELD
+        last = await office.issue(identity())
+    assert len(store) == TICKETS_HELD
     with pytest.raises(Unauthenticated):
-        office.redeem(first)
-    assert office.redeem(last)
+        await office.redeem(first)
+    assert await office.redeem(last)
     clock.set_forward(TICKET_TTL_S)
-    office.issue(identity())
-    assert len(office) == 1
+    await office.issue(identity())
+    assert len(store) == 1
+
+
+@pytest.mark.asyncio
+async def test_without_the_store_a_ticket_is_sealed_and_works_once_at_each_gateway(clock: FakeClock) -> None:
+    here, there = office_of(clock, LostStore(clock)), office_of(clock, LostStore(clock))
+    ticket = await here.issue(identity(user="ana"))
+    for office in (there, here):
+        assert await office.redeem(ticket) == identity(user="ana")
+        for spelled in (ticket, f"{ticket}=", f"{ticket[:20]}\n{ticket[20:]}"):
+            with pytest.raises(Unauthenticated):
+                await office.redeem(spelled)
+    assert await here.redeem(await here.issue(identity(user="ana"))), "the next one is another ticket"
+
+
+@pytest.mark.asyncio
+async def test_a_sealed_ticket_outlives_the_trouble_but_not_its_time(clock: FakeClock) -> None:
+    store = LostStore(clock)
+    office = office_of(clock, store)
+    first, second = await office.issue(identity()), await office.issue(identity())
+    store.lost = False
+    assert await office.redeem(first) == identity()
+    clock.set_forward(TICKET_TTL_S)
+    with pytest.raises(Unauthenticated):
+        await office.redeem(second)
+
+
+@pytest.mark.asyncio
+async def test_a_sealed_ticket_of_another_secret_opens_nothing_and_shows_nobody(clock: FakeClock) -> None:
+    ticket = await office_of(clock, LostStore(clock), secret="x" * 40).issue(identity(user="ana"))
+    with pytest.raises(Unauthenticated):
+        await office_of(clock, LostStore(clock)).redeem(ticket)
+    sealed = base64.urlsafe_b64decode(ticket.removeprefix("sealed."))
+    assert b"ana" not in sealed, "a URL may end in a log"
+
+
+@pytest.mark.asyncio
+async def test_a_kept_ticket_that_cannot_be_looked_up_asks_for_a_new_one(clock: FakeClock) -> None:
+    store = LostStore(clock)
+    store.lost = False
+    office = office_of(clock, store)
+    ticket = await office.issue(identity())
+    store.lost = True
+    with pytest.raises(Unauthenticated, match="get a new one"):
+        await office.redeem(ticket)
+    assert await office.redeem(await office.issue(identity())) == identity()

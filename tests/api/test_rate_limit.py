@@ -9,39 +9,42 @@ from ghl_real_estate_ai.errors import TooManyRequests
 from tests.support.clock import FakeClock
 
 
-def test_a_key_may_spend_its_minute_at_once_and_then_waits_for_the_refill() -> None:
+@pytest.mark.asyncio
+async def test_a_key_may_spend_its_minute_at_once_and_then_waits_for_the_refill() -> None:
     clock = FakeClock()
     limiter = RateLimiter(per_minute=10, clock=clock)
     for _ in range(10):
-        limiter.spend("a")
+        await limiter.spend("a")
     with pytest.raises(TooManyRequests) as refused:
-        limiter.spend("a")
+        await limiter.spend("a")
     assert refused.value.retry_after_s == pytest.approx(6.0)
-    limiter.spend("b")
+    await limiter.spend("b")
     clock.set_forward(6)
-    limiter.spend("a")
+    await limiter.spend("a")
     with pytest.raises(TooManyRequests):
-        limiter.spend("a")
+        await limiter.spend("a")
 
 
-def test_asking_while_refused_does_not_postpone_the_refill() -> None:
+@pytest.mark.asyncio
+async def test_asking_while_refused_does_not_postpone_the_refill() -> None:
     clock = FakeClock()
     limiter = RateLimiter(per_minute=60, clock=clock)
     for _ in range(60):
-        limiter.spend("a")
+        await limiter.spend("a")
     for _ in range(9):
         clock.set_forward(0.1)
         with pytest.raises(TooManyRequests):
-            limiter.spend("a")
+            await limiter.spend("a")
     clock.set_forward(0.2)
-    limiter.spend("a")
+    await limiter.spend("a")
 
 
-def test_the_number_of_keys_is_bounded_and_the_longest_unseen_goes() -> None:
+@pytest.mark.asyncio
+async def test_the_number_of_keys_is_bounded_and_the_longest_unseen_goes() -> None:
     limiter = RateLimiter(per_minute=1, clock=FakeClock(), keys=2)
     for key in ("a", "b", "c"):
-        limiter.spend(key)
+        await limiter.spend(key)
     assert len(limiter) == 2
-    limiter.spend("a")
+    await limiter.spend("a")
     with pytest.raises(TooManyRequests):
-        limiter.spend("c")
+        await limiter.spend("c")

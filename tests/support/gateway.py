@@ -137,10 +137,13 @@ class Gateway:
         ) as connection:
             yield Client(connection)
 
-    def live(self, user: User) -> AbstractAsyncContextManager[Client]:
+    @asynccontextmanager
+    async def live(self, user: User) -> AsyncIterator[Client]:
         """A WebSocket that came in with a ticket."""
         identity = self.doors.tokens.verify(self.token(user))
-        return self.socket(f"?ticket={self.doors.tickets.issue(identity)}")
+        ticket = await self.doors.tickets.issue(identity)
+        async with self.socket(f"?ticket={ticket}") as client:
+            yield client
 
 
 class Client:

@@ -79,7 +79,7 @@ async def finish_install(
 ) -> HTMLResponse:
     """Where GoHighLevel sends the owner back to. Always a page; it never shows what the address held."""
     try:
-        doors.installs.spend(request.client.host if request.client else "unknown")
+        await doors.installs.spend(request.client.host if request.client else "unknown")
         if not state:
             raise InputError("state: missing; this page ends what `enterprisehub connect` begins")
         if not code:

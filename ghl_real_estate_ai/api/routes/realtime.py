@@ -36,7 +36,7 @@ class Ticket(Frozen):
 @router.post("/ws-ticket", status_code=201)
 async def ws_ticket(identity: IdentityDep, doors: DoorsDep) -> Ticket:
     """A single-use ticket: a browser cannot send a header with a WebSocket handshake."""
-    return Ticket(ticket=doors.tickets.issue(identity), expires_in_s=TICKET_TTL_S)
+    return Ticket(ticket=await doors.tickets.issue(identity), expires_in_s=TICKET_TTL_S)
 
 
 @router.get("/streams/{stream}")
@@ -92,7 +92,7 @@ async def authenticate(socket: WebSocket, doors: Doors, *, wait_s: float = AUTH_
     """
     ticket = socket.query_params.get("ticket")
     if ticket is not None:
-        return doors.tickets.redeem(ticket)
+        return await doors.tickets.redeem(ticket)
     token = bearer_token(socket)
     if token is not None:
         return doors.tokens.verify(token)

@@ -58,7 +58,7 @@ class Session(Frozen):
 async def sign_in(attempt: SignIn, services: ServicesDep, doors: DoorsDep) -> Session:
     """401 is the same for an unknown email and a wrong password, and takes the same time."""
     email = attempt.email.strip().lower()
-    doors.sign_ins.spend(email)
+    await doors.sign_ins.spend(email)
     known = await services.memory.read(lambda uow: uow.tenants.credentials(email))
     candidates = [
         (user, password_hash)

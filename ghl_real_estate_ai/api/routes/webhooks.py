@@ -68,7 +68,7 @@ async def receive_hint(key: str, request: Request, services: ServicesDep, doors:
     if location_id is None:  # in the words of any other unknown path
         raise HTTPException(HTTPStatus.NOT_FOUND)
     try:
-        doors.hints.spend(location_id)
+        await doors.hints.spend(location_id)
         body = await request.body()
         simulated = await is_simulated(
             services.memory, location_id, otherwise=services.settings.ghl_is_simulated
