@@ -23,6 +23,7 @@ EnterpriseHubError
 |   +-- NotYet                 503  the CRM does not do this yet; the same call later will pass
 |   +-- OutcomeUnknown         502  a change that must not be doubled may have happened: look before sending it again
 +-- StorageUnavailable         429  not stored, send again: GHL retries 429 under both of its retry policies
++-- HoleInLog                  503  a follower of a shared topic missed a publication: it adopts the topic again
 +-- BrokerUnavailable          503  Redis, which several processes share, does not answer; what is stored stays stored
 +-- ConfigurationError         500  a setting or file that the operator must mend
 |   +-- ModelArtifactError     500
@@ -197,11 +198,27 @@ class StorageUnavailable(EnterpriseHubError):
     retryable = True
 
 
+class HoleInLog(EnterpriseHubError):
+    """The publication after the newest one that is held did not come next: whoever follows the topic adopts it again."""
+
+    code = "hole_in_log"
+    http_status = 503
+    retryable = True
+
+
 class BrokerUnavailable(EnterpriseHubError):
     """Redis, which several processes share, does not answer. Nothing that was acknowledged depends on it: it comes later."""
 
     code = "broker_unavailable"
     http_status = 503
+    retryable = True
+
+
+class Overtaken(EnterpriseHubError):
+    """Another process has moved this cursor: nothing of the change is stored, and what this process remembers is old."""
+
+    code = "overtaken"
+    http_status = 409
     retryable = True
 
 

@@ -5,7 +5,8 @@ Beside ``ports``. Without Redis each of them is answered by the process itself; 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -13,7 +14,7 @@ from ghl_real_estate_ai.models.events import RecordedEvent
 from ghl_real_estate_ai.models.frames import Bundle
 from ghl_real_estate_ai.models.identifiers import LocationId, UserId
 from ghl_real_estate_ai.models.leads import Identity
-from ghl_real_estate_ai.models.streams import Publication
+from ghl_real_estate_ai.models.streams import Placed, Publication, Stream
 
 
 class ClientConnection(Protocol):
@@ -92,23 +93,79 @@ class WorkShare(Protocol):
         """Whether this process is the one who handles the tenant now."""
         ...
 
-    async def run(self, *, look: Callable[[LocationId], None], let_go: Callable[[], None]) -> None:
-        """Take part until cancelled: ``look`` at a tenant that has grown or was taken over, ``let_go`` of what is remembered."""
-        ...
+    async def run(
+        self,
+        *,
+        look: Callable[[LocationId | None], None],
+        let_go: Callable[[], None],
+        passed: Callable[[LocationId], int],
+    ) -> None:
+        """Take part until cancelled.
 
-
-class Backplane(Protocol):
-    """The shared end of each tenant's streams: every gateway shows it with the same epoch and the same offsets."""
-
-    async def publish(
-        self, location_id: LocationId, publications: Sequence[Publication], *, position: int, at_ms: float
-    ) -> bool:
-        """Append what the fact at this position of the log means to screens, once: False when that was done before.
-
-        Raises BrokerUnavailable.
+        ``look`` at a tenant that has grown; with None at every tenant that is held, for some were taken over.
+        ``let_go`` of what is remembered: some are somebody else's now. ``passed``: the position up to which a tenant's
+        log is handled.
         """
         ...
 
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One entry of a tenant's shared log, as a gateway reads it: a publication, or the word that a lead was forgotten."""
+
+    epoch: str
+    position: int  # of the fact in the tenant's log
+    mark: str  # where to read on
+    placed: Placed | None
+    forgotten: str | None  # the lead's hash
+    received_ms: float | None  # when the causing delivery came in, ms since 1970
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A tenant's shared log as it is held: epoch, last offset of each topic, position of the last fact, newest entries."""
+
+    epoch: str
+    heads: Mapping[Stream, int]
+    position: int
+    entries: Sequence[Heard]
+    mark: str  # where to read on
+
+
+class Backplane(Protocol):
+    """The shared end of each tenant's streams: every gateway shows it with the same epoch and the same offsets.
+
+    All of it raises BrokerUnavailable. Workers publish and forget; gateways do the rest.
+    """
+
+    async def publish(
+        self,
+        location_id: LocationId,
+        publications: Sequence[Publication],
+        *,
+        position: int,
+        at_ms: float,
+        received_ms: float | None = None,
+    ) -> bool:
+        """Append what the fact at this position of the log means to screens, once: False when that was done before."""
+        ...
+
     async def forget(self, location_id: LocationId, lead_hash: str, *, position: int) -> None:
-        """Drop what is held about the lead with this hash; a new epoch begins on every gateway. Raises BrokerUnavailable."""
+        """Drop everything held of the tenant, for any of it may name the lead; a new epoch begins on every gateway."""
+        ...
+
+    async def held(self, location_id: LocationId) -> Held:
+        """Everything that is held, taken together; makes the epoch of a tenant of whom nothing is."""
+        ...
+
+    async def epochs(self, location_ids: Sequence[LocationId]) -> list[str | None]:
+        """The epoch of each, as it is now; None: nothing is held."""
+        ...
+
+    async def read(self, marks: Mapping[LocationId, str]) -> list[tuple[LocationId, list[Heard]]]:
+        """What came after these marks, in order, not all of it at once; waits up to FOLLOW_BLOCK_S for news."""
+        ...
+
+    async def wake(self) -> None:
+        """End the wait of ``read`` at once: there is another tenant to follow."""
         ...

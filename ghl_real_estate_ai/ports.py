@@ -106,8 +106,13 @@ class CursorStore(Protocol):
         """Newest position that the subscriber has finished; 0 at first."""
         ...
 
-    def advance(self, location_id: LocationId, subscriber: str, position: int) -> None:
-        """Finished up to here. Never moves back."""
+    def advance(
+        self, location_id: LocationId, subscriber: str, position: int, *, expected: int | None = None
+    ) -> None:
+        """Finished up to here. Never moves back.
+
+        ``expected``: move only from there; raises Overtaken when the cursor is at another position by now.
+        """
         ...
 
     def bury(self, letter: DeadLetter) -> None:

@@ -5,7 +5,10 @@ what it wants to become true is committed in one transaction with its cursor: so
 event exactly once. A handler that fails is retried with back-off, then the event goes to the dead letters.
 *Live*: a bounded queue per subscriber, the newest wins. For screens.
 
-Called by ``event_inbox``, the API routes and ``bootstrap``. Embedded in one process; a broker takes the same ports.
+Several processes may dispatch one log: a ``WorkShare`` says whose turn a tenant is. It only saves work. What keeps two
+from applying the same is the fence: a cursor moves only from where its mover believes it is.
+
+Called by ``event_inbox``, the API routes and ``bootstrap``.
 """
 
 from __future__ import annotations
@@ -26,7 +29,8 @@ from ghl_real_estate_ai.budgets import (
     GIVE_WAY_STEPS,
     LIVE_QUEUE,
 )
-from ghl_real_estate_ai.errors import StorageUnavailable
+from ghl_real_estate_ai.errors import BrokerUnavailable, Overtaken, StorageUnavailable
+from ghl_real_estate_ai.live_ports import WorkShare
 from ghl_real_estate_ai.models.events import DeadLetter, Delivery, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.ports import Clock, DurableHandler, DurableWork, Memory, UnitOfWork
@@ -35,6 +39,9 @@ _log = telemetry.get_logger("event_bus")
 
 _PERSIST_SKIPPED_AFTER = 4 * DURABLE_BATCH
 """A cursor that only passed events which wanted nothing is written this seldom: reading them again is harmless."""
+
+_AWAY = (StorageUnavailable, BrokerUnavailable)
+"""The event is not to blame: it is tried again when the database, or Redis, is back."""
 
 
 @dataclass(eq=False)
@@ -49,10 +56,31 @@ class _Durable:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     positions: dict[LocationId, int] = field(default_factory=dict)
     persisted: dict[LocationId, int] = field(default_factory=dict)
+    is_stale: bool = False  # what is remembered may be of an earlier time
 
     def look_at(self, location_id: LocationId) -> None:
         self.dirty.add(location_id)
         self.wake.set()
+
+    def look_at_all(self) -> None:
+        self.look_again_at = 0.0
+        self.wake.set()
+
+    def drop_if_stale(self) -> None:
+        """Never within a batch: its later events build upon what the earlier ones left in memory."""
+        if self.is_stale:
+            self.is_stale = False
+            self.positions.clear()
+            self.persisted.clear()
+            self.on_rollback()
+
+
+@dataclass(eq=False)
+class _Follower:
+    name: str
+    hear: Callable[[RecordedEvent], None]
+    types: frozenset[str]
+    positions: dict[LocationId, int] | None = None
 
 
 @dataclass(eq=False)
@@ -81,7 +109,9 @@ class EventBus:
         retry_delays_s: Sequence[float] = DURABLE_RETRY_DELAYS_S,
         poll_s: float = DURABLE_POLL_S,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        share: WorkShare | None = None,
     ) -> None:
+        """``share``: somebody runs it with this bus's ``look``, ``let_go`` and ``passed``; None for the only process."""
         self._memory = memory
         self._clock = clock
         self._retry_delays_s = tuple(retry_delays_s)
@@ -89,6 +119,8 @@ class EventBus:
         self._sleep = sleep
         self._durable: list[_Durable] = []
         self._live: list[_Live] = []
+        self._followers: list[_Follower] = []
+        self._share = share
         self._busy: Callable[[], bool] = lambda: False
         self.running = False
 
@@ -121,6 +153,12 @@ class EventBus:
         """Hear events of these types soon after they became true; under pressure the oldest are dropped."""
         self._live.append(_Live(name, hear, types))
 
+    def subscribe_follower(
+        self, name: str, hear: Callable[[RecordedEvent], None], *, types: frozenset[str]
+    ) -> None:
+        """Hear events of these types within ``poll_s``, from the start of ``run`` on, whichever process appended them."""
+        self._followers.append(_Follower(name, hear, types))
+
     # --- publishing ----------------------------------------------------------------------------------------------
 
     async def publish(self, deliveries: Sequence[Delivery]) -> list[RecordedEvent | None]:
@@ -135,11 +173,14 @@ class EventBus:
 
     def announce(self, facts: Iterable[RecordedEvent]) -> None:
         """Tell live and durable subscribers of facts that are committed."""
-        for fact in facts:
+        committed = tuple(facts)
+        for fact in committed:
             self.publish_live(fact)
             for subscriber in self._durable:
                 if fact.event.type in subscriber.types:
                     subscriber.look_at(fact.event.location_id)
+        if self._share is not None:
+            self._share.tell(committed)
 
     def publish_live(self, recorded: RecordedEvent) -> None:
         """Tell the live subscribers only. Never blocks."""
@@ -150,15 +191,38 @@ class EventBus:
     async def lag(self, location_id: LocationId) -> int:
         """Events of the tenant that the slowest durable subscriber wants and has not finished."""
 
-        def waiting(uow: UnitOfWork) -> list[int]:
-            return [
-                uow.events.count(
-                    location_id, after=subscriber.positions.get(location_id, 0), types=subscriber.types
-                )
-                for subscriber in self._durable
-            ]
+        def waiting(uow: UnitOfWork, subscriber: _Durable) -> int:
+            stored = uow.cursors.position(location_id, subscriber.name)
+            after = max(stored, subscriber.positions.get(location_id, 0))
+            return uow.events.count(location_id, after=after, types=subscriber.types)
 
-        return max(await self._memory.read(waiting), default=0)
+        return max(
+            await self._memory.read(lambda uow: [waiting(uow, subscriber) for subscriber in self._durable]),
+            default=0,
+        )
+
+    # --- one of several processes ----------------------------------------------------------------------------------
+
+    def look(self, location_id: LocationId | None) -> None:
+        """This tenant's log has grown; None: look at every tenant that this process handles, some are new to it."""
+        for subscriber in self._durable:
+            if location_id is None:
+                subscriber.look_at_all()
+            else:
+                subscriber.look_at(location_id)
+
+    def let_go(self) -> None:
+        """Some tenants are somebody else's now: what is remembered is dropped before the next batch."""
+        for subscriber in self._durable:
+            subscriber.is_stale = True
+            subscriber.wake.set()
+
+    def passed(self, location_id: LocationId) -> int:
+        """The position up to which every durable subscriber has come."""
+        return min((subscriber.positions.get(location_id, 0) for subscriber in self._durable), default=0)
+
+    def _handles(self, location_id: LocationId) -> bool:
+        return self._share is None or self._share.holds(location_id)
 
     # --- dispatching ---------------------------------------------------------------------------------------------
 
@@ -171,6 +235,8 @@ class EventBus:
                     tasks.create_task(self._dispatch(durable), name=f"durable:{durable.name}")
                 for live in self._live:
                     tasks.create_task(_deliver(live), name=f"live:{live.name}")
+                for follower in self._followers:
+                    tasks.create_task(self._follow(follower), name=f"follower:{follower.name}")
         finally:
             self.running = False
 
@@ -179,14 +245,24 @@ class EventBus:
             await self._wait(subscriber)
             for location_id in tuple(subscriber.dirty):
                 subscriber.dirty.discard(location_id)
-                try:
-                    if await self._drain_batch(subscriber, location_id):
-                        subscriber.dirty.add(location_id)
-                except StorageUnavailable as error:
-                    subscriber.on_rollback()
-                    _log.warning("batch.delayed", subscriber=subscriber.name, reason=str(error))
+                subscriber.drop_if_stale()
+                if self._handles(location_id) and await self._go_on(subscriber, location_id):
                     subscriber.dirty.add(location_id)
-                    await self._sleep(self._poll_s)
+
+    async def _go_on(self, subscriber: _Durable, location_id: LocationId) -> bool:
+        """One batch; whether to look again."""
+        try:
+            return await self._drain_batch(subscriber, location_id)
+        except _AWAY as error:
+            subscriber.on_rollback()
+            _log.warning("batch.delayed", subscriber=subscriber.name, reason=str(error))
+            await self._sleep(self._poll_s)
+        except Overtaken as error:
+            subscriber.is_stale = True
+            _log.warning(
+                "batch.overtaken", subscriber=subscriber.name, location=location_id, reason=str(error)
+            )
+        return True
 
     async def _wait(self, subscriber: _Durable) -> None:
         """Until there is something to do; every ``poll_s``, busy or idle, look whose log has grown: another process may have
@@ -202,11 +278,11 @@ class EventBus:
             return
         subscriber.look_again_at = now() + self._poll_s
         try:
-            grown = await self._memory.read(partial(_grown_logs, positions=subscriber.positions))
+            grown = await self._memory.read(partial(_grown_logs, positions=dict(subscriber.positions)))
         except StorageUnavailable as error:
             _log.warning("look.delayed", subscriber=subscriber.name, reason=str(error))
             return
-        subscriber.dirty.update(grown)
+        subscriber.dirty.update(filter(self._handles, grown))
 
     async def _drain_batch(self, subscriber: _Durable, location_id: LocationId) -> bool:
         """Handle the next events of one tenant; False when there were none."""
@@ -227,7 +303,7 @@ class EventBus:
             return False
         try:
             await self._apply(subscriber, location_id, wanted, upto=upto)
-        except StorageUnavailable:
+        except (*_AWAY, Overtaken):
             raise
         except Exception as error:  # noqa: BLE001  # reason: bus handler; one guilty event must not take its neighbours along
             subscriber.on_rollback()
@@ -250,12 +326,14 @@ class EventBus:
             if work is not None:
                 works.append(work)
 
+        before = subscriber.persisted[location_id]
+
         def commit(uow: UnitOfWork) -> list[RecordedEvent]:
             facts = [fact for work in works for fact in work(uow)]
-            uow.cursors.advance(location_id, subscriber.name, upto)
+            uow.cursors.advance(location_id, subscriber.name, upto, expected=before)
             return facts
 
-        if works or upto - subscriber.persisted[location_id] >= _PERSIST_SKIPPED_AFTER:
+        if works or upto - before >= _PERSIST_SKIPPED_AFTER:
             facts = await self._memory.write(commit)
             subscriber.persisted[location_id] = upto
             self.announce(facts)
@@ -279,7 +357,7 @@ class EventBus:
                 await self._sleep(delay)
             try:
                 await self._apply(subscriber, location_id, [recorded], upto=recorded.position)
-            except StorageUnavailable:
+            except (*_AWAY, Overtaken):
                 raise
             except Exception as error:  # noqa: BLE001  # reason: bus handler; whatever a handler raises is retried, then buried
                 subscriber.on_rollback()
@@ -302,15 +380,46 @@ class EventBus:
             failed_at=self._clock.now(),
         )
 
+        before = subscriber.persisted[event.location_id]
+
         def bury(uow: UnitOfWork) -> None:
             uow.cursors.bury(letter)
-            uow.cursors.advance(event.location_id, subscriber.name, recorded.position)
+            uow.cursors.advance(event.location_id, subscriber.name, recorded.position, expected=before)
 
         await self._memory.write(bury)
         subscriber.positions[event.location_id] = recorded.position
         subscriber.persisted[event.location_id] = recorded.position
         telemetry.events_dead.labels(subscriber.name).inc()
         _log.error("event.buried", subscriber=subscriber.name, position=recorded.position, type=event.type)
+
+    # --- following ---------------------------------------------------------------------------------------------------
+
+    async def _follow(self, follower: _Follower) -> None:
+        while True:
+            try:
+                await self._hear_new(follower)
+            except StorageUnavailable as error:
+                _log.warning("look.delayed", subscriber=follower.name, reason=str(error))
+            await self._sleep(self._poll_s)
+
+    async def _hear_new(self, follower: _Follower) -> None:
+        heads = await self._memory.read(lambda uow: uow.events.heads())
+        if follower.positions is None:
+            follower.positions = heads
+        for location_id, head in heads.items():
+            while (after := follower.positions.get(location_id, 0)) < head:
+                facts, upto = await self._memory.read(
+                    partial(_next_of_types, location_id=location_id, after=after, types=follower.types)
+                )
+                for fact in facts:
+                    follower.hear(fact)
+                follower.positions[location_id] = upto
+
+
+def _next_of_types(
+    uow: UnitOfWork, *, location_id: LocationId, after: int, types: frozenset[str]
+) -> tuple[list[RecordedEvent], int]:
+    return uow.events.read_types(location_id, after=after, limit=DURABLE_BATCH, types=types)
 
 
 def _grown_logs(uow: UnitOfWork, *, positions: Mapping[LocationId, int]) -> list[LocationId]:

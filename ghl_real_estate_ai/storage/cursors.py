@@ -9,6 +9,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from ghl_real_estate_ai.errors import Overtaken
 from ghl_real_estate_ai.models.events import DeadLetter
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.storage.schema import cursors, dead_letters, events, on_both
@@ -22,6 +23,17 @@ _ADVANCE: Final = on_both(
         set_={"position": row.excluded.position},
         where=cursors.c.position < row.excluded.position,
     )
+)
+_BEGIN: Final = on_both(lambda insert: insert(cursors).on_conflict_do_nothing().returning(cursors.c.position))
+_MOVE: Final = (
+    sa.update(cursors)
+    .where(
+        cursors.c.location_id == sa.bindparam("tenant"),
+        cursors.c.subscriber == sa.bindparam("name"),
+        cursors.c.position == sa.bindparam("expected"),
+    )
+    .values(position=sa.bindparam("upto", type_=sa.BigInteger))
+    .returning(cursors.c.position)
 )
 _BURY: Final = on_both(
     lambda insert: (row := insert(dead_letters)).on_conflict_do_update(
@@ -51,12 +63,25 @@ class SqlCursorStore:
         found = self._connection.execute(_POSITION, {"tenant": location_id, "name": subscriber}).scalar()
         return found or 0
 
-    def advance(self, location_id: LocationId, subscriber: str, position: int) -> None:
-        """Finished up to here. A smaller position than the stored one changes nothing."""
-        self._connection.execute(
-            _ADVANCE[self._connection.dialect.name],
-            {"location_id": location_id, "subscriber": subscriber, "position": position},
-        )
+    def advance(
+        self, location_id: LocationId, subscriber: str, position: int, *, expected: int | None = None
+    ) -> None:
+        """Finished up to here. A smaller position than the stored one changes nothing.
+
+        ``expected``: move only from there. Raises Overtaken when the cursor is elsewhere: another process has moved it,
+        and waiting for its row means waiting for that process's commit.
+        """
+        dialect = self._connection.dialect.name
+        row = {"location_id": location_id, "subscriber": subscriber, "position": position}
+        if expected is None:
+            self._connection.execute(_ADVANCE[dialect], row)
+            return
+        move = {"tenant": location_id, "name": subscriber, "expected": expected, "upto": position}
+        moved = self._connection.execute(_MOVE, move).first()
+        if moved is None and not expected:  # at 0 there may be no row yet
+            moved = self._connection.execute(_BEGIN[dialect], row).first()
+        if moved is None:
+            raise Overtaken(f"the cursor of {subscriber} is not at {expected} any more")
 
     def bury(self, letter: DeadLetter) -> None:
         """Keep what could not be used. The same delivery buried again updates its letter: deliveries come twice."""

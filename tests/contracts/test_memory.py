@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
-from ghl_real_estate_ai.errors import Conflict
+from ghl_real_estate_ai.errors import Conflict, Overtaken
 from ghl_real_estate_ai.models.events import DeadLetter
 from ghl_real_estate_ai.models.identifiers import EventId, LeadId, ListingKey, LocationId, UserId
 from ghl_real_estate_ai.models.intelligence import Cause, LeadIntelligence, Part
@@ -300,6 +301,39 @@ async def test_a_cursor_never_moves_back(memory: Database) -> None:
 
     assert positions == [5, 5, 9, 9]
     assert await memory.read(lambda uow: uow.cursors.position(OTHER, "intelligence")) == 0
+
+
+async def test_a_cursor_moves_only_from_where_its_mover_believes_it_is(memory: Database) -> None:
+    def move(uow: UnitOfWork, *, expected: int, position: int) -> None:
+        uow.events.append(message(f"found at {position}"))
+        uow.cursors.advance(LOCATION, "intelligence", position, expected=expected)
+
+    for expected, position in ((0, 3), (3, 4)):
+        await memory.write(partial(move, expected=expected, position=position))
+    for expected in (0, 3, 9):
+        with pytest.raises(Overtaken):
+            await memory.write(partial(move, expected=expected, position=7))
+    with pytest.raises(Overtaken):  # there is no row, and nobody who saw one
+        await memory.write(lambda uow: uow.cursors.advance(OTHER, "intelligence", 7, expected=3))
+
+    def found(uow: UnitOfWork) -> tuple[int, int, int]:
+        cursors = uow.cursors
+        places = (cursors.position(place, "intelligence") for place in (LOCATION, OTHER))
+        return (uow.events.head(LOCATION), *places)
+
+    assert await memory.read(found) == (2, 4, 0), "what was overtaken left nothing behind"
+
+
+async def test_of_two_processes_that_move_one_cursor_at_once_one_is_overtaken(
+    memory: Database, memory_url: str
+) -> None:
+    async with Database(memory_url) as other:
+        moves = [
+            one.write(lambda uow: uow.cursors.advance(LOCATION, "intelligence", 1, expected=0))
+            for one in (memory, other)
+        ]
+        outcomes = await asyncio.gather(*moves, return_exceptions=True)
+    assert sorted(type(outcome) for outcome in outcomes if outcome is not None) == [Overtaken]
 
 
 async def test_dead_letters_come_oldest_first_and_leave_when_revived(memory: Database) -> None:

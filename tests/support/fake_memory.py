@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ghl_real_estate_ai.errors import Conflict, StorageUnavailable
+from ghl_real_estate_ai.errors import Conflict, Overtaken, StorageUnavailable
 from ghl_real_estate_ai.models.events import LEAD_FACTS, DeadLetter, Delivery, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import EventId, LeadId, ListingKey, LocationId, lead_hash
 from ghl_real_estate_ai.models.intelligence import LeadIntelligence
@@ -130,8 +130,12 @@ class FakeCursorStore:
     def position(self, location_id: LocationId, subscriber: str) -> int:
         return self._state.cursors.get((location_id, subscriber), 0)
 
-    def advance(self, location_id: LocationId, subscriber: str, position: int) -> None:
+    def advance(
+        self, location_id: LocationId, subscriber: str, position: int, *, expected: int | None = None
+    ) -> None:
         known = self.position(location_id, subscriber)
+        if expected is not None and known != expected:
+            raise Overtaken(f"the cursor of {subscriber} is not at {expected} any more")
         self._state.cursors[location_id, subscriber] = max(known, position)
 
     def bury(self, letter: DeadLetter) -> None:
