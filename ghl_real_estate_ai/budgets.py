@@ -124,8 +124,23 @@ CONNECTIONS_PER_USER: Final = 10
 CLOSE_WAIT_S: Final = 2.0
 """How long a closing socket may take to hand over its close code; then it is dropped without."""
 
-WRITE_CHUNK_FRAMES: Final = 32
-"""Frames that one stream may send to a client before the client's next stream has its turn."""
+WRITE_BYTES: Final = 65_536
+"""Most bytes of one write to a socket, a single larger message aside; then the other sockets have their turn."""
+
+SWEEP_SOCKETS: Final = 256
+"""Sockets that the hub writes to before the event loop may do something else."""
+
+WATCH_INTERVAL_S: Final = 1.0
+"""How often heartbeats and the ends of tokens are looked at: so late may either be noticed."""
+
+SOCKETS_OPEN: Final = 20_000
+"""Open sockets of one gateway; beyond it a handshake is answered 503."""
+
+SOCKETS_NOT_SIGNED_IN: Final = 5_000
+"""Of them, those whose first message with the token has not come yet; beyond it a handshake without one is answered 503."""
+
+HANDSHAKE_RETRY_S: Final = 5.0
+"""What Retry-After says at a handshake that is answered 503."""
 
 STORAGE_RETRY_S: Final = 5.0
 """What Retry-After says when the database did not take a write."""
@@ -315,3 +330,75 @@ BROKER_BLOCK_S: Final = 1.0
 
 BROKER_CONNECTIONS: Final = 50
 """Open connections of one process to Redis."""
+
+BACKPLANE_ENTRIES: Final = 8_192
+"""Publications that Redis keeps of one tenant, all streams together: four rings of TOPIC_RING_FRAMES; a macro node more may stay."""
+
+BACKPLANE_BYTES: Final = 8_388_608
+"""Bytes of items that Redis keeps of one tenant, whichever bound is reached first."""
+
+BACKPLANE_KEEP_S: Final = 86_400.0
+"""A tenant without news for this long leaves Redis; the next fact begins a new epoch."""
+
+FOLLOW_TENANTS: Final = 256
+"""Tenants that one blocking read of a gateway follows; further ones share another connection."""
+
+FOLLOW_ENTRIES: Final = 64
+"""Most publications of one tenant that one read of a gateway takes."""
+
+FOLLOW_BLOCK_S: Final = 0.5
+"""Longest wait of such a read for news: a gateway knows after it that Redis is there."""
+
+FOLLOW_AGAIN_S: Final = 1.0
+"""Longest wait before a gateway tries again to follow; it grows to this from a tenth of it, by doubling."""
+
+SCREENS_DELAYED_S: Final = 1.0
+"""When Redis has not answered a gateway for this long, it tells its screens that news is delayed."""
+
+WORK_PARTITIONS: Final = 32
+"""Parts into which the tenants are shared out; so many workers can have work at most. The same in all processes."""
+
+WORK_LEASE_S: Final = 5.0
+"""A worker that has not renewed for so long is dead: others take over what it held."""
+
+WORK_RENEW_S: Final = 1.0
+"""How often a worker renews, takes what is free and gives back what is more than its fair share."""
+
+WORK_STREAM_ENTRIES: Final = 1_000
+"""Entries that a partition's stream holds at most, about; older ones go: the log itself is looked at anyway."""
+
+WORK_TOLD: Final = 10_000
+"""Tenants of which others wait to be told; beyond it they are not told, and find what is new by looking."""
+
+WORK_UNFINISHED: Final = 1_000
+"""Entries that a worker has read and not finished; beyond it it reads no more until some are."""
+
+WORK_SETTLE_S: Final = 0.1
+"""How soon a worker looks whether what it has read is handled, to acknowledge it."""
+
+WORKER_GONE_S: Final = 30.0
+"""How often the names of dead workers are removed from the groups; one that was silent for less may still come back."""
+
+BROKER_QUESTIONS: Final = 20
+"""Short questions of one process that Redis has at once; further ones wait for their turn."""
+
+BROKER_AGAIN_S: Final = 1.0
+"""While Redis is away, one question in this time finds out whether it is back; all others are told at once that it is not."""
+
+SEAT_LIFE_S: Final = 2.5 * PING_INTERVAL_S
+"""A seat that was not kept for so long is free: two of its gateway's turns may fail."""
+
+SEATS_PER_CALL: Final = 500
+"""Seats that are kept by one call to Redis."""
+
+ANSWER_TTL_S: Final = 0.5
+"""How old an answer may be that many screens ask for at once."""
+
+ANSWERS_HELD: Final = 256
+"""Such answers in memory; the oldest go first."""
+
+ANSWER_LOCK_S: Final = 2.0
+"""How long one process may make such an answer for all; after it the next one does, whatever became of the first."""
+
+ANSWER_LOOK_S: Final = 0.01
+"""How often a process looks whether another one has made the answer."""

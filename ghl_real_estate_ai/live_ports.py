@@ -158,6 +158,10 @@ class Backplane(Protocol):
         """Everything that is held, taken together; makes the epoch of a tenant of whom nothing is."""
         ...
 
+    async def drop(self, location_id: LocationId, *, epoch: str) -> None:
+        """Forget everything of the tenant, if this is still its epoch: it is not of this database."""
+        ...
+
     async def epochs(self, location_ids: Sequence[LocationId]) -> list[str | None]:
         """The epoch of each, as it is now; None: nothing is held."""
         ...

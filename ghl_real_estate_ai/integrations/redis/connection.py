@@ -10,8 +10,15 @@ from urllib.parse import urlsplit
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import (
+    ClusterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ghl_real_estate_ai.budgets import BROKER_BLOCK_S, BROKER_CONNECTIONS, BROKER_TIMEOUT_S
@@ -20,8 +27,9 @@ from ghl_real_estate_ai.errors import BrokerUnavailable, ConfigurationError
 PREFIX: Final = "enterprisehub:"
 """Of every key: a Redis may serve others too."""
 
-_PASSING: Final = ("LOADING", "READONLY", "MASTERDOWN", "TRYAGAIN", "BUSY", "OOM", "MISCONF", "CLUSTERDOWN")
-"""First words of answers by which Redis says that it cannot now."""
+_PASSING: Final = (OutOfMemoryError, ReadOnlyError, ClusterDownError, TryAgainError)
+_PASSING_WORDS: Final = ("BUSY", "MISCONF")
+"""Answers by which Redis says that it cannot now: the client knows most by their first word, and cuts it off."""
 
 
 @asynccontextmanager
@@ -56,7 +64,7 @@ def broker_errors(what: str) -> Iterator[None]:
     except (RedisConnectionError, RedisTimeoutError, OSError) as error:
         raise BrokerUnavailable(f"{what}: Redis does not answer ({type(error).__name__})") from error
     except ResponseError as error:
-        if str(error).startswith(_PASSING):
+        if isinstance(error, _PASSING) or str(error).startswith(_PASSING_WORDS):
             raise BrokerUnavailable(f"{what}: Redis cannot now ({error})") from error
         raise
     except RedisError as error:

@@ -1,0 +1,232 @@
+"""The shared end of every tenant's streams in Redis: one log per tenant, with the epoch and offsets that all gateways show.
+
+Called by ``services/live_relay.py`` through ``live_ports.Backplane``. Per tenant a stream (the newest publications) and a
+hash, its head: epoch, position of the last fact, offset of each topic, bytes. One Lua script moves both, so offsets are
+dense however many publish at once. Lost as a whole, it begins anew with another epoch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from redis.asyncio import Redis
+
+from ghl_real_estate_ai.budgets import (
+    BACKPLANE_BYTES,
+    BACKPLANE_ENTRIES,
+    BACKPLANE_KEEP_S,
+    BROKER_TIMEOUT_S,
+    FOLLOW_BLOCK_S,
+    FOLLOW_ENTRIES,
+)
+from ghl_real_estate_ai.integrations.redis.connection import PREFIX, broker_errors
+from ghl_real_estate_ai.live_ports import Heard, Held
+from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
+from ghl_real_estate_ai.models.streams import Placed, Publication, Stream
+
+_START: Final = "0-0"
+_TOPIC: Final = "topic:"
+_WAKE_KEPT_S: Final = 60
+
+# Entries are trimmed from the old end: about BACKPLANE_ENTRIES stay, and no more than BACKPLANE_BYTES of items. ``upto``
+# counts the bytes of items up to and with an entry, so what is held is a difference of two of them.
+_PUBLISH: Final = """
+local head, log = KEYS[1], KEYS[2]
+local published = redis.call('HGET', head, 'position')
+if published and tonumber(ARGV[1]) <= tonumber(published) then return 0 end
+if redis.call('HSETNX', head, 'epoch', ARGV[2]) == 1 then redis.call('XTRIM', log, 'MAXLEN', 0) end
+local epoch = redis.call('HGET', head, 'epoch')
+local upto = 0
+for i = 8, #ARGV, 5 do
+  local offset = redis.call('HINCRBY', head, 'topic:' .. ARGV[i], 1)
+  upto = redis.call('HINCRBY', head, 'bytes', string.len(ARGV[i + 4]))
+  redis.call('XADD', log, 'MAXLEN', '~', ARGV[5], '*', 'upto', upto, 'epoch', epoch, 'position', ARGV[1],
+    'stream', ARGV[i], 'offset', offset, 'key', ARGV[i + 1], 'lead', ARGV[i + 2], 'removal', ARGV[i + 3],
+    'item', ARGV[i + 4], 'at', ARGV[3], 'received', ARGV[4])
+end
+local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+while oldest and upto - tonumber(oldest[2][2]) > tonumber(ARGV[6]) do
+  redis.call('XDEL', log, oldest[1])
+  oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+end
+redis.call('HSET', head, 'position', ARGV[1])
+redis.call('EXPIRE', head, ARGV[7])
+redis.call('EXPIRE', log, ARGV[7])
+return 1
+"""
+
+# Not DEL: an emptied stream remembers its last id, so whoever reads after that id misses nothing.
+_FORGET: Final = """
+local head, log = KEYS[1], KEYS[2]
+local published = redis.call('HGET', head, 'position')
+if published and tonumber(ARGV[1]) <= tonumber(published) then return 0 end
+redis.call('XTRIM', log, 'MAXLEN', 0)
+redis.call('DEL', head)
+redis.call('HSET', head, 'epoch', ARGV[2], 'position', ARGV[1])
+redis.call('XADD', log, '*', 'upto', 0, 'epoch', ARGV[2], 'position', ARGV[1], 'forgotten', ARGV[3])
+redis.call('EXPIRE', head, ARGV[4])
+redis.call('EXPIRE', log, ARGV[4])
+return 1
+"""
+
+_DROP: Final = """
+if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 0 end
+redis.call('XTRIM', KEYS[2], 'MAXLEN', 0)
+redis.call('DEL', KEYS[1])
+return 1
+"""
+
+
+class RedisBackplane:
+    """``live_ports.Backplane``. Any number of processes publish and follow; no call of it holds state that Redis lacks."""
+
+    def __init__(
+        self, redis: Redis, *, entries: int = BACKPLANE_ENTRIES, size_bytes: int = BACKPLANE_BYTES
+    ) -> None:
+        self._redis = redis
+        self._entries = entries
+        self._bytes = size_bytes
+        self._publish = redis.register_script(_PUBLISH)  # sent again when a new Redis does not know it
+        self._forget = redis.register_script(_FORGET)
+        self._drop = redis.register_script(_DROP)
+        self._wake_key = f"{PREFIX}screens-wake:{secrets.token_hex(8)}"
+        self._wake_mark = _START
+
+    # --- what workers do -----------------------------------------------------------------------------------------
+
+    async def publish(
+        self,
+        location_id: LocationId,
+        publications: Sequence[Publication],
+        *,
+        position: int,
+        at_ms: float,
+        received_ms: float | None = None,
+    ) -> bool:
+        """Append what the fact at this position means to screens, all of it or nothing; False when that was done before."""
+        received = "" if received_ms is None else repr(received_ms)
+        arguments: list[str | int] = [position, _new_epoch(), repr(at_ms), received]
+        arguments += [self._entries, self._bytes, int(BACKPLANE_KEEP_S)]
+        for it in publications:
+            arguments += [it.stream.value, it.key, it.lead_id or "", int(it.removal), it.item]
+        with broker_errors("publishing to screens"):
+            async with asyncio.timeout(BROKER_TIMEOUT_S):
+                return bool(await self._publish(keys=_keys(location_id), args=arguments))
+
+    async def forget(self, location_id: LocationId, lead_hash: str, *, position: int) -> None:
+        """Empty the tenant's log, for other leads' items may name this one; a new epoch begins with the word of it."""
+        with broker_errors("forgetting on screens"):
+            async with asyncio.timeout(BROKER_TIMEOUT_S):
+                await self._forget(
+                    keys=_keys(location_id),
+                    args=[position, _new_epoch(), lead_hash, int(BACKPLANE_KEEP_S)],
+                )
+
+    # --- what gateways do ----------------------------------------------------------------------------------------
+
+    async def held(self, location_id: LocationId) -> Held:
+        """Everything that is held, taken together. A tenant of whom nothing is held gets its epoch here."""
+        head, log = _keys(location_id)
+        with broker_errors("reading what screens show"):
+            async with asyncio.timeout(BROKER_TIMEOUT_S):
+                pipe = self._redis.pipeline(transaction=True)
+                pipe.hsetnx(head, "epoch", _new_epoch())
+                pipe.expire(head, int(BACKPLANE_KEEP_S))
+                pipe.hgetall(head)
+                pipe.xrange(log)
+                _, _, fields, entries = await pipe.execute()
+        known = _texts(fields)
+        heard = [_heard(mark, entry) for mark, entry in entries]
+        return Held(
+            epoch=known["epoch"],
+            heads={
+                Stream(name.removeprefix(_TOPIC)): int(offset)
+                for name, offset in known.items()
+                if name.startswith(_TOPIC)
+            },
+            position=int(known.get("position", 0)),
+            entries=tuple(entry for entry in heard if entry.epoch == known["epoch"]),
+            mark=heard[-1].mark if heard else _START,
+        )
+
+    async def drop(self, location_id: LocationId, *, epoch: str) -> None:
+        """Forget the tenant's log and the position that it has come to, if this is still its epoch."""
+        with broker_errors("dropping what screens show"):
+            async with asyncio.timeout(BROKER_TIMEOUT_S):
+                await self._drop(keys=_keys(location_id), args=[epoch])
+
+    async def epochs(self, location_ids: Sequence[LocationId]) -> list[str | None]:
+        """The epoch of each, as it is now; None: nothing is held of that tenant."""
+        with broker_errors("comparing with what screens show"):
+            async with asyncio.timeout(BROKER_TIMEOUT_S):
+                pipe = self._redis.pipeline(transaction=False)
+                for location_id in location_ids:
+                    pipe.hget(_keys(location_id)[0], "epoch")
+                found: list[bytes | None] = await pipe.execute()
+        return [None if epoch is None else epoch.decode() for epoch in found]
+
+    async def read(self, marks: Mapping[LocationId, str]) -> list[tuple[LocationId, list[Heard]]]:
+        """What came after these marks, at most FOLLOW_ENTRIES of each tenant; waits up to FOLLOW_BLOCK_S, or for ``wake``."""
+        by_key = {_keys(location_id)[1]: location_id for location_id in marks}
+        after: dict[Any, Any] = {_keys(location_id)[1]: mark for location_id, mark in marks.items()}
+        after[self._wake_key] = self._wake_mark
+        with broker_errors("following what screens show"):
+            async with asyncio.timeout(FOLLOW_BLOCK_S + BROKER_TIMEOUT_S):
+                answer: Any = await self._redis.xread(
+                    after, count=FOLLOW_ENTRIES, block=int(FOLLOW_BLOCK_S * 1_000)
+                )
+        heard = []
+        for raw_key, entries in answer:
+            key = raw_key.decode()
+            if key == self._wake_key:
+                self._wake_mark = entries[-1][0].decode()
+            else:
+                heard.append((by_key[key], [_heard(mark, fields) for mark, fields in entries]))
+        return heard
+
+    async def wake(self) -> None:
+        """End the wait of this object's ``read``: there is another tenant to follow."""
+        with broker_errors("following another tenant"):
+            async with asyncio.timeout(BROKER_TIMEOUT_S):
+                pipe = self._redis.pipeline(transaction=False)
+                pipe.xadd(self._wake_key, {"": ""}, maxlen=1, approximate=False)
+                pipe.expire(self._wake_key, _WAKE_KEPT_S)
+                await pipe.execute()
+
+
+def _keys(location_id: LocationId) -> list[str]:
+    """Of the head and of the log."""
+    return [f"{PREFIX}screens-head:{location_id}", f"{PREFIX}screens:{location_id}"]
+
+
+def _new_epoch() -> str:
+    return secrets.token_hex(4)
+
+
+def _texts(fields: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {name.decode(): value.decode() for name, value in fields.items()}
+
+
+def _heard(mark: bytes, fields: Mapping[bytes, bytes]) -> Heard:
+    told = _texts(fields)
+    placed = None
+    if "forgotten" not in told:
+        publication = Publication(
+            stream=Stream(told["stream"]),
+            key=told["key"],
+            lead_id=LeadId(told["lead"]) if told["lead"] else None,
+            item=told["item"],
+            removal=told["removal"] == "1",
+        )
+        placed = Placed(publication=publication, offset=int(told["offset"]), at_ms=float(told["at"]))
+    return Heard(
+        epoch=told["epoch"],
+        position=int(told["position"]),
+        mark=mark.decode(),
+        placed=placed,
+        forgotten=told.get("forgotten"),
+        received_ms=float(told["received"]) if told.get("received") else None,
+    )

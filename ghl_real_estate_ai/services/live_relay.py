@@ -1,0 +1,335 @@
+"""The two ends of the shared log of screens: workers project facts into it, gateways follow it into their hub.
+
+Called by ``bootstrap`` when there is Redis, and the hub (``prepare``). Wiring, with ``backplane: live_ports.Backplane``:
+
+- worker: ``bus.subscribe_durable("screens", ScreenProjector(backplane=backplane, clock=clock), types=PROJECTED)``, in
+  place of the live subscriber of that name. BrokerUnavailable passes through it: the bus waits and repeats.
+- gateway: ``hub = WebSocketManager(clock=clock, prepare=lambda place: relay.prepare(place))``, then
+  ``relay = LiveRelay(hub=hub, backplane=backplane, memory=memory, clock=clock)``, and ``relay.run`` among the background
+  tasks. Nothing is seeded at start and nobody calls ``hub.forget``: each tenant is adopted when it is first asked for.
+- one process without Redis: ``hub.seed`` with ``known_of`` at start, ``hub.publish`` by the live subscriber.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Protocol
+
+from ghl_real_estate_ai import telemetry
+from ghl_real_estate_ai.budgets import (
+    FOLLOW_AGAIN_S,
+    FOLLOW_ENTRIES,
+    FOLLOW_TENANTS,
+    SCREENS_DELAYED_S,
+    SNAPSHOT_ITEMS,
+)
+from ghl_real_estate_ai.errors import BrokerUnavailable, StorageUnavailable
+from ghl_real_estate_ai.live_ports import Backplane, Heard, Held
+from ghl_real_estate_ai.models.events import LeadForgotten, RecordedEvent
+from ghl_real_estate_ai.models.identifiers import LocationId
+from ghl_real_estate_ai.models.streams import Placed, Publication, Stream, StreamItem
+from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork
+from ghl_real_estate_ai.services.stream_projection import Projected, items_of, items_of_lead
+
+_log = telemetry.get_logger("live_relay")
+
+SCREEN_FACTS: Final = frozenset(
+    {"LeadIntelligenceUpdated", "MessageReceived", "MessageSent", "ActionAcknowledged"}
+)
+"""Facts that change a live stream."""
+
+PROJECTED: Final = SCREEN_FACTS | {"LeadForgotten"}
+"""Facts that ``ScreenProjector`` wants."""
+
+_MESSAGES: Final = frozenset({"MessageReceived", "MessageSent"})
+
+
+async def known_of(memory: Memory, location_id: LocationId) -> tuple[int, Projected]:
+    """What the database knows of the tenant's screens, oldest first, and the position of the log it is true at."""
+
+    def look(uow: UnitOfWork) -> tuple[int, Projected]:
+        head = uow.events.head(location_id)
+        items = [
+            pair
+            for lead, intelligence in uow.leads.newest(location_id, limit=SNAPSHOT_ITEMS)
+            for pair in items_of_lead(lead, intelligence)
+        ]
+        recent = uow.events.read(location_id, after=max(0, head - SNAPSHOT_ITEMS), limit=SNAPSHOT_ITEMS)
+        items += [
+            pair for recorded in recent if recorded.event.type in _MESSAGES for pair in items_of(recorded)
+        ]
+        return head, sorted(items, key=lambda pair: pair[1].at)
+
+    return await memory.read(look)
+
+
+# --- workers ------------------------------------------------------------------------------------------------------
+
+
+class ScreenProjector:
+    """``ports.DurableHandler``: each fact that changes screens, published once at its position of the log."""
+
+    def __init__(self, *, backplane: Backplane, clock: Clock) -> None:
+        self._backplane = backplane
+        self._clock = clock
+
+    async def __call__(self, recorded: RecordedEvent) -> None:
+        """Publish. The backplane knows a position that it has seen, so a repetition after a crash shows nothing twice."""
+        event = recorded.event
+        if isinstance(event, LeadForgotten):
+            await self._backplane.forget(event.location_id, event.lead_hash, position=recorded.position)
+            return
+        now = self._clock.now()
+        publications = [Publication.of(stream, item) for stream, item in items_of(recorded, now=now)]
+        if publications:
+            await self._backplane.publish(
+                event.location_id,
+                publications,
+                position=recorded.position,
+                at_ms=_ms(now),
+                received_ms=_ms(recorded.received_at),
+            )
+
+
+# --- gateways -----------------------------------------------------------------------------------------------------
+
+
+class Screens(Protocol):
+    """The hub, as far as it is needed here."""
+
+    def adopt(
+        self,
+        location_id: LocationId,
+        *,
+        epoch: str,
+        seeds: Iterable[tuple[Stream, StreamItem]],
+        history: Sequence[Placed],
+        heads: Mapping[Stream, int],
+    ) -> None: ...
+
+    def relay(self, location_id: LocationId, placed: Placed) -> None: ...
+
+    def forget(self, location_id: LocationId, forgotten: str) -> None: ...
+
+    def delayed(self, location_id: LocationId | None, since: datetime | None) -> None: ...
+
+    def connections_of(self, location_id: LocationId) -> int: ...
+
+
+@dataclass(slots=True)
+class _Place:
+    """How far this gateway has followed a tenant."""
+
+    epoch: str
+    heads: dict[Stream, int]
+    mark: str
+
+
+@dataclass(eq=False, slots=True)
+class _Group:
+    """Tenants that one read follows. A tenant without a place is yet to be adopted."""
+
+    up_to_date_at: datetime
+    places: dict[LocationId, _Place | None] = field(default_factory=dict)
+
+
+class LiveRelay:
+    """Keeps the hub of one gateway at the end of the shared log of every tenant it serves.
+
+    Whatever goes wrong has one cure, to adopt the tenant anew: another epoch, a hole, a Redis that was lost.
+    """
+
+    def __init__(
+        self,
+        *,
+        hub: Screens,
+        backplane: Backplane,
+        memory: Memory,
+        clock: Clock,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._hub = hub
+        self._backplane = backplane
+        self._memory = memory
+        self._clock = clock
+        self._sleep = sleep
+        self._groups: list[_Group] = []
+        self._group_of: dict[LocationId, _Group] = {}
+        self._preparing: dict[LocationId, asyncio.Lock] = {}
+        self._new_group = asyncio.Event()
+        self._delayed = False
+
+    async def prepare(self, location_id: LocationId) -> None:
+        """Return when the hub may show this tenant. Without Redis it shows what the database knows, until Redis is back.
+
+        Raises StorageUnavailable.
+        """
+        if location_id in self._group_of:
+            return
+        async with self._preparing.setdefault(location_id, asyncio.Lock()):
+            if location_id in self._group_of:
+                return
+            try:
+                place = await self._adopt(location_id)
+            except BrokerUnavailable as error:
+                _log.warning("screens.alone", location_id=location_id, reason=str(error))
+                place = None
+                _, seeds = await known_of(self._memory, location_id)
+                self._hub.adopt(location_id, epoch=secrets.token_hex(4), seeds=seeds, history=(), heads={})
+            self._join(location_id, place)
+        self._preparing.pop(location_id, None)
+        with suppress(BrokerUnavailable):  # then nobody waits in a read that would have to be ended
+            await self._backplane.wake()
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch(), name="screens watch")
+            following = 0
+            while True:
+                for group in self._groups[following:]:
+                    tasks.create_task(self._follow(group), name="screens")
+                following = len(self._groups)
+                self._new_group.clear()
+                await self._new_group.wait()
+
+    # --- adopting ------------------------------------------------------------------------------------------------
+
+    async def _adopt(self, location_id: LocationId) -> _Place:
+        """Take what is held as this tenant's topics, over what the database knows: read first, so nothing falls between."""
+        held: Held | None = None
+        while True:
+            position, seeds = await known_of(self._memory, location_id)
+            if held is not None and position < held.position:
+                # The log goes on where the database ends: that was restored to an earlier day, or is another one.
+                _log.warning("screens.dropped", location_id=location_id, position=position)
+                await self._backplane.drop(location_id, epoch=held.epoch)
+            held = await self._backplane.held(location_id)
+            if _continues(held, position):
+                break
+        history = [entry.placed for entry in held.entries if entry.placed is not None]
+        self._hub.adopt(location_id, epoch=held.epoch, seeds=seeds, history=history, heads=held.heads)
+        return _Place(epoch=held.epoch, heads=dict(held.heads), mark=held.mark)
+
+    def _join(self, location_id: LocationId, place: _Place | None) -> None:
+        for group in self._groups:
+            if len(group.places) < FOLLOW_TENANTS:
+                break
+        else:
+            group = _Group(self._clock.now())
+            self._groups.append(group)
+            self._new_group.set()
+        group.places[location_id] = place
+        self._group_of[location_id] = group
+
+    # --- following -----------------------------------------------------------------------------------------------
+
+    async def _follow(self, group: _Group) -> None:
+        """One blocking read after the other; after a loss look first whether it is still the same log."""
+        lost, pause = False, FOLLOW_AGAIN_S / 10
+        while True:
+            try:
+                if lost:
+                    await self._compare(group)
+                await self._adopt_missing(group)
+                up_to_date = await self._read(group)
+            except (BrokerUnavailable, StorageUnavailable) as error:
+                if not lost:
+                    _log.warning("screens.interrupted", reason=str(error))
+                lost = True
+                await self._sleep(pause)
+                pause = min(FOLLOW_AGAIN_S, pause * 2)
+                continue
+            if lost:
+                _log.info("screens.followed_again", tenants=len(group.places))
+            lost, pause = False, FOLLOW_AGAIN_S / 10
+            if up_to_date:
+                group.up_to_date_at = self._clock.now()
+                self._tell_whether_delayed()
+
+    async def _compare(self, group: _Group) -> None:
+        """Those whose epoch is another one are to be adopted anew."""
+        known = {location_id: place for location_id, place in group.places.items() if place is not None}
+        epochs = await self._backplane.epochs(tuple(known))
+        for (location_id, place), epoch in zip(known.items(), epochs, strict=True):
+            if epoch != place.epoch:
+                group.places[location_id] = None
+
+    async def _adopt_missing(self, group: _Group) -> None:
+        """Adopt whoever has no place. A tenant whom nobody watches is let go: ``prepare`` takes it up again."""
+        for location_id in [location_id for location_id, place in group.places.items() if place is None]:
+            if self._hub.connections_of(location_id) == 0:
+                del group.places[location_id], self._group_of[location_id]
+            else:
+                group.places[location_id] = await self._adopt(location_id)
+
+    async def _read(self, group: _Group) -> bool:
+        """Hand over what is new; False when there may be more at once."""
+        marks = {location_id: place.mark for location_id, place in group.places.items() if place is not None}
+        up_to_date = True
+        for location_id, heard in await self._backplane.read(marks):
+            place = group.places[location_id]
+            up_to_date &= len(heard) < FOLLOW_ENTRIES
+            if place is not None and not self._hand_over(location_id, place, heard):
+                group.places[location_id] = None
+                up_to_date = False
+        return up_to_date
+
+    def _hand_over(self, location_id: LocationId, place: _Place, heard: Sequence[Heard]) -> bool:
+        """Give the hub the next publications; False when they do not go on where this gateway is."""
+        for entry in heard:
+            if entry.epoch != place.epoch:
+                if entry.forgotten is not None:
+                    self._hub.forget(location_id, entry.forgotten)  # at once; what the database knows follows
+                return False
+            place.mark = entry.mark
+            if entry.placed is None:
+                continue
+            stream, offset = entry.placed.publication.stream, entry.placed.offset
+            ahead = offset - place.heads.get(stream, 0)
+            if ahead > 1:
+                _log.warning("screens.hole", location_id=location_id, stream=stream, missing=ahead - 1)
+                return False
+            if ahead == 1:
+                self._hub.relay(location_id, entry.placed)
+                place.heads[stream] = offset
+                self._observe(entry, stream)
+        return True
+
+    def _observe(self, entry: Heard, stream: Stream) -> None:
+        """Every new intelligence has one item in this stream."""
+        if stream is Stream.LEAD_SCORES and entry.received_ms is not None:
+            telemetry.event_to_publish.observe(_ms(self._clock.now()) - entry.received_ms)
+
+    # --- delays --------------------------------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        while True:
+            await self._sleep(SCREENS_DELAYED_S / 4)
+            self._tell_whether_delayed()
+
+    def _tell_whether_delayed(self) -> None:
+        """Screens hear it when news stops coming, and when it comes again."""
+        since = min((group.up_to_date_at for group in self._groups), default=None)
+        if since is None:
+            return
+        delayed = (self._clock.now() - since).total_seconds() > SCREENS_DELAYED_S
+        if delayed != self._delayed:
+            self._delayed = delayed
+            self._hub.delayed(None, since if delayed else None)
+
+
+def _continues(held: Held, position: int) -> bool:
+    """Whether what is held goes on where the database was read: every later fact for screens is in it."""
+    if held.position <= position:
+        return True
+    return bool(held.entries) and held.entries[0].position <= position
+
+
+def _ms(at: datetime) -> float:
+    return at.timestamp() * 1_000
