@@ -111,13 +111,13 @@ class WorkShare(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One entry of a tenant's shared log, as a gateway reads it: a publication, or the word that a lead was forgotten."""
+    """One entry of a tenant's shared log, as a gateway reads it: what a fact means to screens, or that a lead was forgotten."""
 
     epoch: str
     position: int  # of the fact in the tenant's log
     mark: str  # where to read on
-    placed: Placed | None
-    forgotten: str | None  # the lead's hash
+    placed: Sequence[Placed]
+    forgotten: str | None  # the hash of the lead
     received_ms: float | None  # when the causing delivery came in, ms since 1970
 
 

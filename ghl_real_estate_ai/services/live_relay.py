@@ -24,7 +24,9 @@ from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.budgets import (
     FOLLOW_AGAIN_S,
     FOLLOW_ENTRIES,
+    FOLLOW_READERS,
     FOLLOW_TENANTS,
+    PREPARED_AT_ONCE,
     SCREENS_DELAYED_S,
     SNAPSHOT_ITEMS,
 )
@@ -161,6 +163,7 @@ class LiveRelay:
         self._groups: list[_Group] = []
         self._group_of: dict[LocationId, _Group] = {}
         self._preparing: dict[LocationId, asyncio.Lock] = {}
+        self._turns = asyncio.Semaphore(PREPARED_AT_ONCE)
         self._new_group = asyncio.Event()
         self._delayed = False
 
@@ -171,7 +174,7 @@ class LiveRelay:
         """
         if location_id in self._group_of:
             return
-        async with self._preparing.setdefault(location_id, asyncio.Lock()):
+        async with self._preparing.setdefault(location_id, asyncio.Lock()), self._turns:
             if location_id in self._group_of:
                 return
             try:
@@ -182,9 +185,9 @@ class LiveRelay:
                 _, seeds = await known_of(self._memory, location_id)
                 self._hub.adopt(location_id, epoch=secrets.token_hex(4), seeds=seeds, history=(), heads={})
             self._join(location_id, place)
-        self._preparing.pop(location_id, None)
-        with suppress(BrokerUnavailable):  # then nobody waits in a read that would have to be ended
-            await self._backplane.wake()
+            self._preparing.pop(location_id, None)
+            with suppress(BrokerUnavailable):  # then nobody waits in a read that would have to be ended
+                await self._backplane.wake()
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -212,15 +215,13 @@ class LiveRelay:
             held = await self._backplane.held(location_id)
             if _continues(held, position):
                 break
-        history = [entry.placed for entry in held.entries if entry.placed is not None]
+        history = [placed for entry in held.entries for placed in entry.placed]
         self._hub.adopt(location_id, epoch=held.epoch, seeds=seeds, history=history, heads=held.heads)
         return _Place(epoch=held.epoch, heads=dict(held.heads), mark=held.mark)
 
     def _join(self, location_id: LocationId, place: _Place | None) -> None:
-        for group in self._groups:
-            if len(group.places) < FOLLOW_TENANTS:
-                break
-        else:
+        group = min(self._groups, key=lambda group: len(group.places), default=None)
+        if group is None or (len(group.places) >= FOLLOW_TENANTS and len(self._groups) < FOLLOW_READERS):
             group = _Group(self._clock.now())
             self._groups.append(group)
             self._new_group.set()
@@ -288,22 +289,22 @@ class LiveRelay:
                     self._hub.forget(location_id, entry.forgotten)  # at once; what the database knows follows
                 return False
             place.mark = entry.mark
-            if entry.placed is None:
-                continue
-            stream, offset = entry.placed.publication.stream, entry.placed.offset
-            ahead = offset - place.heads.get(stream, 0)
-            if ahead > 1:
-                _log.warning("screens.hole", location_id=location_id, stream=stream, missing=ahead - 1)
-                return False
-            if ahead == 1:
-                self._hub.relay(location_id, entry.placed)
-                place.heads[stream] = offset
-                self._observe(entry, stream)
+            for placed in entry.placed:
+                stream = placed.publication.stream
+                ahead = placed.offset - place.heads.get(stream, 0)
+                if ahead > 1:
+                    _log.warning("screens.hole", location_id=location_id, stream=stream, missing=ahead - 1)
+                    return False
+                if ahead == 1:
+                    self._hub.relay(location_id, placed)
+                    place.heads[stream] = placed.offset
+            self._observe(entry)
         return True
 
-    def _observe(self, entry: Heard, stream: Stream) -> None:
-        """Every new intelligence has one item in this stream."""
-        if stream is Stream.LEAD_SCORES and entry.received_ms is not None:
+    def _observe(self, entry: Heard) -> None:
+        """Every new intelligence has one item among the scores."""
+        told = any(placed.publication.stream is Stream.LEAD_SCORES for placed in entry.placed)
+        if told and entry.received_ms is not None:
             telemetry.event_to_publish.observe(_ms(self._clock.now()) - entry.received_ms)
 
     # --- delays --------------------------------------------------------------------------------------------------

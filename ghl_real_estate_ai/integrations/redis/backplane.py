@@ -8,6 +8,7 @@ dense however many publish at once. Lost as a whole, it begins anew with another
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -24,14 +25,17 @@ from ghl_real_estate_ai.budgets import (
 )
 from ghl_real_estate_ai.integrations.redis.connection import PREFIX, broker_errors
 from ghl_real_estate_ai.live_ports import Heard, Held
-from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
+from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.streams import Placed, Publication, Stream
+
+_LAYOUT: Final = 1
+"""In every key: a version of the house that writes entries in another way begins other logs, and meets no old ones."""
 
 _START: Final = "0-0"
 _TOPIC: Final = "topic:"
 _WAKE_KEPT_S: Final = 60
 
-# Entries are trimmed from the old end: about BACKPLANE_ENTRIES stay, and no more than BACKPLANE_BYTES of items. ``upto``
+# One entry per fact. Old ones are trimmed: about BACKPLANE_ENTRIES stay, and no more than BACKPLANE_BYTES of items. ``upto``
 # counts the bytes of items up to and with an entry, so what is held is a difference of two of them.
 _PUBLISH: Final = """
 local head, log = KEYS[1], KEYS[2]
@@ -39,22 +43,23 @@ local published = redis.call('HGET', head, 'position')
 if published and tonumber(ARGV[1]) <= tonumber(published) then return 0 end
 if redis.call('HSETNX', head, 'epoch', ARGV[2]) == 1 then redis.call('XTRIM', log, 'MAXLEN', 0) end
 local epoch = redis.call('HGET', head, 'epoch')
-local upto = 0
-for i = 8, #ARGV, 5 do
-  local offset = redis.call('HINCRBY', head, 'topic:' .. ARGV[i], 1)
-  upto = redis.call('HINCRBY', head, 'bytes', string.len(ARGV[i + 4]))
-  redis.call('XADD', log, 'MAXLEN', '~', ARGV[5], '*', 'upto', upto, 'epoch', epoch, 'position', ARGV[1],
-    'stream', ARGV[i], 'offset', offset, 'key', ARGV[i + 1], 'lead', ARGV[i + 2], 'removal', ARGV[i + 3],
-    'item', ARGV[i + 4], 'at', ARGV[3], 'received', ARGV[4])
+local upto, offsets, items = 0, {}, {}
+for i = 9, #ARGV, 2 do
+  offsets[#offsets + 1] = redis.call('HINCRBY', head, 'topic:' .. ARGV[i], 1)
+  upto = redis.call('HINCRBY', head, 'bytes', string.len(ARGV[i + 1]))
+  items[#items + 1] = 'item' .. #offsets
+  items[#items + 1] = ARGV[i + 1]
 end
+redis.call('XADD', log, 'MAXLEN', '~', ARGV[3], '*', 'upto', upto, 'epoch', epoch, 'position', ARGV[1], 'at', ARGV[6],
+  'received', ARGV[7], 'offsets', table.concat(offsets, ' '), 'about', ARGV[8], unpack(items))
 local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
-while oldest and upto - tonumber(oldest[2][2]) > tonumber(ARGV[6]) do
+while oldest and upto - tonumber(oldest[2][2]) > tonumber(ARGV[4]) do
   redis.call('XDEL', log, oldest[1])
   oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
 end
 redis.call('HSET', head, 'position', ARGV[1])
-redis.call('EXPIRE', head, ARGV[7])
-redis.call('EXPIRE', log, ARGV[7])
+redis.call('EXPIRE', head, ARGV[5])
+redis.call('EXPIRE', log, ARGV[5])
 return 1
 """
 
@@ -107,11 +112,17 @@ class RedisBackplane:
         received_ms: float | None = None,
     ) -> bool:
         """Append what the fact at this position means to screens, all of it or nothing; False when that was done before."""
-        received = "" if received_ms is None else repr(received_ms)
-        arguments: list[str | int] = [position, _new_epoch(), repr(at_ms), received]
-        arguments += [self._entries, self._bytes, int(BACKPLANE_KEEP_S)]
+        about = [[it.stream, it.key, it.lead_id, it.removal] for it in publications]
+        arguments: list[str | int] = [
+            position,
+            _new_epoch(),
+            self._entries,
+            self._bytes,
+            int(BACKPLANE_KEEP_S),
+        ]
+        arguments += [repr(at_ms), "" if received_ms is None else repr(received_ms), json.dumps(about)]
         for it in publications:
-            arguments += [it.stream.value, it.key, it.lead_id or "", int(it.removal), it.item]
+            arguments += [it.stream.value, it.item]
         with broker_errors("publishing to screens"):
             async with asyncio.timeout(BROKER_TIMEOUT_S):
                 return bool(await self._publish(keys=_keys(location_id), args=arguments))
@@ -199,7 +210,7 @@ class RedisBackplane:
 
 def _keys(location_id: LocationId) -> list[str]:
     """Of the head and of the log."""
-    return [f"{PREFIX}screens-head:{location_id}", f"{PREFIX}screens:{location_id}"]
+    return [f"{PREFIX}screens-head:{_LAYOUT}:{location_id}", f"{PREFIX}screens:{_LAYOUT}:{location_id}"]
 
 
 def _new_epoch() -> str:
@@ -212,16 +223,26 @@ def _texts(fields: Mapping[bytes, bytes]) -> dict[str, str]:
 
 def _heard(mark: bytes, fields: Mapping[bytes, bytes]) -> Heard:
     told = _texts(fields)
-    placed = None
+    placed: tuple[Placed, ...] = ()
     if "forgotten" not in told:
-        publication = Publication(
-            stream=Stream(told["stream"]),
-            key=told["key"],
-            lead_id=LeadId(told["lead"]) if told["lead"] else None,
-            item=told["item"],
-            removal=told["removal"] == "1",
+        offsets = map(int, told["offsets"].split())
+        at_ms = float(told["at"])
+        placed = tuple(
+            Placed(
+                publication=Publication(
+                    stream=Stream(stream),
+                    key=key,
+                    lead_id=lead_id,
+                    item=told[f"item{number}"],
+                    removal=removal,
+                ),
+                offset=offset,
+                at_ms=at_ms,
+            )
+            for number, ((stream, key, lead_id, removal), offset) in enumerate(
+                zip(json.loads(told["about"]), offsets, strict=True), start=1
+            )
         )
-        placed = Placed(publication=publication, offset=int(told["offset"]), at_ms=float(told["at"]))
     return Heard(
         epoch=told["epoch"],
         position=int(told["position"]),
