@@ -20,6 +20,7 @@ from ghl_real_estate_ai.api.error_handlers import add_error_handlers
 from ghl_real_estate_ai.api.rate_limit import RateLimiter
 from ghl_real_estate_ai.api.request_guard import RequestGuard
 from ghl_real_estate_ai.api.routes import (
+    client,
     connections,
     crm_health,
     health,
@@ -60,7 +61,7 @@ def create_app(settings: Settings, *, running: Running = bootstrap.running) -> F
         docs_url=None,
         redoc_url=None,
     )
-    for module in (webhooks, sessions, realtime, leads, properties, connections, crm_health, health):
+    for module in (webhooks, sessions, realtime, client, leads, properties, connections, crm_health, health):
         app.include_router(module.router)
     add_error_handlers(app)
     app.add_middleware(ShortWay, path=webhooks.PATH, endpoint=webhooks.receive)

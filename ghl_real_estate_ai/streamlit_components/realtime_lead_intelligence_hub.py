@@ -17,29 +17,30 @@ from ghl_real_estate_ai.streamlit_components.live_client import Session
 ASSETS: Final = Path(__file__).parent / "assets"
 ENTRY: Final = "live_hub.js"
 
-_IMPORT = re.compile(r'^import \{[^}]*\} from "\./(?P<file>[a-z_]+\.js)";\n', re.MULTILINE)
+_IMPORT = re.compile(r'^import \{[^}]*\} from "(?P<file>\.[./a-z_]+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
 
 
 def assemble(entry: str = ENTRY, *, assets: Path = ASSETS) -> str:
-    """One ES module out of ``entry`` and the modules it imports, each once, after what it needs.
+    """One ES module out of ``entry`` and the modules it imports, each once, after what it needs. The protocol's own module
+    is the one that the gateway serves to everybody (``live_client/``).
 
     Streamlit takes an inline component's JavaScript as one text. The files stay real ES modules (node tests import
     them as they are), so joining them needs no more than leaving out their imports and the word ``export``.
     """
-    seen: set[str] = set()
+    seen: set[Path] = set()
     parts: list[str] = []
 
-    def add(name: str) -> None:
-        if name in seen:
+    def add(file: Path) -> None:
+        if file in seen:
             return
-        seen.add(name)
-        source = (assets / name).read_text(encoding="utf-8")
+        seen.add(file)
+        source = file.read_text(encoding="utf-8")
         for match in _IMPORT.finditer(source):
-            add(match["file"])
+            add((file.parent / match["file"]).resolve())
         parts.append(_EXPORT.sub("", _IMPORT.sub("", source)))
 
-    add(entry)
+    add((assets / entry).resolve())
     return "\n".join(parts)
 
 
@@ -61,7 +62,6 @@ def show_hub(session: Session, *, gateway_url: str, on_end: Callable[[], None]) 
         key="live_hub",
         data={
             "api_url": gateway_url,
-            "ws_url": gateway_url.replace("http", "ws", 1),
             "token": session.access_token,
             "user": session.user.model_dump(mode="json"),
         },

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { FEED_ROWS, ITEMS_HELD, LiveStore } from "./assets/live_store.js";
+import { FEED_ROWS, ITEMS_HELD, LiveStore } from "../../ghl_real_estate_ai/streamlit_components/assets/live_store.js";
 
 const at = (second) => new Date(Date.UTC(2026, 0, 1) + second * 1_000).toISOString();
 const publish = (store, stream, item) => store.apply({ c: stream, o: 1, p: 1, e: item });

@@ -2,49 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from ghl_real_estate_ai.streamlit_components.realtime_lead_intelligence_hub import ASSETS, assemble
-
-HERE = Path(__file__).parent
-
-
-@pytest.fixture(name="node")
-def _node() -> str:
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("no node: install Node.js 20 or newer to test the browser modules apart from a browser")
-    return node
+from tests.support import node
 
 
-def test_modules_keep_their_promises_under_node(node: str, tmp_path: Path) -> None:
-    shutil.copytree(ASSETS, tmp_path / "assets")
-    (tmp_path / "package.json").write_text('{"type": "module"}')
-    tests = [shutil.copy(path, tmp_path) for path in sorted(HERE.glob("*.mjs"))]
-    run = subprocess.run(
-        [node, "--test", *(str(path) for path in tests if str(path).endswith(".test.mjs"))],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout[-4_000:]
+def test_modules_keep_their_promises_under_node(tmp_path: Path) -> None:
+    node.run_tests("streamlit_components", tmp_path)
 
 
-def test_assembled_module_is_valid_and_holds_each_file_once(node: str, tmp_path: Path) -> None:
+def test_assembled_module_is_valid_and_holds_each_file_once(tmp_path: Path) -> None:
     source = assemble()
     bundle = tmp_path / "bundle.mjs"
     bundle.write_text(source)
     run = subprocess.run(
-        [node, "--check", str(bundle)], capture_output=True, text=True, timeout=60, check=False
+        [node.node(), "--check", str(bundle)], capture_output=True, text=True, timeout=60, check=False
     )
     assert run.returncode == 0, run.stderr  # also finds a name that two files declare
-    assert "import {" not in source
+    assert "\nimport {" not in source
     assert source.count("export ") == source.count("export default") == 1
     for name in ("LiveConnection", "LiveStore", "HubView", "LeadDrawer", "KeyedList"):
         assert source.count(f"class {name} ") == 1

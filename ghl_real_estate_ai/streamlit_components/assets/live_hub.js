@@ -1,6 +1,6 @@
 // The live screen: one connection, one store, one painter, wired together. Called by Streamlit, on mount and on each rerun.
 
-import { LiveConnection, browserOutside } from "./live_connection.js";
+import { LiveConnection, browserOutside, stateInWords } from "../../live_client/enterprisehub_live.js";
 import { LiveStore, STREAMS } from "./live_store.js";
 import { Acknowledgements } from "./live_actions.js";
 import { PaintLog } from "./live_paints.js";
@@ -11,11 +11,13 @@ const MOUNTED = new WeakMap(); // parentElement -> the screen on it: a rerun of 
 
 class LiveHub {
   constructor(parent, data, tell) {
-    const { api_url: apiUrl, ws_url: wsUrl, token, user } = data;
+    const { api_url: apiUrl, token, user } = data;
     const outside = browserOutside();
     const signedOut = () => this.tell("ended", "expired");
     this.tell = tell;
     this.token = token;
+    this.now = outside.now;
+    this.seenSince = document.hidden ? Infinity : -Infinity;
     this.dirty = new Set();
     this.store = new LiveStore();
     this.log = new PaintLog({ now: outside.now });
@@ -28,11 +30,11 @@ class LiveHub {
       openLead: (leadId) => this.drawer.open(leadId, this.store.nameOf(leadId)),
       repaint: (stream) => this.#later(this.dirty.add(stream)),
       nowMs: () => outside.now() + this.connection.clockSkewMs,
+      stateWords: () => stateInWords(this.connection.state, outside.now()),
       paintQuantile: (q) => this.log.quantile(q, this.connection.clockSkewMs),
     });
     this.connection = new LiveConnection({
       apiUrl,
-      wsUrl,
       token,
       outside,
       hear: (message, receivedMs) => this.#hear(message, receivedMs),
@@ -56,7 +58,6 @@ class LiveHub {
     this.listening = new AbortController();
     const { signal } = this.listening;
     document.addEventListener("visibilitychange", () => this.#visibilityChanged(), { signal });
-    window.addEventListener("online", () => this.connection.retryNow(), { signal });
     this.clock = setInterval(() => document.hidden || this.view.everySecond(), 1_000);
   }
 
@@ -72,12 +73,13 @@ class LiveHub {
 
   #hear(message, receivedMs) {
     for (const stream of this.store.apply(message)) this.dirty.add(stream);
-    if (message.e && !document.hidden) this.log.arrived(message, receivedMs);
+    // What came while nobody looked is shown late on purpose: its time says nothing about this screen's speed.
+    if (message.e && receivedMs >= this.seenSince) this.log.arrived(message, receivedMs);
     if (message.e?.lead_id) this.drawer.heard(message.e.lead_id);
     this.#later(this.dirty);
   }
 
-  /** One frame paints all that changed since the last one. A hidden tab paints nothing: the store keeps only the newest. */
+  /** One frame paints all that changed since the last one. A hidden tab paints nothing. */
   #later(dirty) {
     this.dirty = dirty;
     if (this.frame || document.hidden) return;
@@ -91,8 +93,8 @@ class LiveHub {
   }
 
   #visibilityChanged() {
+    this.seenSince = document.hidden ? Infinity : this.now();
     if (document.hidden) return this.log.hidden();
-    this.connection.retryNow();
     this.#later(this.dirty);
   }
 

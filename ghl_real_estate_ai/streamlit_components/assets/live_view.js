@@ -1,7 +1,8 @@
 // Paints the store: six panels, the top bar, the clock. Called by live_hub.js inside an animation frame.
 
 import { TABLE_ROWS, FEED_ROWS, STREAMS } from "./live_store.js";
-import { ago, milliseconds, span, stateInWords, STAGE_WORDS } from "./live_words.js";
+import { span } from "../../live_client/enterprisehub_live.js";
+import { ago, milliseconds, STAGE_WORDS } from "./live_words.js";
 import { el, KeyedList, setText } from "./live_dom.js";
 import { actionRow, feedRow, matchRow, riskRow, scoreRow } from "./live_rows.js";
 
@@ -16,10 +17,11 @@ const NOTHING_YET = {
 
 const MANAGERS_ONLY = "Visible to managers.";
 const HELD = "order held while you point here";
+const BLINK_MS = 500; // a line that is away for less has not been away, to the eye
 const POINTING_MS = 4_000; // a pointer that rests this long is not about to click
 
 export class HubView {
-  /** `root` is the element of live_hub.html; `deps`: {store, actions, openLead, repaint, nowMs, paintQuantile}. */
+  /** `root` is the element of live_hub.html; `deps`: {store, actions, openLead, repaint, nowMs, stateWords, paintQuantile}. */
   constructor(root, deps) {
     Object.assign(this, deps, { root });
     this.refs = Object.fromEntries([...root.querySelectorAll("[data-ref]")].map((node) => [node.dataset.ref, node]));
@@ -168,10 +170,9 @@ export class HubView {
 
   /** The connection: its word on the bar, a sentence when the person should know more. */
   showState(state) {
+    if (state.name !== this.state?.name) this.stateSince = performance.now();
     this.state = state;
-    const { connection, connectionSpoken, trouble } = this.refs;
-    connection.dataset.state = state.name;
-    setText(connectionSpoken, state.name === "live" ? "Connection: live" : `Connection: ${state.name.replace("_", " ")}`);
+    const { trouble } = this.refs;
     const silent = state.name === "live" || state.name === "resuming";
     trouble.hidden = silent || !state.detail;
     const fromBefore = state.name === "stale" ? " · what you see is from before" : "";
@@ -184,6 +185,19 @@ export class HubView {
     this.tick();
   }
 
+  /** The word on the bar. A line that is back within a blink never showed another word, so nothing flickers. */
+  #paintConnection() {
+    const { state } = this;
+    if (!state) return;
+    const { connection, connectionText, connectionSpoken } = this.refs;
+    const wasLive = ["live", "behind"].includes(connection.dataset.state);
+    if (state.name === "resuming" && wasLive && performance.now() - this.stateSince < BLINK_MS) return;
+    const behind = state.name === "live" && state.delayed_since_ms !== null;
+    connection.dataset.state = behind ? "behind" : state.name;
+    setText(connectionText, this.stateWords());
+    setText(connectionSpoken, `Connection: ${state.name.replace("_", " ")}${behind ? ", the gateway is behind" : ""}`);
+  }
+
   /** What changes without an event: times, and this screen's own speed. */
   everySecond() {
     this.tick();
@@ -193,10 +207,9 @@ export class HubView {
 
   /** Times that pass: once a second and after each paint. */
   tick() {
-    const now = this.nowMs();
-    if (this.state) setText(this.refs.connectionText, stateInWords(this.state, now));
+    this.#paintConnection();
     this.#noteActions();
-    const shown = this.store.now(now);
+    const shown = this.store.now(this.nowMs());
     for (const node of this.root.querySelectorAll("[data-since]")) {
       const { since, before = "" } = node.dataset;
       setText(node, before ? before + span(shown - Date.parse(since)) : ago(since, shown));

@@ -1,9 +1,8 @@
 // Numbers, times and codes as people say them. Pure functions; called by the views.
 
+import { span } from "../../live_client/enterprisehub_live.js";
+
 const SECOND = 1_000;
-const MINUTE = 60 * SECOND;
-const HOUR = 60 * MINUTE;
-const DAY = 24 * HOUR;
 
 export const STAGE_WORDS = ["Steady", "Early", "Active", "Critical"]; // models.intelligence.RiskStage 0-3
 
@@ -57,14 +56,6 @@ export function causeInWords(cause, side) {
   if (byEvent) return { change: byEvent, text: cause.summary, direction };
   if (byTime) return { change: byTime, text: TIME_PASSED, direction };
   return { change: "", text: cause.summary, direction: 0 };
-}
-
-/** A span: 45 s, 12 min, 3 h 05, 2 d 4 h. */
-export function span(ms) {
-  if (ms < MINUTE) return `${Math.max(0, Math.floor(ms / SECOND))} s`;
-  if (ms < HOUR) return `${Math.floor(ms / MINUTE)} min`;
-  if (ms < DAY) return `${Math.floor(ms / HOUR)} h ${String(Math.floor((ms % HOUR) / MINUTE)).padStart(2, "0")}`;
-  return `${Math.floor(ms / DAY)} d ${Math.floor((ms % DAY) / HOUR)} h`;
 }
 
 /** How long ago: "now" within five seconds. */
@@ -123,11 +114,4 @@ export function messageText(message) {
 export function stampInWords(model) {
   const origin = model.simulated ? ` (simulated data, not real leads)` : "";
   return `${model.name} ${model.version}, fitted on ${model.fitted_on}${origin}`;
-}
-
-export function stateInWords(state, now) {
-  if (state.name === "live") return "live";
-  if (state.name === "signed_out") return "signed out";
-  if (state.name === "stopped") return "stopped";
-  return state.name === "stale" ? `stale ${span(now - state.since_ms)}` : "resuming";
 }

@@ -8,6 +8,21 @@ export class FakeOutside {
     this.requests = [];
     this.tickets = tickets; // answers in order; the last one repeats
     this.random = () => random;
+    this.isHidden = false;
+    this.waking = new Set();
+  }
+
+  hidden = () => this.isHidden;
+
+  onWake = (run) => {
+    this.waking.add(run);
+    return () => this.waking.delete(run);
+  };
+
+  /** The page is seen again, or the network is back. */
+  wake() {
+    this.isHidden = false;
+    for (const run of [...this.waking]) run();
   }
 
   now = () => this.time;
@@ -25,6 +40,7 @@ export class FakeOutside {
   fetch = async (url, options) => {
     this.requests.push({ url, ...options });
     const answer = this.tickets.length > 1 ? this.tickets.shift() : this.tickets[0];
+    if (answer === "silent") return new Promise(() => {});
     if (answer === "unreachable") throw new TypeError("failed to fetch");
     return answer ?? ticket(`ticket-${this.requests.length}`);
   };
@@ -68,8 +84,8 @@ export function answer(status, body = {}, headers = {}) {
   return { ok: status < 300, status, json: async () => body, headers: new Map(Object.entries(headers)) };
 }
 
-export const hello = (now, streams = ["lead_scores", "conversation_feed"]) => ({
-  hello: { connection: "c1", server_time_ms: now, expires_at: "2030-01-01T00:00:00Z", user: { user_id: "u", role: "agent", location_id: "l" }, streams },
+export const hello = (now, streams = ["lead_scores", "conversation_feed"], expiresAt = "2030-01-01T00:00:00Z") => ({
+  hello: { connection: "c1", server_time_ms: now, expires_at: expiresAt, user: { user_id: "u", role: "agent", location_id: "l" }, streams },
 });
 
 export const subscribed = (stream, epoch, offset, snapshot) => ({
