@@ -120,8 +120,6 @@ class Screens(Protocol):
 
     def delayed(self, location_id: LocationId | None, since: datetime | None) -> None: ...
 
-    def connections_of(self, location_id: LocationId) -> int: ...
-
 
 @dataclass(slots=True)
 class _Place:
@@ -161,7 +159,7 @@ class LiveRelay:
         self._clock = clock
         self._sleep = sleep
         self._groups: list[_Group] = []
-        self._group_of: dict[LocationId, _Group] = {}
+        self._followed: set[LocationId] = set()
         self._preparing: dict[LocationId, asyncio.Lock] = {}
         self._turns = asyncio.Semaphore(PREPARED_AT_ONCE)
         self._new_group = asyncio.Event()
@@ -172,10 +170,10 @@ class LiveRelay:
 
         Raises StorageUnavailable.
         """
-        if location_id in self._group_of:
+        if location_id in self._followed:
             return
         async with self._preparing.setdefault(location_id, asyncio.Lock()), self._turns:
-            if location_id in self._group_of:
+            if location_id in self._followed:
                 return
             try:
                 place = await self._adopt(location_id)
@@ -226,7 +224,7 @@ class LiveRelay:
             self._groups.append(group)
             self._new_group.set()
         group.places[location_id] = place
-        self._group_of[location_id] = group
+        self._followed.add(location_id)
 
     # --- following -----------------------------------------------------------------------------------------------
 
@@ -262,12 +260,8 @@ class LiveRelay:
                 group.places[location_id] = None
 
     async def _adopt_missing(self, group: _Group) -> None:
-        """Adopt whoever has no place. A tenant whom nobody watches is let go: ``prepare`` takes it up again."""
         for location_id in [location_id for location_id, place in group.places.items() if place is None]:
-            if self._hub.connections_of(location_id) == 0:
-                del group.places[location_id], self._group_of[location_id]
-            else:
-                group.places[location_id] = await self._adopt(location_id)
+            group.places[location_id] = await self._adopt(location_id)
 
     async def _read(self, group: _Group) -> bool:
         """Hand over what is new; False when there may be more at once."""
