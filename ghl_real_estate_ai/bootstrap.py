@@ -1,4 +1,4 @@
-"""The switchboard: settings in, running services out. The only file that knows vendors and databases.
+"""The switchboard: settings in, running services out. With ``bootstrap_redis`` the only file that knows vendors and databases.
 
 Called by ``api/app.py`` (``running``) and ``cli.py`` (``running``, ``opened``, ``connected``).
 """
@@ -6,18 +6,20 @@ Called by ``api/app.py`` (``running``) and ``cli.py`` (``running``, ``opened``, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from time import monotonic
 
 from ghl_real_estate_ai import telemetry
+from ghl_real_estate_ai.bootstrap_redis import Shared, sharing
 from ghl_real_estate_ai.budgets import SNAPSHOT_ITEMS
 from ghl_real_estate_ai.crm_ports import CrmAccountReader, ExportReader
-from ghl_real_estate_ai.errors import Unreachable
+from ghl_real_estate_ai.errors import ConfigurationError, Unreachable
 from ghl_real_estate_ai.integrations.gohighlevel.account import GoHighLevelAccount
 from ghl_real_estate_ai.integrations.gohighlevel.api_request import ApiProfile
 from ghl_real_estate_ai.integrations.gohighlevel.client import GoHighLevelClient, TokenSource
@@ -32,6 +34,7 @@ from ghl_real_estate_ai.integrations.gohighlevel.tokens import TokenKeeper
 from ghl_real_estate_ai.integrations.gohighlevel.webhooks import GoHighLevelWebhookReader
 from ghl_real_estate_ai.integrations.gohighlevel.writer import GoHighLevelWriter
 from ghl_real_estate_ai.integrations.http import HttpClient, HttpRequest
+from ghl_real_estate_ai.live_ports import WorkShare
 from ghl_real_estate_ai.ml.artifacts import Model, load_model, shipped_model
 from ghl_real_estate_ai.models.connections import Connection
 from ghl_real_estate_ai.models.events import LEAD_FACTS, LeadForgotten, RecordedEvent
@@ -47,6 +50,7 @@ from ghl_real_estate_ai.services.crm_write_back import CrmWriteBack, writes_back
 from ghl_real_estate_ai.services.delivery_tally import DeliveryCounter
 from ghl_real_estate_ai.services.event_bus import EventBus
 from ghl_real_estate_ai.services.event_inbox import EventInbox
+from ghl_real_estate_ai.services.live_relay import PROJECTED, SCREEN_FACTS, ScreenProjector
 from ghl_real_estate_ai.services.ml_lead_intelligence_engine import MlLeadIntelligenceEngine
 from ghl_real_estate_ai.services.property_matching_service import PropertyMatchingService
 from ghl_real_estate_ai.services.realtime_lead_intelligence import RealtimeLeadIntelligence
@@ -59,8 +63,23 @@ from ghl_real_estate_ai.storage.database import Database
 LEAD_INTELLIGENCE = "lead_intelligence"
 """The durable subscriber that everything shown waits for."""
 
-SCREEN_FACTS = frozenset({"LeadIntelligenceUpdated", "MessageReceived", "MessageSent", "ActionAcknowledged"})
-"""Facts that change a live stream."""
+
+class ProcessRole(StrEnum):
+    """What one process of an installation does. ALL is the default, and the only one without Redis."""
+
+    GATEWAY = "gateway"  # webhooks, REST, sockets
+    WORKER = "worker"  # handles the log, looks after the CRM's accounts
+    ALL = "all"
+
+    @property
+    def handles(self) -> bool:
+        """Whether it takes its part of the tenants and handles their logs."""
+        return self is not ProcessRole.GATEWAY
+
+    @property
+    def shows(self) -> bool:
+        """Whether browsers and the CRM reach it."""
+        return self is not ProcessRole.WORKER
 
 
 class SystemClock:
@@ -105,6 +124,7 @@ class Services:
     """Everything that runs, by name. Routes and commands ask for what they need."""
 
     settings: Settings
+    role: ProcessRole
     clock: Clock
     memory: Memory
     bus: EventBus
@@ -117,6 +137,7 @@ class Services:
     hub: WebSocketManager
     performance: SystemPerformance
     crm: Crm
+    shared: Shared | None
 
 
 def webhook_reader(settings: Settings) -> WebhookReader:
@@ -170,16 +191,27 @@ async def connected(settings: Settings) -> AsyncIterator[tuple[Memory, EventInbo
             yield memory, inbox, crm
 
 
-def compose(settings: Settings, memory: Memory, *, time: Time | None = None) -> Services:
-    """Plug everything together over a memory; nothing runs yet."""
-    services = _parts(settings, memory, time or Time())
-    _subscribe(services)
+def compose(
+    settings: Settings,
+    memory: Memory,
+    *,
+    time: Time | None = None,
+    role: ProcessRole = ProcessRole.ALL,
+    shared: Shared | None = None,
+) -> Services:
+    """Plug everything together over a memory; nothing runs yet. ``shared``: what other processes share, None if none do."""
+    services = _parts(settings, memory, time or Time(), role=role, shared=shared)
+    if role.handles:
+        _subscribe_handlers(services)
+    _subscribe_listeners(services)
     return services
 
 
-def _parts(settings: Settings, memory: Memory, time: Time) -> Services:
+def _parts(
+    settings: Settings, memory: Memory, time: Time, *, role: ProcessRole, shared: Shared | None
+) -> Services:
     clock = time.clock
-    bus = EventBus(memory=memory, clock=clock)
+    bus = EventBus(memory=memory, clock=clock, share=None if shared is None else shared.work)
     engine = MlLeadIntelligenceEngine(model=model(settings, "lead_score"))
     churn = ChurnPredictionService(model=model(settings, "churn_risk"))
     matching = PropertyMatchingService(memory=memory)
@@ -188,6 +220,7 @@ def _parts(settings: Settings, memory: Memory, time: Time) -> Services:
     inbox = EventInbox(memory=memory, bus=bus, clock=clock, counter=counter)
     return Services(
         settings=settings,
+        role=role,
         clock=clock,
         memory=memory,
         bus=bus,
@@ -204,15 +237,18 @@ def _parts(settings: Settings, memory: Memory, time: Time) -> Services:
             memory=memory,
             hub=hub,
             clock=clock,
-            log_lag=bus.lag,
+            log_lag=bus.lag if role.handles else partial(_lag, memory),
             model_versions={stamp.name: stamp.version for stamp in (engine.model.stamp, churn.model.stamp)},
         ),
-        crm=_crm(settings, memory, inbox=inbox, time=time),
+        crm=_crm(settings, memory, inbox=inbox, time=time, share=None if shared is None else shared.work),
+        shared=shared,
     )
 
 
-def _crm(settings: Settings, memory: Memory, *, inbox: EventInbox, time: Time) -> Crm:
-    clock, sleep = time.clock, time.sleep
+def _crm(
+    settings: Settings, memory: Memory, *, inbox: EventInbox, time: Time, share: WorkShare | None = None
+) -> Crm:
+    clock, sleep, mine = time.clock, time.sleep, _everybody if share is None else share.holds
     http, seal = HttpClient(), TokenSeal(settings.sealing_secret())
     limiter, standings = RateLimiter(seconds=time.seconds, sleep=sleep), Standings()
     app = AppCredentials(settings.ghl_client_id, settings.ghl_client_secret)
@@ -250,11 +286,17 @@ def _crm(settings: Settings, memory: Memory, *, inbox: EventInbox, time: Time) -
 
     return Crm(
         connections=CrmConnections(
-            memory=memory, access=access, clock=clock, app_id=app.app_id, adopt=tokens.token, sleep=sleep
+            memory=memory,
+            access=access,
+            clock=clock,
+            app_id=app.app_id,
+            adopt=tokens.token,
+            sleep=sleep,
+            mine=mine,
         ),
         account=account,
-        sync=CrmSync(memory=memory, reader=history, inbox=inbox, clock=clock, sleep=sleep),
-        reread=CrmReread(memory=memory, reader=history, inbox=inbox, clock=clock, sleep=sleep),
+        sync=CrmSync(memory=memory, reader=history, inbox=inbox, clock=clock, sleep=sleep, mine=mine),
+        reread=CrmReread(memory=memory, reader=history, inbox=inbox, clock=clock, sleep=sleep, mine=mine),
         outbox=CrmOutbox(memory=memory, writer=writer, clock=clock, sleep=sleep),
         health=CrmHealth(
             memory=memory,
@@ -268,6 +310,10 @@ def _crm(settings: Settings, memory: Memory, *, inbox: EventInbox, time: Time) -
         http=http,
         tokens=tokens,
     )
+
+
+def _everybody(_location_id: LocationId) -> bool:
+    return True
 
 
 async def _knock(http: HttpClient, url: str) -> str | None:
@@ -288,22 +334,16 @@ async def _lag(memory: Memory, location_id: LocationId) -> int:
     return await memory.read(waiting)
 
 
-def _subscribe(services: Services) -> None:
-    """Who hears what. Read with ``docs/events.md``."""
-    bus, hub, clock = services.bus, services.hub, services.clock
-
-    def to_screens(recorded: RecordedEvent) -> None:
-        now = clock.now()
-        for stream, item in items_of(recorded, now=now):
-            hub.publish(recorded.event.location_id, stream, item)
-        if recorded.event.type == "LeadIntelligenceUpdated":
-            telemetry.event_to_publish.observe((now - recorded.received_at).total_seconds() * 1_000)
+def _subscribe_handlers(services: Services) -> None:
+    """Who handles what, one process for a tenant at a time. Read with ``docs/events.md``."""
+    bus, clock = services.bus, services.clock
 
     async def forget(recorded: RecordedEvent) -> DurableWork | None:
         event = recorded.event
         if isinstance(event, LeadForgotten):
             services.intelligence.forget(event.location_id, event.lead_hash)
-            hub.forget(event.location_id, event.lead_hash)
+            if services.shared is None:
+                services.hub.forget(event.location_id, event.lead_hash)
         return None
 
     bus.subscribe_durable(
@@ -322,12 +362,31 @@ def _subscribe(services: Services) -> None:
     bus.subscribe_durable(
         "crm_connections", services.crm.connections.uninstalled, types=frozenset({"CrmAppUninstalled"})
     )
-    bus.subscribe_live("screens", to_screens, types=SCREEN_FACTS)
-    bus.subscribe_live(
-        "listings",
-        lambda recorded: services.matching.invalidate(recorded.event.location_id),
-        types=frozenset({"ListingsImported"}),
-    )
+    if services.shared is not None:
+        projector = ScreenProjector(backplane=services.shared.backplane, clock=clock)
+        bus.subscribe_durable("screens", projector, types=PROJECTED)
+
+
+def _subscribe_listeners(services: Services) -> None:
+    """What each process must know of the others' facts, and what the only process shows at once."""
+    bus, hub, clock = services.bus, services.hub, services.clock
+
+    def to_screens(recorded: RecordedEvent) -> None:
+        now = clock.now()
+        for stream, item in items_of(recorded, now=now):
+            hub.publish(recorded.event.location_id, stream, item)
+        if recorded.event.type == "LeadIntelligenceUpdated":
+            telemetry.event_to_publish.observe((now - recorded.received_at).total_seconds() * 1_000)
+
+    def listings_changed(recorded: RecordedEvent) -> None:
+        services.matching.invalidate(recorded.event.location_id)
+
+    imported = frozenset({"ListingsImported"})
+    bus.subscribe_live("listings", listings_changed, types=imported)
+    if services.shared is None:
+        bus.subscribe_live("screens", to_screens, types=SCREEN_FACTS)
+    else:
+        bus.subscribe_follower("listings", listings_changed, types=imported)
 
 
 async def _seed_screens(services: Services, location_id: LocationId) -> None:
@@ -345,30 +404,55 @@ async def _seed_screens(services: Services, location_id: LocationId) -> None:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Services]:
-    """Everything, running: dispatch begins where the last process stopped, screens start with what is known."""
-    async with opened(settings) as memory:
-        services = compose(settings, memory)
-        places = await memory.read(lambda uow: uow.tenants.locations())
-        for place in places:
-            await _seed_screens(services, place.location_id)
-            await services.intelligence.warm(place.location_id)
+async def running(settings: Settings, role: ProcessRole = ProcessRole.ALL) -> AsyncIterator[Services]:
+    """Everything of a role, running. Dispatch begins where the last process stopped, screens start with what is known.
+
+    Raises ConfigurationError for a role that needs Redis when there is none in the settings.
+    """
+    if role is not ProcessRole.ALL and not settings.redis_url:
+        raise ConfigurationError(
+            f"--role {role} shares the work with other processes: set ENTERPRISEHUB_REDIS_URL, e.g. "
+            "redis://127.0.0.1:6379/0, for all of them; without Redis `enterprisehub serve` does everything alone"
+        )
+    time = Time()
+    async with (
+        opened(settings) as memory,
+        sharing(settings, handles=role.handles, clock=time.clock) as shared,
+    ):
+        services = compose(settings, memory, time=time, role=role, shared=shared)
+        if shared is None:
+            await _begin_with_what_is_known(services)
         async with services.crm.open(), asyncio.TaskGroup() as tasks:
-            background = [
-                tasks.create_task(run(), name=name)
-                for name, run in {
-                    "bus": services.bus.run,
-                    "performance": services.performance.run,
-                    "deliveries": services.inbox.counter.run,
-                    "crm connections": services.crm.connections.run,
-                    "crm sync": services.crm.sync.run,
-                    "crm reread": services.crm.reread.run,
-                    "crm outbox": services.crm.outbox.run,
-                }.items()
-            ]
+            background = [tasks.create_task(run(), name=name) for name, run in _loops(services).items()]
             try:
                 yield services
             finally:
                 await services.hub.aclose()
                 for task in background:
                     task.cancel()
+
+
+async def _begin_with_what_is_known(services: Services) -> None:
+    """The only process shows and handles all tenants; one of several prepares a tenant when it is its turn."""
+    for place in await services.memory.read(lambda uow: uow.tenants.locations()):
+        await _seed_screens(services, place.location_id)
+        await services.intelligence.warm(place.location_id)
+
+
+def _loops(services: Services) -> dict[str, Callable[[], Coroutine[None, None, None]]]:
+    """What runs beside the routes, by name."""
+    bus, crm, shared = services.bus, services.crm, services.shared
+    loops = {"bus": bus.run, "deliveries": services.inbox.counter.run}
+    if services.role.handles:
+        loops |= {
+            "crm connections": crm.connections.run,
+            "crm sync": crm.sync.run,
+            "crm reread": crm.reread.run,
+            "crm outbox": crm.outbox.run,
+        }
+    if services.role.shows:
+        loops["performance"] = services.performance.run
+    if shared is not None:
+        loops["redis"] = shared.pulse.run
+        loops["work share"] = partial(shared.work.run, look=bus.look, let_go=bus.let_go, passed=bus.passed)
+    return loops

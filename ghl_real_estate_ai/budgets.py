@@ -440,3 +440,6 @@ ANSWER_LOCK_S: Final = 2.0
 
 ANSWER_LOOK_S: Final = 0.01
 """How often a process looks whether another one has made the answer."""
+
+BROKER_PULSE_S: Final = 1.0
+"""How often a process asks whether Redis is there."""

@@ -66,12 +66,21 @@ def version(*, wanted: Annotated[bool, typer.Option("--version", help="Print the
 
 @app.command()
 def serve(
-    *, dashboard: Annotated[bool, typer.Option(help="Serve the screens too, as a second process.")] = True
+    *,
+    dashboard: Annotated[bool, typer.Option(help="Serve the screens too, as a second process.")] = True,
+    role: Annotated[
+        bootstrap.ProcessRole,
+        typer.Option(help="Several processes share the work by Redis: what this one does."),
+    ] = bootstrap.ProcessRole.ALL,
 ) -> None:
     """Serve the gateway and the dashboard until Ctrl-C."""
     from ghl_real_estate_ai.commands import launch
 
     settings = load_settings()
+    if not role.shows:
+        err.print(f"worker     health and metrics on port {settings.port}", highlight=False)
+        launch.serve(settings, with_dashboard=False, role=role)
+        return
     err.print(f"gateway    {settings.gateway_url}", highlight=False)
     if settings.public_url_is_missing:
         err.print(
@@ -80,7 +89,7 @@ def serve(
         )
     if dashboard:
         err.print(f"dashboard  {settings.dashboard_url}", highlight=False)
-    launch.serve(settings, with_dashboard=dashboard)
+    launch.serve(settings, with_dashboard=dashboard, role=role)
 
 
 @app.command()
@@ -428,12 +437,18 @@ def bench(
         list[str] | None, typer.Option("--only", help="Name of a number in budgets.py; may be repeated.")
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the rows here, as JSON.")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", help="Write a page and its plot here: FOLDER/benchmarks.md, .svg."),
+    ] = None,
 ) -> None:
     """Measure every promise of budgets.py on this machine: measured, target, peer. Exit code 1 if one is missed."""
-    from ghl_real_estate_ai.commands import benchmarks
+    from ghl_real_estate_ai.commands import bench_report, benchmarks
 
     rows = benchmarks.run(only or [], say=lambda line: err.print(line, highlight=False))
     out.print(benchmarks.table(rows))
+    if report is not None:
+        bench_report.write(report, rows)
     if json_file is not None:
         json_file.write_text(json.dumps([row.as_dict() for row in rows], indent=2) + "\n")
     if not all(row.passed for row in rows):
@@ -451,12 +466,13 @@ def load(
     """Put a steady load on a throw-away installation; exit code 1 if any viewer missed anything."""
     from ghl_real_estate_ai.commands import crowd
 
-    result = crowd.run(
+    account = crowd.run(
         crowd.Load(viewers=viewers, per_second=per_second, seconds=seconds),
         say=lambda line: err.print(line, highlight=False),
     )
-    show(result, as_json=as_json, line="\n".join(f"{name:28} {value}" for name, value in result.items()))
-    if result["publications_received"] != result["publications_expected"]:
+    result = account.as_dict()
+    show(result, as_json=as_json, line="\n".join(f"{name:32} {value}" for name, value in result.items()))
+    if account.received != account.expected or account.trouble:
         raise typer.Exit(1)
 
 

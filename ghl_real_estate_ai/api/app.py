@@ -80,6 +80,22 @@ def create_app(settings: Settings, *, running: Running = bootstrap.running) -> F
     return app
 
 
+def create_worker_app(settings: Settings, *, running: Running) -> FastAPI:
+    """What a worker serves: GET /health/live, /health/ready and /metrics. Nobody signs in here and no webhook comes in."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with running(settings) as services:
+            app.state.services = services
+            yield
+
+    app = FastAPI(title="EnterpriseHub worker", lifespan=lifespan, openapi_url=None)
+    app.include_router(health.router)
+    add_error_handlers(app)
+    app.add_middleware(RequestGuard, default=REQUEST_BODY_BYTES, limits={})
+    return app
+
+
 def _doors(settings: Settings, services: bootstrap.Services) -> Doors:
     return Doors(
         tokens=TokenIssuer(

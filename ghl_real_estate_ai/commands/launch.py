@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,11 +43,18 @@ _SWITCH_INTERVAL_S = 0.0005
 """Threads beside the loop may hold the interpreter this long; the default of 5 ms would be seen on the screens."""
 
 
-def run_gateway(settings: Settings, *, running: Running = bootstrap.running) -> None:
-    """Serve the API in this process until SIGINT or SIGTERM. Raises what stopped it, if anything else did."""
-    from ghl_real_estate_ai.api.app import (
-        create_app,  # here: `enterprisehub user add` must not pay for a web server
-    )
+def run_gateway(
+    settings: Settings,
+    *,
+    running: Running = bootstrap.running,
+    role: bootstrap.ProcessRole = bootstrap.ProcessRole.ALL,
+) -> None:
+    """Serve the API in this process until SIGINT or SIGTERM. Raises what stopped it, if anything else did.
+
+    ``role``: of the services that ``running`` opens. A worker serves health and metrics only.
+    """
+    # here: `enterprisehub user add` must not pay for a web server
+    from ghl_real_estate_ai.api.app import create_app, create_worker_app
 
     _refuse_taken_port(settings.host, settings.port, "ENTERPRISEHUB_PORT")
     telemetry.configure_logging(level=settings.log_level, as_json=settings.log_json)
@@ -64,9 +72,14 @@ def run_gateway(settings: Settings, *, running: Running = bootstrap.running) -> 
             server.should_exit = True
             raise
 
-    server = _uvicorn(create_app(settings, running=watched), settings)
-    with suppress(KeyboardInterrupt):
-        server.run()
+    create = create_app if role.shows else create_worker_app
+    server = _uvicorn(create(settings, running=watched), settings)
+    try:
+        with suppress(KeyboardInterrupt):
+            server.run()
+    except SystemExit:  # uvicorn's, after a start that failed: what failed is said better by us
+        if not failures:
+            raise
     if failures:
         raise failures[0]
 
@@ -86,6 +99,8 @@ def _what_stopped_it(error: Exception) -> EnterpriseHubError:
 def _uvicorn(app: FastAPI, settings: Settings) -> uvicorn.Server:
     import uvicorn  # see run_gateway
 
+    from ghl_real_estate_ai.api.socket_protocol import SocketProtocol
+
     return uvicorn.Server(
         uvicorn.Config(
             app,
@@ -93,7 +108,8 @@ def _uvicorn(app: FastAPI, settings: Settings) -> uvicorn.Server:
             port=settings.port,
             loop="uvloop",
             http="httptools",
-            ws="websockets-sansio",
+            ws=SocketProtocol,
+            ws_ping_interval=None,  # the hub pings, in messages that a browser's code sees: two heartbeats would disagree
             ws_per_message_deflate=False,
             ws_max_size=CLIENT_FRAME_BYTES,
             backlog=4096,
@@ -230,15 +246,21 @@ def _refuse_taken_port(host: str, port: int, setting: str) -> None:
         )
 
 
-def serve(settings: Settings, *, with_dashboard: bool) -> None:
-    """Gateway in this process, dashboard beside it, until Ctrl-C or SIGTERM; both stop together."""
-    if not with_dashboard:
-        run_gateway(settings)
+def serve(
+    settings: Settings,
+    *,
+    with_dashboard: bool,
+    role: bootstrap.ProcessRole = bootstrap.ProcessRole.ALL,
+) -> None:
+    """One process of this role, the dashboard beside it unless it is a worker, until Ctrl-C or SIGTERM."""
+    running = partial(bootstrap.running, role=role)
+    if not with_dashboard or not role.shows:
+        run_gateway(settings, running=running, role=role)
         return
     _refuse_taken_port(settings.host, settings.dashboard_port, "ENTERPRISEHUB_DASHBOARD_PORT")
     # uvicorn raises the signal again after its clean stop: as an exception it lets the dashboard be stopped too
     with sigterm_as_interrupt(), child(dashboard_command(settings), env=environment(settings)):
-        run_gateway(settings)
+        run_gateway(settings, running=running, role=role)
 
 
 @contextmanager

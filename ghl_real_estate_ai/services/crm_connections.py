@@ -64,7 +64,9 @@ class CrmConnections:
         adopt: Callable[[LocationId], Awaitable[object]],
         make_state: Callable[[], str] = lambda: secrets.token_urlsafe(32),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        mine: Callable[[LocationId], bool] = lambda _location_id: True,
     ) -> None:
+        """``mine``: whether a location is this process's to look after, as things stand now."""
         self._memory: Final = memory
         self._access: Final = access
         self._clock: Final = clock
@@ -72,6 +74,7 @@ class CrmConnections:
         self._adopt: Final = adopt
         self._make_state: Final = make_state
         self._sleep: Final = sleep
+        self._mine: Final = mine
         self._ask_again_at: Final[dict[LocationId, datetime]] = {}
 
     # --- consent ----------------------------------------------------------------------------------------------------
@@ -174,7 +177,7 @@ class CrmConnections:
         """Each served location without a connection, one call after the other; who is refused is asked for again later."""
         for location_id in await self._memory.read(_without_connection):
             now = self._clock.now()
-            if now < self._ask_again_at.get(location_id, now):
+            if now < self._ask_again_at.get(location_id, now) or not self._mine(location_id):
                 continue
             try:
                 await self._adopt(location_id)

@@ -66,12 +66,15 @@ class CrmReread:
         inbox: EventInbox,
         clock: Clock,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        mine: Callable[[LocationId], bool] = lambda _location_id: True,
     ) -> None:
+        """``mine``: whether a location is this process's to look after, as things stand now."""
         self._memory = memory
         self._reader = reader
         self._inbox = inbox
         self._clock = clock
         self._sleep = sleep
+        self._mine = mine
         self._busy: set[LocationId] = set()
 
     async def run(self) -> None:
@@ -96,7 +99,7 @@ class CrmReread:
             return 0
         begun = 0
         for location_id, group in groupby(due, key=lambda request: request.location_id):
-            if location_id not in self._busy:
+            if location_id not in self._busy and self._mine(location_id):
                 requests = list(group)
                 begun += len(requests)
                 self._busy.add(location_id)

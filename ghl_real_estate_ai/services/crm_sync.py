@@ -91,12 +91,15 @@ class CrmSync:
         inbox: EventInbox,
         clock: Clock,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        mine: Callable[[LocationId], bool] = lambda _location_id: True,
     ) -> None:
+        """``mine``: whether a location is this process's to look after, as things stand now."""
         self._memory = memory
         self._reader = reader
         self._inbox = inbox
         self._clock = clock
         self._sleep = sleep
+        self._mine = mine
         self._turns: Counter[LocationId] = Counter()
         self._polled: set[LocationId] = set()
         self.calls: Counter[LocationId] = Counter()
@@ -219,7 +222,7 @@ class CrmSync:
             return [owner for owner in owners if owner not in polled and _may_poll(uow, owner)]
 
         try:
-            return await self._memory.read(new)
+            return [owner for owner in await self._memory.read(new) if self._mine(owner)]
         except StorageUnavailable as error:
             _log.warning("look.delayed", reason=str(error))
             return ()
@@ -231,6 +234,8 @@ class CrmSync:
                 try:
                     if not await self._memory.read(partial(_may_poll, location_id=location_id)):
                         return  # an uninstalled app is called no more
+                    if not self._mine(location_id):
+                        return  # another process polls it now
                     wait_s = await self._until_next_cycle(location_id)
                     if not wait_s:
                         await self.cycle(location_id)

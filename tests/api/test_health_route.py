@@ -27,6 +27,7 @@ async def test_a_running_gateway_is_live_and_ready(gateway: Gateway) -> None:
 
     await eventually(is_ready)
     assert (await gateway.http.get("/health/ready")).json() == {
+        "role": "all",
         "ready": True,
         "checks": {"database": "ok", "models": "ok", "dispatcher": "ok"},
     }

@@ -183,3 +183,32 @@ def _leads_once_scored(gateway: str, token: str) -> list[dict[str, object]]:
             return items
         time.sleep(0.2)
     raise AssertionError("the demo's leads were not scored in time")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fix"),
+    [
+        (["--role", "gateway"], "ENTERPRISEHUB_REDIS_URL"),
+        (["--role", "worker"], "ENTERPRISEHUB_REDIS_URL"),
+        (["--no-dashboard"], "database"),
+    ],
+)
+def test_what_keeps_serve_from_starting_is_one_line_with_the_fix(
+    tmp_path: Path, arguments: list[str], fix: str
+) -> None:
+    url = "postgresql://nobody@127.0.0.1:1/none" if fix == "database" else ""
+    settings = load_settings(
+        data_dir=tmp_path, port=launch.free_port(0), dashboard_port=launch.free_port(0), database_url=url
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "ghl_real_estate_ai.cli", "serve", *arguments],
+        env=launch.environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert fix in last
+    assert "Traceback" not in done.stderr

@@ -10,6 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.api.dependencies import ServicesDep
+from ghl_real_estate_ai.bootstrap import ProcessRole
 from ghl_real_estate_ai.errors import StorageUnavailable
 from ghl_real_estate_ai.models.identifiers import Frozen
 
@@ -17,8 +18,12 @@ router = APIRouter(tags=["health"])
 
 
 class Readiness(Frozen):
-    """``ready`` when every check is "ok"; else the check says what is wrong."""
+    """``ready`` when every check but Redis's is "ok"; else the check says what is wrong.
 
+    Without Redis webhooks are still stored and read requests answered, so a balancer must not turn them away.
+    """
+
+    role: ProcessRole
     ready: bool
     checks: dict[str, str]
 
@@ -43,8 +48,11 @@ async def ready(services: ServicesDep, response: Response) -> Readiness:
         "dispatcher": "ok" if services.bus.running else "not running",
     }
     is_ready = all(state == "ok" for state in checks.values())
+    if services.shared is not None:
+        since = services.shared.pulse.silent_since
+        checks["redis"] = "ok" if since is None else f"degraded since {since:%Y-%m-%d %H:%M:%S} UTC"
     response.status_code = 200 if is_ready else 503
-    return Readiness(ready=is_ready, checks=checks)
+    return Readiness(role=services.role, ready=is_ready, checks=checks)
 
 
 @router.get("/metrics")
