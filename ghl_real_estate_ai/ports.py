@@ -437,18 +437,6 @@ class WebhookReader(Protocol):
         ...
 
 
-class ClientConnection(Protocol):
-    """One open socket, as the hub sees it."""
-
-    async def send(self, text: str) -> None:
-        """Hand one text message to the network; returns when the socket can take more. Raises ConnectionError when closed."""
-        ...
-
-    async def close(self, code: int, reason: str) -> None:
-        """Close with a code of models.streams.CloseCode."""
-        ...
-
-
 class LivePublisher(Protocol):
     """Where recorded facts go once they are true: subscribers of the live class."""
 
@@ -479,7 +467,6 @@ class EventTransport(Protocol):
 
 __all__ = [
     "ChangeStore",
-    "ClientConnection",
     "Clock",
     "ConnectionStore",
     "CursorStore",

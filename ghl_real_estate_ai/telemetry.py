@@ -39,6 +39,22 @@ connections_open = Gauge("websocket_connections", "Open WebSocket connections.",
 frames_skipped = Counter(
     "frames_skipped_total", "Frames that a slow client skipped.", ["stream"], registry=REGISTRY
 )
+frames_sent = Counter("websocket_frames_sent_total", "Messages handed to sockets.", registry=REGISTRY)
+socket_writes = Counter(
+    "websocket_writes_total",
+    "Writes to sockets; messages that wait together leave in one.",
+    registry=REGISTRY,
+)
+sockets_blocked = Gauge(
+    "websocket_blocked", "Open sockets whose clients do not take what was written.", registry=REGISTRY
+)
+resumes = Counter(
+    "websocket_resumes_total", "Subscriptions by whether they went on at the client's place.", ["recovered"],
+    registry=REGISTRY,
+)  # fmt: skip
+handshakes_refused = Counter(
+    "websocket_handshakes_refused_total", "Handshakes answered 503: too many sockets.", registry=REGISTRY
+)
 clients_closed = Counter("websocket_closed_total", "WebSocket closes by code.", ["code"], registry=REGISTRY)
 
 
@@ -74,6 +90,7 @@ class LatencyWindow:
 
 event_to_publish = LatencyWindow("event_to_publish", "Webhook received -> frames handed to the hub.")
 ingest = LatencyWindow("webhook_ingest", "Webhook received -> its row committed.")
+sweep = LatencyWindow("websocket_sweep", "One turn of the hub: up to SWEEP_SOCKETS sockets written to.")
 intelligence = LatencyWindow("intelligence", "Event read from the log -> intelligence ready.")
 
 

@@ -7,13 +7,14 @@ Nothing here commits: a ``yield`` dependency ends after the response was sent, a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, cast
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from ghl_real_estate_ai.api.auth import TicketOffice, TokenIssuer
+from ghl_real_estate_ai.api.entrance import Entrance
 from ghl_real_estate_ai.bootstrap import Services
 from ghl_real_estate_ai.errors import Forbidden, Unauthenticated
 from ghl_real_estate_ai.live_ports import RateLimit
@@ -30,6 +31,7 @@ class Doors:
     hints: RateLimit
     installs: RateLimit
     origins: frozenset[str]
+    entrance: Entrance = field(default_factory=Entrance)
 
 
 async def running_services(connection: HTTPConnection) -> Services:

@@ -52,6 +52,12 @@ AUDIENCE: dict[Stream, frozenset[Role]] = {
 """Roles that may listen to a stream of their own tenant."""
 
 
+SHARED_STREAMS: tuple[Stream, ...] = tuple(
+    stream for stream in Stream if stream is not Stream.SYSTEM_PERFORMANCE
+)
+"""Streams that every gateway of an installation shows alike; the performance of a gateway is its own."""
+
+
 class CloseCode(IntEnum):
     """WebSocket close codes. 4000-4499: reconnect; 4500-4999: stop. 1000 and 1001 keep their RFC 6455 meaning."""
 
@@ -180,6 +186,15 @@ class Publication:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A publication with its place in a topic that several gateways share. ``at_ms``: when it was published, ms since 1970."""
+
+    publication: Publication
+    offset: int
+    at_ms: float
+
+
 # --- What a client may say ----------------------------------------------------------------------------------------
 
 
@@ -192,14 +207,15 @@ class Subscription(Frozen):
 
 
 class ClientMessage(Frozen):
-    """One message of a signed-in client: exactly one of the three."""
+    """One message of a signed-in client: exactly one of the four."""
 
     subscribe: tuple[Subscription, ...] | None = Field(default=None, max_length=len(Stream))
     unsubscribe: tuple[Stream, ...] | None = Field(default=None, max_length=len(Stream))
     pong: float | None = Field(default=None, description="server time of the ping it answers, ms")
+    auth: str | None = Field(default=None, description="a newer access token of the same user")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
         if len(self.model_fields_set) != 1:
-            raise ValueError("a message is one of subscribe, unsubscribe, pong")
+            raise ValueError("a message is one of subscribe, unsubscribe, pong, auth")
         return self

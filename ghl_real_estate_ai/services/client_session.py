@@ -1,17 +1,16 @@
-"""One open socket: reads what the client asks, writes what its cursors have not sent yet, watches heartbeat and token.
+"""One open socket: reads what the client asks, keeps its places, answers for its heartbeat and token.
 
-Called by ``websocket_manager``. A session holds a place per topic, never a queue: a stalled client delays nobody and no
-memory grows for it.
+Called by ``websocket_manager``. It has no writer: ``fan_out`` sends what lies after its place. A session holds places and a
+few short notes, never a queue: a stalled client delays nobody and no memory grows for it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydantic import ValidationError
@@ -24,43 +23,21 @@ from ghl_real_estate_ai.budgets import (
     CLOSE_WAIT_S,
     PING_INTERVAL_S,
     PONG_TIMEOUT_S,
-    WRITE_CHUNK_FRAMES,
 )
-from ghl_real_estate_ai.models.identifiers import LocationId
+from ghl_real_estate_ai.errors import Unauthenticated
+from ghl_real_estate_ai.live_ports import ClientConnection
+from ghl_real_estate_ai.models.frames import Bundle
 from ghl_real_estate_ai.models.leads import Identity
-from ghl_real_estate_ai.models.streams import (
-    AUDIENCE,
-    LAG_POLICY,
-    ClientMessage,
-    CloseCode,
-    LagPolicy,
-    Stream,
-    Subscription,
-)
-from ghl_real_estate_ai.ports import ClientConnection
-from ghl_real_estate_ai.services.topic_log import Frame, TopicLog
+from ghl_real_estate_ai.models.streams import AUDIENCE, ClientMessage, CloseCode, Stream, Subscription
+from ghl_real_estate_ai.services.fan_out import FanOut, Follower, Topic
+from ghl_real_estate_ai.services.log_places import NOWHERE, Cursor
 
 _log = telemetry.get_logger("client_session")
 
 _MINUTE = timedelta(minutes=1)
 
-
-@dataclass(eq=False)
-class Topic:
-    """A log and who listens to it."""
-
-    log: TopicLog
-    listeners: set[ClientSession] = field(default_factory=set)
-
-
-@dataclass(eq=False, slots=True)
-class _Cursor:
-    """How far one connection has come in one topic. ``opened`` False: the subscription is not answered yet."""
-
-    topic: Topic
-    epoch: str | None
-    offset: int
-    opened: bool = False
+Renew = Callable[[str], Identity]
+"""Whom an access token speaks for. Raises Unauthenticated."""
 
 
 @dataclass(frozen=True)
@@ -73,89 +50,113 @@ class Ended:
     stream: Stream | None = None
 
 
-class ClientSession:
-    """One connection: a reader, a writer and a watch, in a task group that ends with the connection."""
+class ClientSession(Follower):
+    """One connection. ``seat`` names it; ``renew`` None: a token cannot be renewed on the open socket."""
 
     def __init__(
         self,
         connection: ClientConnection,
         identity: Identity,
         *,
-        topic: Callable[[LocationId, Stream], Topic],
+        seat: str,
+        topic: Callable[[Stream], Topic],
+        fan_out: FanOut,
         now: Callable[[], datetime],
-        sleep: Callable[[float], Awaitable[None]],
+        renew: Renew | None,
     ) -> None:
+        super().__init__(connection)
         self.identity = identity
-        self._connection = connection
+        self.seat = seat
         self._topic = topic
+        self._fan_out = fan_out
         self._now = now
-        self._sleep = sleep
-        self._cursors: dict[Stream, _Cursor] = {}
-        self._notes: deque[str] = deque([self._hello()], maxlen=2)  # hello, newest ping: nothing piles up
-        self._wake = asyncio.Event()
-        self._wake.set()
-        self._ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
+        self._renew = renew
+        self._topics: dict[Stream, Topic] = {}
+        self._ended: Ended | None = None
+        self._reading = asyncio.timeout(None)
         self._heard: deque[datetime] = deque(maxlen=CLIENT_MESSAGES_PER_MIN)
         self._pinged_at: datetime | None = None
         self._next_ping = now() + timedelta(seconds=PING_INTERVAL_S)
 
     async def run(self, incoming: AsyncIterator[str]) -> Ended:
-        """Until somebody calls ``end``."""
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(part) for part in (self._read(incoming), self._write(), self._watch())]
-            ended = await self._ended
-            for task in tasks:
-                task.cancel()
-        return ended
+        """Until the client leaves or somebody calls ``end``."""
+        self.connection.when_ready(lambda: self._fan_out.touch(self))
+        with suppress(TimeoutError):
+            async with self._reading:  # ``end`` lets this time out at once
+                await self._read(incoming)
+        return self._ended or Ended(None)
+
+    def greet(self, *, delay: str | None) -> None:
+        """Say hello; then, if news is delayed, that."""
+        self.say("hello", self._hello())
+        if delay is not None:
+            self.say("delayed", delay)
 
     def end(self, ended: Ended) -> None:
-        """End the connection; the first reason counts."""
-        if not self._ended.done():
-            self._ended.set_result(ended)
-
-    def heed(self, topic: Topic) -> None:
-        """Something was published: wake the writer; if it is stuck on a stream that must not lose, give up on it."""
-        cursor = self._cursors[topic.log.stream]
-        if (
-            cursor.opened
-            and LAG_POLICY[topic.log.stream] is LagPolicy.CLOSE
-            and cursor.epoch == topic.log.epoch
-            and topic.log.lost(cursor.offset)
-        ):
-            self._too_slow(topic.log.stream)
-        self._wake.set()
-
-    def wake(self) -> None:
-        """Look at the topics again."""
-        self._wake.set()
+        """End the connection; nothing more is sent, and the first reason counts."""
+        if self._ended is not None:
+            return
+        self._ended = ended
+        self.leave()
+        # Not entered yet, or left already: ``run`` is elsewhere and looks by itself.
+        with suppress(RuntimeError):
+            self._reading.reschedule(asyncio.get_running_loop().time())
 
     def leave(self) -> None:
         """No longer listen to anything."""
-        for cursor in self._cursors.values():
-            cursor.topic.listeners.discard(self)
-        self._cursors.clear()
+        for topic in self._topics.values():
+            topic.listeners.discard(self)
+        self._topics.clear()
+        self.place = NOWHERE
+        self.notes.clear()
+
+    def say(self, kind: str, text: str) -> None:
+        """Send a note at the next turn."""
+        if self._ended is None:
+            self.note(kind, text)
+            self._fan_out.touch(self)
+
+    def revise(self, topic: Topic) -> None:
+        """The topic's log became another one."""
+        if self in topic.listeners:
+            self.place = self.place.revised(topic.log)
+
+    def lose(self, stream: Stream) -> None:
+        """Too far behind on a stream that must not lose."""
+        self.end(Ended(CloseCode.TOO_SLOW, f"fell too far behind on {stream}; resume from your last offset"))
+
+    def crash(self) -> None:
+        """A bug of ours met this one socket."""
+        self.end(Ended(CloseCode.GOING_AWAY, "something went wrong here; reconnect and resume"))
 
     # --- reading -------------------------------------------------------------------------------------------------
 
     async def _read(self, incoming: AsyncIterator[str]) -> None:
-        async for text in incoming:
-            if self._over_rate():
-                self.end(Ended(CloseCode.RATE_LIMITED, "too many messages; wait a minute", refusal=True))
-                return
-            if len(text.encode()) > CLIENT_FRAME_BYTES:
-                reason = f"a message has at most {CLIENT_FRAME_BYTES} bytes"
-                self.end(Ended(CloseCode.MALFORMED, reason, refusal=True))
-                return
-            try:
-                message = ClientMessage.model_validate_json(text)
-            except ValidationError:
-                reason = "not a message of this protocol; see docs/realtime.md"
-                self.end(Ended(CloseCode.MALFORMED, reason, refusal=True))
-                return
-            self._obey(message)
-        self.end(Ended(None))
+        if self._ended is None:
+            async for text in incoming:
+                refusal = self._refusal(text)
+                if refusal is not None:
+                    self.end(refusal)
+                    return
 
-    def _obey(self, message: ClientMessage) -> None:
+    def _refusal(self, text: str) -> Ended | None:
+        """Act on a message; what is wrong with it, if anything is."""
+        if self._over_rate():
+            return Ended(CloseCode.RATE_LIMITED, "too many messages; wait a minute", refusal=True)
+        if len(text) > CLIENT_FRAME_BYTES or len(text.encode()) > CLIENT_FRAME_BYTES:
+            return Ended(
+                CloseCode.MALFORMED, f"a message has at most {CLIENT_FRAME_BYTES} bytes", refusal=True
+            )
+        try:
+            message = ClientMessage.model_validate_json(text)
+        except ValidationError:
+            reason = "not a message of this protocol; see docs/realtime.md"
+            return Ended(CloseCode.MALFORMED, reason, refusal=True)
+        if message.auth is not None:
+            return self._renewed(message.auth)
+        return self._obey(message)
+
+    def _obey(self, message: ClientMessage) -> Ended | None:
         if message.pong is not None:
             self._pinged_at = None
         for stream in message.unsubscribe or ():
@@ -163,21 +164,40 @@ class ClientSession:
         for wanted in message.subscribe or ():
             if self.identity.role not in AUDIENCE[wanted.stream]:
                 reason = f"your role may not follow {wanted.stream}"
-                self.end(Ended(CloseCode.FORBIDDEN_STREAM, reason, refusal=True, stream=wanted.stream))
-                return
+                return Ended(CloseCode.FORBIDDEN_STREAM, reason, refusal=True, stream=wanted.stream)
             self._subscribe(wanted)
-        self._wake.set()
+        if message.subscribe:
+            self._fan_out.touch(self)
+        return None
 
     def _subscribe(self, wanted: Subscription) -> None:
-        topic = self._topic(self.identity.location_id, wanted.stream)
-        offset = -1 if wanted.offset is None else wanted.offset
-        self._cursors[wanted.stream] = _Cursor(topic, wanted.epoch if offset >= 0 else None, offset)
+        topic = self._topics[wanted.stream] = self._topic(wanted.stream)
         topic.listeners.add(self)
+        offset = -1 if wanted.offset is None else wanted.offset
+        epoch = wanted.epoch if offset >= 0 else None
+        self.place = self.place.with_cursor(Cursor(topic.log, epoch, offset, opened=False))
 
     def _unsubscribe(self, stream: Stream) -> None:
-        cursor = self._cursors.pop(stream, None)
-        if cursor is not None:
-            cursor.topic.listeners.discard(self)
+        topic = self._topics.pop(stream, None)
+        if topic is not None:
+            topic.listeners.discard(self)
+            self.place = self.place.without(topic.log)
+
+    def _renewed(self, token: str) -> Ended | None:
+        if self._renew is None:
+            return Ended(
+                CloseCode.AUTHENTICATION_NEEDED, "a token cannot be renewed here; reconnect", refusal=True
+            )
+        who = self.identity
+        try:
+            newer = self._renew(token)
+            if (newer.location_id, newer.user_id, newer.role) != (who.location_id, who.user_id, who.role):
+                raise Unauthenticated("the token is of somebody else, or of another role; reconnect with it")
+        except Unauthenticated as error:
+            return Ended(CloseCode.AUTHENTICATION_NEEDED, str(error), refusal=True)
+        self.identity = max(newer, who, key=lambda it: it.expires_at)
+        self.say("renewed", to_json({"renewed": {"expires_at": self.identity.expires_at}}).decode())
+        return None
 
     def _over_rate(self) -> bool:
         now = self._now()
@@ -185,114 +205,39 @@ class ClientSession:
         self._heard.append(now)
         return over
 
-    # --- writing -------------------------------------------------------------------------------------------------
+    # --- heartbeat and token -------------------------------------------------------------------------------------
 
-    async def _write(self) -> None:
-        try:
-            while not self._ended.done():
-                await self._wake.wait()
-                self._wake.clear()
-                while self._notes:
-                    await self._connection.send(self._notes.popleft())
-                for cursor in tuple(self._cursors.values()):
-                    await self._drain(cursor)
-                if self._wake.is_set():
-                    await asyncio.sleep(
-                        0
-                    )  # a socket that takes everything never waits: give the others their turn
-        except ConnectionError:
-            self.end(Ended(None))
+    @property
+    def due(self) -> datetime:
+        """When to look next."""
+        return min(self.identity.expires_at, self._next_beat())
 
-    async def _drain(self, cursor: _Cursor) -> None:
-        """Send the next frames of one topic; comes back for more after the other topics had their turn."""
-        log = cursor.topic.log
-        if not cursor.opened or cursor.epoch != log.epoch:
-            await self._connection.send(_open(cursor))
-        elif log.lost(cursor.offset):
-            await self._catch_up(cursor)
-        else:
-            await self._send(cursor, log.after(cursor.offset, limit=WRITE_CHUNK_FRAMES))
-        if cursor.epoch != log.epoch or cursor.offset < log.head:
-            self._wake.set()
-
-    async def _catch_up(self, cursor: _Cursor) -> None:
-        """The client is too far behind to get everything: what it loses is the stream's own policy."""
-        log = cursor.topic.log
-        before = cursor.offset
-        match LAG_POLICY[log.stream]:
-            case LagPolicy.CLOSE:
-                self._too_slow(log.stream)
-                return
-            case LagPolicy.SKIP:
-                cursor.offset = log.head
-                telemetry.frames_skipped.labels(log.stream).inc(log.head - before)
-            case LagPolicy.CONFLATE:
-                frames = log.newest_after(before, limit=WRITE_CHUNK_FRAMES)
-                if not await self._send(cursor, frames):
-                    return
-                telemetry.frames_skipped.labels(log.stream).inc(cursor.offset - before - len(frames))
-        await self._connection.send(f'{{"c":"{log.stream.value}","gap":[{before + 1},{cursor.offset}]}}')
-
-    async def _send(self, cursor: _Cursor, frames: list[Frame]) -> bool:
-        """Send in order; False when the client unsubscribed or the topic began anew meanwhile."""
-        stream = cursor.topic.log.stream
-        for frame in frames:
-            if self._cursors.get(stream) is not cursor or cursor.epoch != cursor.topic.log.epoch:
-                return False
-            await self._connection.send(frame.text)
-            cursor.offset = frame.offset
-        return True
-
-    def _too_slow(self, stream: Stream) -> None:
-        self.end(Ended(CloseCode.TOO_SLOW, f"fell too far behind on {stream}; resume from your last offset"))
-
-    # --- watching ------------------------------------------------------------------------------------------------
-
-    async def _watch(self) -> None:
-        """Heartbeat and the token's end. Sleeps until the next of them is due."""
-        while not self._ended.done():
-            due = min(self.identity.expires_at, self._next_beat())
-            await self._sleep(max(0.0, (due - self._now()).total_seconds()))
-            now = self._now()
-            if now >= self.identity.expires_at:
-                self.end(Ended(CloseCode.TOKEN_EXPIRED, "the access token has expired; get a new ticket"))
-            elif self._pinged_at is not None and now >= self._next_beat():
-                self.end(Ended(CloseCode.NO_PONG, "a ping stayed unanswered; reconnect and resume"))
-            elif self._pinged_at is None and now >= self._next_ping:
-                self._ping(now)
+    def look(self, now: datetime) -> None:
+        """End an expired token and an unanswered ping; ping when it is time."""
+        if now >= self.identity.expires_at:
+            self.end(Ended(CloseCode.TOKEN_EXPIRED, "the access token has expired; get a new ticket"))
+        elif self._pinged_at is not None and now >= self._next_beat():
+            self.end(Ended(CloseCode.NO_PONG, "a ping stayed unanswered; reconnect and resume"))
+        elif self._pinged_at is None and now >= self._next_ping:
+            self._pinged_at = now
+            self._next_ping = now + timedelta(seconds=PING_INTERVAL_S)
+            self.say("ping", f'{{"ping":{now.timestamp() * 1_000:.0f}}}')
 
     def _next_beat(self) -> datetime:
         if self._pinged_at is None:
             return self._next_ping
         return self._pinged_at + timedelta(seconds=PONG_TIMEOUT_S)
 
-    def _ping(self, now: datetime) -> None:
-        self._pinged_at = now
-        self._next_ping = now + timedelta(seconds=PING_INTERVAL_S)
-        self._notes.append(f'{{"ping":{now.timestamp() * 1_000:.0f}}}')
-        self._wake.set()
-
     def _hello(self) -> str:
         who = self.identity
         hello = {
-            "connection": secrets.token_hex(8),
+            "connection": self.seat,
             "server_time_ms": round(self._now().timestamp() * 1_000),
             "expires_at": who.expires_at,
             "user": {"user_id": who.user_id, "role": who.role, "location_id": who.location_id},
             "streams": [stream for stream in Stream if who.role in AUDIENCE[stream]],
         }
         return to_json({"hello": hello}).decode()
-
-
-def _open(cursor: _Cursor) -> str:
-    """Place the cursor and say where: on its own place if the log still holds what follows, else at the snapshot."""
-    log = cursor.topic.log
-    resumes = not cursor.opened and log.can_resume(cursor.epoch, cursor.offset)
-    cursor.opened = True
-    if resumes:
-        return log.resumed(cursor.offset)
-    cursor.epoch, cursor.offset = log.epoch, log.head
-    return log.opening()
 
 
 async def say_goodbye(connection: ClientConnection, ended: Ended) -> None:
@@ -306,6 +251,14 @@ async def say_goodbye(connection: ClientConnection, ended: Ended) -> None:
                 error = {"code": ended.code.name.lower(), "message": ended.reason}
                 if ended.stream is not None:
                     error["stream"] = ended.stream.value
-                await connection.send(to_json({"error": error}).decode())
+                await _until_it_takes_more(connection)
+                connection.offer(Bundle.of(to_json({"error": error}).decode()))
             await connection.close(int(ended.code), ended.reason)
     _log.info("socket.closed", code=int(ended.code))
+
+
+async def _until_it_takes_more(connection: ClientConnection) -> None:
+    ready = asyncio.Event()
+    connection.when_ready(ready.set)
+    if not connection.takes_more:
+        await ready.wait()

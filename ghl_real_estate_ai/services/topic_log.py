@@ -1,16 +1,17 @@
 """One topic (a stream of one tenant) as a log: a bounded ring of ready frames, and the newest item per key.
 
-Called by ``websocket_manager``. Plain data: no tasks, no clock, no sockets. The ring is send queue, slow-client bound
-and replay history at once; the newest items are the snapshot. Both move in the same call, so they never disagree.
+Called by ``websocket_manager`` (writes) and ``log_places`` (reads). Plain data: no tasks, no clock, no sockets. The ring
+is send queue, slow-client bound and replay history at once; the newest items are the snapshot. Both move in the same
+call, so they never disagree.
 """
 
 from __future__ import annotations
 
+import itertools
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from ghl_real_estate_ai.budgets import (
     CLIENT_BEHIND_BYTES,
@@ -18,27 +19,41 @@ from ghl_real_estate_ai.budgets import (
     TOPIC_RING_BYTES,
     TOPIC_RING_FRAMES,
 )
+from ghl_real_estate_ai.errors import HoleInLog
+from ghl_real_estate_ai.models.frames import framed, header_size
 from ghl_real_estate_ai.models.identifiers import LeadId
-from ghl_real_estate_ai.models.streams import LeadItem, LeadRemovedItem, Stream, StreamItem
+from ghl_real_estate_ai.models.streams import Placed, Publication, Stream
+
+_turns = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One publication, encoded once: ``text`` goes to every socket; its tail from ``item_at`` is the item's own JSON."""
+    """One publication, encoded and framed once: ``wire`` goes to every socket; its tail from ``item_at`` is the item's JSON."""
 
     offset: int
+    turn: int  # order of publication over all topics of this process
     key: str
     lead_id: LeadId | None
-    text: str
+    wire: bytes
     item_at: int
     start: int  # bytes published in the topic before this frame
-    size: int  # bytes of this frame
     removal: bool  # it takes its key's row away: told to who follows, left out of snapshots
 
     @property
-    def item(self) -> str:
+    def size(self) -> int:
+        """Bytes on the wire."""
+        return len(self.wire)
+
+    @property
+    def text(self) -> str:
+        """The message without its framing."""
+        return self.wire[header_size(self.wire) :].decode()
+
+    @property
+    def item(self) -> bytes:
         """The item's JSON."""
-        return self.text[self.item_at : -1]
+        return self.wire[self.item_at : -1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +97,7 @@ class TopicLog:
         self._ring_bytes = 0
         self._published_bytes = 0
         self._latest: dict[str, Frame] = {}  # oldest first: an update moves its key to the end
-        self._opening: str | None = None
+        self._opening: bytes | None = None
 
     def __len__(self) -> int:
         return len(self._ring)
@@ -94,10 +109,10 @@ class TopicLog:
 
     # --- writing -------------------------------------------------------------------------------------------------
 
-    def append(self, item: StreamItem, *, at_ms: float) -> None:
-        """Publish: encode once, remember as the key's newest, let the oldest frames go."""
+    def append(self, publication: Publication, *, at_ms: float) -> None:
+        """Publish: frame once, remember as the key's newest, let the oldest frames go."""
         self.head += 1
-        frame = self._frame(item, offset=self.head, at_ms=at_ms)
+        frame = self._frame(publication, offset=self.head, at_ms=at_ms)
         self._published_bytes += frame.size
         self._ring.append(frame)
         self._ring_bytes += frame.size
@@ -105,48 +120,80 @@ class TopicLog:
             self._ring_bytes -= self._ring.popleft().size
         self._remember(frame)
 
-    def seed(self, items: Iterable[StreamItem]) -> None:
+    def relay(self, placed: Placed) -> bool:
+        """Append the next publication of a shared topic; False when it is held already. Raises HoleInLog."""
+        if placed.offset <= self.head:
+            return False
+        if placed.offset != self.head + 1:
+            raise HoleInLog(
+                f"{self.stream}: offset {placed.offset} came after {self.head}; adopt the topic again"
+            )
+        self.append(placed.publication, at_ms=placed.at_ms)
+        return True
+
+    def seed(self, publications: Iterable[Publication]) -> None:
         """Fill the snapshot with what was known before this process, oldest first. What was published since stays newer."""
         published = self._latest
         self._latest = {}
-        for item in items:
-            self._remember(self._frame(item, offset=0, at_ms=item.at.timestamp() * 1_000))
+        for publication in publications:
+            self._remember(self._frame(publication, offset=0, at_ms=0.0))
         for frame in published.values():
             self._remember(frame)
-        self._begin_epoch()
+        self._begin_epoch(_new_epoch())
 
-    def forget(self, is_forgotten: Callable[[LeadId], bool]) -> bool:
-        """Drop a lead's items. The new epoch makes every open screen take a snapshot without the lead."""
+    def adopt(
+        self, *, epoch: str, seeds: Iterable[Publication], history: Sequence[Placed], head: int | None
+    ) -> None:
+        """Become a shared topic: ``seeds`` for the snapshot, oldest first, then its newest publications in order.
+
+        ``head``: the offset that the topic has come to, where ``history`` does not tell. Raises HoleInLog.
+        """
+        self._latest = {}
+        self._begin_epoch(epoch)
+        for publication in seeds:
+            self._remember(self._frame(publication, offset=0, at_ms=0.0))
+        self.head = history[0].offset - 1 if history else head or 0
+        for placed in history:
+            self.relay(placed)
+
+    def forget(self, is_forgotten: Callable[[LeadId], bool], *, epoch: str | None = None) -> bool:
+        """Drop a lead's items. The new epoch makes every open screen take a snapshot without the lead.
+
+        ``epoch``: the one that a shared topic begins with, from offset 1. Without it a topic that holds nothing of the
+        lead stays as it is (False), and offsets go on.
+        """
         held = (*self._ring, *self._latest.values())
-        if not any(frame.lead_id is not None and is_forgotten(frame.lead_id) for frame in held):
+        known = any(frame.lead_id is not None and is_forgotten(frame.lead_id) for frame in held)
+        if epoch is None and not known:
             return False
         self._latest = {
             key: frame
             for key, frame in self._latest.items()
             if frame.lead_id is None or not is_forgotten(frame.lead_id)
         }
-        self._begin_epoch()
+        if epoch is not None:
+            self._latest = {key: replace(frame, offset=0) for key, frame in self._latest.items()}
+            self.head = 0
+        self._begin_epoch(epoch or _new_epoch())
         return True
 
     # --- reading -------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
         """Items and offset, taken together."""
-        items = tuple(frame.item for frame in reversed(self._latest.values()) if not frame.removal)
+        items = tuple(item.decode() for item in self._items())
         return Snapshot(self.stream, self.epoch, self.head, items)
 
-    def opening(self) -> str:
-        """The message that starts a subscriber from the snapshot; made once, shared until the next publication."""
+    def opening(self) -> bytes:
+        """The frame that starts a subscriber from the snapshot; made once, shared until the next publication."""
         if self._opening is None:
-            self._opening = (
-                f'{{"subscribed":{{{_place(self.stream, self.epoch, self.head)},"recovered":false}},'
-                f'"snapshot":[{",".join(self.snapshot().items)}]}}'
-            )
+            place = f'{{"subscribed":{{{_place(self.stream, self.epoch, self.head)},"recovered":false}},"snapshot":['
+            self._opening = framed(b"".join((place.encode(), b",".join(self._items()), b"]}")))
         return self._opening
 
-    def resumed(self, offset: int) -> str:
-        """The message that lets a subscriber go on after ``offset``; the missed publications follow it."""
-        return f'{{"subscribed":{{{_place(self.stream, self.epoch, offset)},"recovered":true}}}}'
+    def resumed(self, offset: int) -> bytes:
+        """The frame that lets a subscriber go on after ``offset``; the missed publications follow it."""
+        return framed(f'{{"subscribed":{{{_place(self.stream, self.epoch, offset)},"recovered":true}}}}')
 
     def can_resume(self, epoch: str | None, offset: int | None) -> bool:
         """Whether everything published after this place is still here, and not too much to catch up with."""
@@ -161,21 +208,23 @@ class TopicLog:
         index = self._index_after(offset)
         return index < 0 or self._published_bytes - self._ring[index].start > CLIENT_BEHIND_BYTES
 
-    def after(self, offset: int, *, limit: int) -> list[Frame]:
-        """The next frames in order. The caller has asked ``lost`` before."""
-        index = self._index_after(offset)
-        # By index, not islice: a deque is quick at both ends, and a follower reads at the end.
-        return [self._ring[i] for i in range(index, min(index + limit, len(self._ring)))]
+    def holds(self, offset: int) -> bool:
+        """Whether the frame after ``offset`` is here, or ``offset`` is the head."""
+        return 0 <= self._index_after(offset) <= len(self._ring)
 
-    def newest_after(self, offset: int, *, limit: int) -> list[Frame]:
+    def after(self, offset: int) -> Iterator[Frame]:
+        """The frames after ``offset``, in order. The caller has asked ``lost`` before."""
+        # By index, not islice: a deque is quick at both ends, and a follower reads at the end.
+        return (self._ring[i] for i in range(self._index_after(offset), len(self._ring)))
+
+    def newest_after(self, offset: int) -> list[Frame]:
         """The newest frame of each key that changed after ``offset``, in order of their offsets."""
-        changed = (frame for frame in self._latest.values() if frame.offset > offset)
-        return list(islice(changed, limit))
+        return [frame for frame in self._latest.values() if frame.offset > offset]
 
     def history(self, *, epoch: str, after: int) -> History:
         """Exactly the publications after a place, if they are all here."""
         recovered = self.can_resume(epoch, after)
-        frames = tuple(frame.text for frame in self.after(after, limit=len(self._ring))) if recovered else ()
+        frames = tuple(frame.text for frame in self.after(after)) if recovered else ()
         return History(self.stream, self.epoch, self.head, recovered, frames)
 
     # --- inside --------------------------------------------------------------------------------------------------
@@ -184,18 +233,21 @@ class TopicLog:
         """Ring index of the frame after ``offset``; negative when it has gone."""
         return offset - (self.head - len(self._ring))
 
-    def _frame(self, item: StreamItem, *, offset: int, at_ms: float) -> Frame:
+    def _items(self) -> list[bytes]:
+        return [frame.item for frame in reversed(self._latest.values()) if not frame.removal]
+
+    def _frame(self, publication: Publication, *, offset: int, at_ms: float) -> Frame:
         opening = f'{{"c":"{self.stream.value}","o":{offset},"p":{at_ms:.3f},"e":'
-        text = f"{opening}{item.model_dump_json(by_alias=True)}}}"
+        wire = framed(f"{opening}{publication.item}}}")
         return Frame(
             offset=offset,
-            key=item.key,
-            lead_id=item.lead_id if isinstance(item, LeadItem) else None,
-            text=text,
-            item_at=len(opening),
+            turn=next(_turns),
+            key=publication.key,
+            lead_id=publication.lead_id,
+            wire=wire,
+            item_at=header_size(wire) + len(opening),
             start=self._published_bytes,
-            size=len(text.encode()),
-            removal=isinstance(item, LeadRemovedItem),
+            removal=publication.removal,
         )
 
     def _remember(self, frame: Frame) -> None:
@@ -205,8 +257,8 @@ class TopicLog:
             del self._latest[next(iter(self._latest))]
         self._opening = None
 
-    def _begin_epoch(self) -> None:
-        self.epoch = _new_epoch()
+    def _begin_epoch(self, epoch: str) -> None:
+        self.epoch = epoch
         self._ring.clear()
         self._ring_bytes = 0
         self._opening = None

@@ -25,7 +25,13 @@ def test_a_text_of_any_size_is_read_back(size: int) -> None:
 
 def test_a_bundle_is_its_texts_in_order_and_made_once() -> None:
     texts = ["first", "größer", "😀" * 50]
-    bundle = Bundle(texts)
+    bundle = Bundle.of(*texts)
     assert read(bundle.wire) == texts
     assert bundle.wire is bundle.wire
     assert bundle.texts == tuple(texts)
+    assert len(bundle) == len(texts)
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
+def test_a_text_of_any_size_is_told_again_without_its_framing(size: int) -> None:
+    assert Bundle.of("x" * size).texts == ("x" * size,)

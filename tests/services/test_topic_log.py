@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,8 +15,9 @@ from ghl_real_estate_ai.budgets import (
     TOPIC_RING_BYTES,
     TOPIC_RING_FRAMES,
 )
+from ghl_real_estate_ai.models.frames import Bundle, framed
 from ghl_real_estate_ai.models.identifiers import LeadId
-from ghl_real_estate_ai.models.streams import LeadRemovedItem, Stream, StreamItem
+from ghl_real_estate_ai.models.streams import LeadRemovedItem, Publication, Stream
 from ghl_real_estate_ai.services.topic_log import TopicLog
 from tests.support.facts import NOON
 from tests.support.sockets import Screen
@@ -25,33 +27,39 @@ from tests.support.stream_items import item
 def filled(stream: Stream, *keys: str) -> TopicLog:
     log = TopicLog(stream)
     for number, key in enumerate(keys):
-        log.append(item(stream, key, number), at_ms=1_000.5)
+        log.append(Publication.of(stream, item(stream, key, number)), at_ms=1_000.5)
     return log
 
 
-def big(key: str, size: int) -> StreamItem:
-    return item(Stream.CONVERSATION_FEED, key).model_copy(update={"text": "x" * size})
+def big(key: str, size: int) -> Publication:
+    heavy = item(Stream.CONVERSATION_FEED, key).model_copy(update={"text": "x" * size})
+    return Publication.of(Stream.CONVERSATION_FEED, heavy)
 
 
-def removal(key: str) -> LeadRemovedItem:
-    return LeadRemovedItem(key=key, at=NOON, simulated=False, lead_id=LeadId(key))
+def removal(key: str, stream: Stream = Stream.LEAD_SCORES) -> Publication:
+    return Publication.of(stream, LeadRemovedItem(key=key, at=NOON, simulated=False, lead_id=LeadId(key)))
+
+
+def opening(log: TopicLog) -> dict[str, Any]:
+    message: dict[str, Any] = json.loads(Bundle([log.opening()]).texts[0])
+    return message
 
 
 def test_a_removed_lead_leaves_the_snapshot_and_is_told_to_who_follows() -> None:
     log = filled(Stream.LEAD_SCORES, "a", "b")
     log.append(removal("a"), at_ms=0)
     assert [json.loads(text)["key"] for text in log.snapshot().items] == ["b"]
-    (frame,) = log.newest_after(2, limit=10)
+    (frame,) = log.newest_after(2)
     assert json.loads(frame.text)["e"]["removed"] is True
 
 
 def test_a_frame_holds_offset_publish_time_and_the_item_once() -> None:
     log = filled(Stream.LEAD_SCORES, "a")
-    (frame,) = log.after(0, limit=10)
+    (frame,) = log.after(0)
     message = json.loads(frame.text)
     assert {name: message[name] for name in ("c", "o", "p")} == {"c": "lead_scores", "o": 1, "p": 1000.5}
     assert message["e"] == json.loads(frame.item) == item(Stream.LEAD_SCORES, "a").model_dump(mode="json")
-    assert frame.size == len(frame.text.encode())
+    assert frame.wire == framed(frame.text)
 
 
 def test_a_snapshot_has_the_newest_item_per_key_newest_first() -> None:
@@ -117,10 +125,11 @@ def test_a_place_of_another_epoch_or_of_the_future_is_not_resumed(epoch: str | N
 def test_seeds_fill_the_snapshot_but_never_replace_what_was_published() -> None:
     log = filled(Stream.NEXT_ACTIONS, "a")
     epoch = log.epoch
-    log.seed([item(Stream.NEXT_ACTIONS, "b", 7), item(Stream.NEXT_ACTIONS, "a", 8)])
+    known = (item(Stream.NEXT_ACTIONS, "b", 7), item(Stream.NEXT_ACTIONS, "a", 8))
+    log.seed([Publication.of(Stream.NEXT_ACTIONS, it) for it in known])
     assert [json.loads(text)["lead_name"] for text in log.snapshot().items] == ["Ana 0", "Ana 7"]
     assert log.epoch != epoch
-    assert log.newest_after(1, limit=5) == []
+    assert log.newest_after(1) == []
 
 
 def test_forgetting_leaves_no_trace_and_voids_every_place() -> None:
@@ -129,7 +138,9 @@ def test_forgetting_leaves_no_trace_and_voids_every_place() -> None:
     assert log.forget(lambda lead_id: lead_id == "secret")
     assert (
         "secret"
-        not in log.snapshot().as_json() + log.opening() + log.history(epoch=log.epoch, after=0).as_json()
+        not in log.snapshot().as_json()
+        + json.dumps(opening(log))
+        + log.history(epoch=log.epoch, after=0).as_json()
     )
     assert len(log.snapshot().items) == 1
     assert not log.can_resume(epoch, 1)
@@ -153,11 +164,12 @@ def test_a_snapshot_and_the_events_after_it_equal_a_fresh_snapshot(
     screen = Screen()
     for number, (key, removed) in enumerate(changes):
         if number == cut:
-            screen.apply(json.loads(log.opening()))
-        log.append(removal(key) if removed else item(stream, key, number), at_ms=0)
+            screen.apply(opening(log))
+        it = removal(key, stream) if removed else Publication.of(stream, item(stream, key, number))
+        log.append(it, at_ms=0)
     if cut >= len(changes):
-        screen.apply(json.loads(log.opening()))
-    for frame in log.after(screen.offset, limit=100):
+        screen.apply(opening(log))
+    for frame in log.after(screen.offset):
         screen.apply(json.loads(frame.text))
     assert screen.shown == [json.loads(text) for text in log.snapshot().items]
     assert screen.offset == log.head

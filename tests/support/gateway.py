@@ -27,6 +27,7 @@ from ghl_real_estate_ai import bootstrap
 from ghl_real_estate_ai.api.app import create_app
 from ghl_real_estate_ai.api.auth import hash_password
 from ghl_real_estate_ai.api.dependencies import Doors
+from ghl_real_estate_ai.api.socket_protocol import SocketProtocol
 from ghl_real_estate_ai.bootstrap import Services
 from ghl_real_estate_ai.budgets import CLIENT_FRAME_BYTES
 from ghl_real_estate_ai.models.identifiers import LocationId, UserId
@@ -197,8 +198,8 @@ async def served(
     listener.bind(("127.0.0.1", 0))
     server = uvicorn.Server(
         uvicorn.Config(
-            app, ws="websockets-sansio", ws_max_size=CLIENT_FRAME_BYTES, ws_per_message_deflate=False,
-            log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=2,
+            app, ws=SocketProtocol, ws_max_size=CLIENT_FRAME_BYTES, ws_per_message_deflate=False,
+            ws_ping_interval=None, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=2,
         )
     )  # fmt: skip
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"

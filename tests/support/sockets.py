@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 from ghl_real_estate_ai.budgets import SNAPSHOT_ITEMS
+from ghl_real_estate_ai.models.frames import Bundle
 from ghl_real_estate_ai.models.identifiers import LocationId, UserId
 from ghl_real_estate_ai.models.leads import Identity, Role
+from ghl_real_estate_ai.services.client_session import Renew
 from ghl_real_estate_ai.services.websocket_manager import WebSocketManager
 from tests.support.clock import settle
 from tests.support.facts import LOCATION, NOON
@@ -36,24 +38,37 @@ def identity(
 
 
 class FakeSocket:
-    """``ports.ClientConnection`` and the client behind it."""
+    """``live_ports.ClientConnection`` and the client behind it."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []
+        self.writes: list[int] = []  # messages of each write
         self.closed: tuple[int, str] | None = None
         self._incoming: asyncio.Queue[str | None] = asyncio.Queue()
         self._flowing = asyncio.Event()
         self._flowing.set()
+        self._ready: Callable[[], None] = lambda: None
         self.broken = False
 
     # the server's side
 
-    async def send(self, text: str) -> None:
-        """Kept; waits while stalled."""
-        await self._flowing.wait()
+    @property
+    def takes_more(self) -> bool:
+        """Unless stalled or closed."""
+        return self._flowing.is_set() and self.closed is None
+
+    def offer(self, bundle: Bundle) -> None:
+        """Kept; lost when the line is broken."""
+        assert self.takes_more, "offered to a socket that does not take more"
         if self.broken:
-            raise ConnectionResetError("gone")
-        self.sent.append(text)
+            self._incoming.put_nowait(None)
+            return
+        self.sent.extend(bundle.texts)
+        self.writes.append(len(bundle))
+
+    def when_ready(self, call: Callable[[], None]) -> None:
+        """Called by ``flow``."""
+        self._ready = call
 
     async def close(self, code: int, reason: str) -> None:
         """Kept; waits while stalled."""
@@ -73,7 +88,9 @@ class FakeSocket:
 
     def flow(self) -> None:
         """Read again."""
-        self._flowing.set()
+        if not self._flowing.is_set():
+            self._flowing.set()
+            self._ready()
 
     async def say(self, message: object) -> None:
         """Send JSON (a str goes as it is) and let the server act on it."""
@@ -97,17 +114,31 @@ class FakeSocket:
 
 
 @asynccontextmanager
-async def connected(hub: WebSocketManager, who: Identity | None = None) -> AsyncIterator[FakeSocket]:
+async def connected(
+    hub: WebSocketManager, who: Identity | None = None, *, renew: Renew | None = None
+) -> AsyncIterator[FakeSocket]:
     """A socket that the hub serves; it has left at the end."""
     socket = FakeSocket()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(hub.serve(socket, who or identity(), socket.incoming()))
+        tasks.create_task(hub.serve(socket, who or identity(), socket.incoming(), renew=renew))
         await settle()
         try:
             yield socket
         finally:
             socket.flow()
             await socket.leave()
+
+
+@asynccontextmanager
+async def watching(hub: WebSocketManager) -> AsyncIterator[None]:
+    """The hub's heartbeat runs meanwhile."""
+    async with asyncio.TaskGroup() as tasks:
+        watch = tasks.create_task(hub.run())
+        await settle()
+        try:
+            yield
+        finally:
+            watch.cancel()
 
 
 class Screen:

@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator
-from typing import Annotated
+from contextlib import asynccontextmanager, nullcontext, suppress
+from typing import Annotated, cast
 
 from fastapi import APIRouter, Query, Response, WebSocket
-from starlette.websockets import WebSocketDisconnect, WebSocketState
+from starlette.responses import PlainTextResponse
+from starlette.websockets import WebSocketDisconnect
 
 from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.api.dependencies import Doors, DoorsDep, IdentityDep, ServicesDep, bearer_token
-from ghl_real_estate_ai.budgets import AUTH_WAIT_S, CLIENT_FRAME_BYTES, TICKET_TTL_S
-from ghl_real_estate_ai.errors import Forbidden, Unauthenticated
+from ghl_real_estate_ai.api.portable_connection import PortableConnection
+from ghl_real_estate_ai.api.socket_protocol import WIRE, WireConnection, close_socket
+from ghl_real_estate_ai.bootstrap import Services
+from ghl_real_estate_ai.budgets import AUTH_WAIT_S, CLIENT_FRAME_BYTES, CLOSE_WAIT_S, TICKET_TTL_S
+from ghl_real_estate_ai.errors import Forbidden, TooManyRequests, Unauthenticated
 from ghl_real_estate_ai.models.identifiers import Frozen
 from ghl_real_estate_ai.models.leads import Identity
 from ghl_real_estate_ai.models.streams import AUDIENCE, CloseCode, Stream
@@ -43,6 +49,7 @@ async def ws_ticket(identity: IdentityDep, doors: DoorsDep) -> Ticket:
 async def snapshot(stream: Stream, identity: IdentityDep, services: ServicesDep) -> Response:
     """The newest items of a stream and the offset they are true at."""
     _may_follow(identity, stream)
+    await services.hub.prepare(identity.location_id)
     body = services.hub.snapshot(identity.location_id, stream).as_json()
     return Response(body, media_type="application/json")
 
@@ -57,32 +64,87 @@ async def history(
 ) -> Response:
     """What was published after a place; ``recovered`` false: too long ago, take the snapshot."""
     _may_follow(identity, stream)
+    await services.hub.prepare(identity.location_id)
     body = services.hub.history(identity.location_id, stream, epoch=epoch, after=after).as_json()
     return Response(body, media_type="application/json")
 
 
-@router.websocket("/realtime")
-async def realtime(socket: WebSocket, services: ServicesDep, doors: DoorsDep) -> None:
-    """One socket, from handshake to close. A page of a foreign origin gets 403 and no socket."""
+async def realtime(socket: WebSocket) -> None:
+    """One socket, from handshake to end. A foreign page's gets 403, one too many 503: neither becomes a socket."""
+    services = cast(Services, socket.app.state.services)
+    doors = cast(Doors, socket.app.state.doors)
     origin = socket.headers.get("origin")
     if origin is not None and origin not in doors.origins:
         await socket.close()
         return
-    await socket.accept()
-    connection = StarletteConnection(socket)
     try:
-        identity = await authenticate(socket, doors)
-    except Unauthenticated as error:
-        telemetry.clients_closed.labels(str(int(CloseCode.AUTHENTICATION_NEEDED))).inc()
-        await connection.close(CloseCode.AUTHENTICATION_NEEDED, str(error))
-        return
-    except WebSocketDisconnect:
-        return
+        with doors.entrance.socket():
+            await _welcome(socket, services, doors)
+    except TooManyRequests as error:
+        await _turn_away(socket, error)
+
+
+# Not @router.websocket: the framework's way to a WebSocket route costs a handshake more than the route's own work.
+router.add_websocket_route("/v1/realtime", realtime)
+
+
+async def _welcome(socket: WebSocket, services: Services, doors: Doors) -> None:
+    """Accept, find out who it is, serve. Raises TooManyRequests before it accepts."""
+    stranger = "ticket" not in socket.query_params and bearer_token(socket) is None
+    with doors.entrance.stranger() if stranger else nullcontext():
+        await socket.accept()
+        try:
+            identity = await authenticate(socket, doors)
+        except Unauthenticated as error:
+            telemetry.clients_closed.labels(str(int(CloseCode.AUTHENTICATION_NEEDED))).inc()
+            await _close(socket, CloseCode.AUTHENTICATION_NEEDED, str(error))
+            return
+        except WebSocketDisconnect:
+            return
     try:
-        await services.hub.serve(connection, identity, messages(socket))
+        async with connection_of(socket) as connection:
+            await services.hub.serve(connection, identity, messages(socket), renew=doors.tokens.verify)
     except Exception as error:  # noqa: BLE001  # reason: route edge; one socket's trouble is that socket's only
         _log.error("socket.crashed", error=type(error).__name__)
-        await connection.close(CloseCode.GOING_AWAY, "something went wrong here; reconnect and resume")
+        telemetry.clients_closed.labels(str(int(CloseCode.GOING_AWAY))).inc()
+        await _close(socket, CloseCode.GOING_AWAY, "something went wrong here; reconnect and resume")
+
+
+async def _turn_away(socket: WebSocket, error: TooManyRequests) -> None:
+    """503 at the handshake; 403 by a server that can refuse in no other way."""
+    telemetry.handshakes_refused.inc()
+    if "websocket.http.response" not in socket.scope.get("extensions", {}):
+        await socket.close()
+        return
+    headers = {"Retry-After": f"{math.ceil(error.retry_after_s)}"}
+    await socket.send_denial_response(PlainTextResponse(str(error), 503, headers=headers))
+
+
+@asynccontextmanager
+async def connection_of(socket: WebSocket) -> AsyncIterator[WireConnection | PortableConnection]:
+    """The hub's end of an accepted socket: on the wire in the gateway's own server, else frame by frame."""
+    protocol = socket.scope.get("extensions", {}).get(WIRE)
+    if protocol is not None:
+        wire = WireConnection(socket, protocol)
+        try:
+            yield wire
+        finally:
+            wire.drop()
+        return
+    portable = PortableConnection(socket)
+    async with asyncio.TaskGroup() as tasks:
+        writer = tasks.create_task(portable.run(), name="socket:writer")
+        try:
+            yield portable
+        finally:
+            portable.drop()
+            writer.cancel()
+
+
+async def _close(socket: WebSocket, code: CloseCode, reason: str) -> None:
+    with suppress(ConnectionError, TimeoutError):
+        async with asyncio.timeout(CLOSE_WAIT_S):
+            await close_socket(socket, code, reason)
 
 
 async def authenticate(socket: WebSocket, doors: Doors, *, wait_s: float = AUTH_WAIT_S) -> Identity:
@@ -123,31 +185,6 @@ async def messages(socket: WebSocket) -> AsyncIterator[str]:
         if message["type"] == "websocket.disconnect":
             return
         yield message.get("text") or ""
-
-
-class StarletteConnection:
-    """``ports.ClientConnection`` over an accepted Starlette socket."""
-
-    def __init__(self, socket: WebSocket) -> None:
-        self._socket = socket
-
-    async def send(self, text: str) -> None:
-        """Waits while the socket's buffer is full. Raises ConnectionError when it is closed."""
-        if self._socket.client_state is WebSocketState.DISCONNECTED:
-            raise ConnectionResetError("the client has left")
-        try:
-            await self._socket.send_text(text)
-        except (WebSocketDisconnect, RuntimeError) as error:
-            raise ConnectionResetError("the client has left") from error
-
-    async def close(self, code: int, reason: str) -> None:
-        """Close with code and reason; nothing happens when it is closed already."""
-        if self._socket.client_state is WebSocketState.DISCONNECTED:
-            return
-        try:
-            await self._socket.close(code, reason)
-        except (WebSocketDisconnect, RuntimeError) as error:
-            raise ConnectionResetError("the client has left") from error
 
 
 def _may_follow(identity: Identity, stream: Stream) -> None:

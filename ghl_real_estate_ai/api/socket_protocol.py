@@ -1,0 +1,122 @@
+"""The WebSocket protocol of the gateway's own server: frames that were made once go straight to the transport.
+
+``launch`` gives it to uvicorn; ``routes/realtime.py`` finds it in the scope of a socket, under ``WIRE``. Handshake, reading,
+pings, close and limits stay uvicorn's; tests/api/test_socket_protocol.py names every part of its private surface in use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
+
+from ghl_real_estate_ai import telemetry
+from ghl_real_estate_ai.models.frames import Bundle
+
+WIRE: Final = "enterprisehub.wire"
+"""The ASGI extension: the protocol object of the socket."""
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's, which also tells the socket's connection when the network takes more and when it does not."""
+
+    wire: WireConnection | None = None
+
+    def handle_connect(self, event: Request) -> None:
+        """Put itself into the scope; the application's first step runs later, in its own task."""
+        super().handle_connect(event)
+        if not self.close_sent:  # a handshake that was refused has no scope
+            extensions = self.scope["extensions"]
+            assert extensions is not None
+            extensions[WIRE] = self  # type: ignore[assignment]  # reason: an object of ours, not an option of ASGI
+
+    def pause_writing(self) -> None:
+        """Something that was written has not left."""
+        super().pause_writing()
+        if self.wire is not None:
+            self.wire.block()
+
+    def resume_writing(self) -> None:
+        """Everything that was written has left."""
+        super().resume_writing()
+        if self.wire is not None:
+            self.wire.flow()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is gone."""
+        super().connection_lost(exc)
+        if self.wire is not None:
+            self.wire.lose()
+
+
+class WireConnection:
+    """``live_ports.ClientConnection`` over an accepted socket of ``SocketProtocol``: an offer is one write."""
+
+    def __init__(self, socket: WebSocket, protocol: SocketProtocol) -> None:
+        self._socket = socket
+        self._protocol = protocol
+        self._transport = protocol.transport
+        self._ready: Callable[[], None] = _nothing
+        self._blocked = False
+        self.takes_more = True
+        # No buffer of its own: what does not leave at once blocks the socket, and its place in the log waits instead.
+        self._transport.set_write_buffer_limits(0)
+        protocol.wire = self
+
+    def offer(self, bundle: Bundle) -> None:
+        """Write. Nothing follows a close frame, ours or the client's answer to one."""
+        if self._protocol.close_sent or self._transport.is_closing():
+            return
+        self._transport.write(bundle.wire)
+
+    def when_ready(self, call: Callable[[], None]) -> None:
+        """Call this each time the socket takes more again."""
+        self._ready = call
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close after what was written has left; nothing happens when the client has gone."""
+        await close_socket(self._socket, code, reason)
+
+    def drop(self) -> None:
+        """The end: what still waits for a client that does not read is not kept for it."""
+        self._ready = _nothing
+        if self._blocked:
+            self._transport.abort()
+
+    # --- said by the protocol ------------------------------------------------------------------------------------
+
+    def block(self) -> None:
+        """The network does not take everything."""
+        if not self._blocked:
+            telemetry.sockets_blocked.inc()
+        self._blocked, self.takes_more = True, False
+
+    def flow(self) -> None:
+        """It has taken everything."""
+        if self._blocked:
+            telemetry.sockets_blocked.dec()
+        self._blocked, self.takes_more = False, True
+        self._ready()
+
+    def lose(self) -> None:
+        """The client has gone; the route hears it from ``receive``."""
+        if self._blocked:
+            telemetry.sockets_blocked.dec()
+        self._blocked = self.takes_more = False
+
+
+async def close_socket(socket: WebSocket, code: int, reason: str) -> None:
+    """Close with code and reason, once what was sent before has left. Raises ConnectionError when it is closed already."""
+    if socket.client_state is WebSocketState.DISCONNECTED:
+        return
+    try:
+        await socket.close(code, reason)
+    except (WebSocketDisconnect, RuntimeError) as error:
+        raise ConnectionResetError("the client has left") from error
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
