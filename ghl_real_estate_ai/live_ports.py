@@ -146,8 +146,12 @@ class Backplane(Protocol):
         position: int,
         at_ms: float,
         received_ms: float | None = None,
+        after: int = 0,
     ) -> bool:
-        """Append what the fact at this position of the log means to screens, once: False when that was done before."""
+        """Append what the fact at this position of the log means to screens, once: False when that was done before.
+
+        ``after``: what the caller has published before. When it is not known any more, a new epoch begins.
+        """
         ...
 
     async def forget(self, location_id: LocationId, lead_hash: str, *, position: int) -> None:
@@ -162,8 +166,8 @@ class Backplane(Protocol):
         """Forget everything of the tenant, if this is still its epoch: it is not of this database."""
         ...
 
-    async def epochs(self, location_ids: Sequence[LocationId]) -> list[str | None]:
-        """The epoch of each, as it is now; None: nothing is held."""
+    async def ends(self, location_ids: Sequence[LocationId]) -> list[tuple[str | None, int]]:
+        """Epoch (None: nothing is held) and position of the last fact of each, as they are now."""
         ...
 
     async def read(self, marks: Mapping[LocationId, str]) -> list[tuple[LocationId, list[Heard]]]:

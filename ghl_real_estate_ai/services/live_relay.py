@@ -2,7 +2,7 @@
 
 Called by ``bootstrap`` when there is Redis, and the hub (``prepare``). Wiring, with ``backplane: live_ports.Backplane``:
 
-- worker: ``bus.subscribe_durable("screens", ScreenProjector(backplane=backplane, clock=clock), types=PROJECTED)``, in
+- worker: ``bus.subscribe_durable(SCREENS, ScreenProjector(backplane=backplane, clock=clock), types=PROJECTED)``, in
   place of the live subscriber of that name. BrokerUnavailable passes through it: the bus waits and repeats.
 - gateway: ``hub = WebSocketManager(clock=clock, prepare=lambda place: relay.prepare(place))``, then
   ``relay = LiveRelay(hub=hub, backplane=backplane, memory=memory, clock=clock)``, and ``relay.run`` among the background
@@ -40,6 +40,9 @@ from ghl_real_estate_ai.services.stream_projection import Projected, items_of, i
 
 _log = telemetry.get_logger("live_relay")
 
+SCREENS: Final = "screens"
+"""The durable subscriber that publishes."""
+
 SCREEN_FACTS: Final = frozenset(
     {"LeadIntelligenceUpdated", "MessageReceived", "MessageSent", "ActionAcknowledged"}
 )
@@ -51,10 +54,19 @@ PROJECTED: Final = SCREEN_FACTS | {"LeadForgotten"}
 _MESSAGES: Final = frozenset({"MessageReceived", "MessageSent"})
 
 
-async def known_of(memory: Memory, location_id: LocationId) -> tuple[int, Projected]:
-    """What the database knows of the tenant's screens, oldest first, and the position of the log it is true at."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A tenant as the database knows it: what its screens hold, oldest first, and how far its log has come."""
 
-    def look(uow: UnitOfWork) -> tuple[int, Projected]:
+    items: Projected
+    position: int  # of the newest fact
+    published: int  # up to here workers have published, by their stored cursor
+
+
+async def known_of(memory: Memory, location_id: LocationId) -> Known:
+    """One consistent look. Raises StorageUnavailable."""
+
+    def look(uow: UnitOfWork) -> Known:
         head = uow.events.head(location_id)
         items = [
             pair
@@ -65,7 +77,11 @@ async def known_of(memory: Memory, location_id: LocationId) -> tuple[int, Projec
         items += [
             pair for recorded in recent if recorded.event.type in _MESSAGES for pair in items_of(recorded)
         ]
-        return head, sorted(items, key=lambda pair: pair[1].at)
+        return Known(
+            items=sorted(items, key=lambda pair: pair[1].at),
+            position=head,
+            published=uow.cursors.position(location_id, SCREENS),
+        )
 
     return await memory.read(look)
 
@@ -79,23 +95,29 @@ class ScreenProjector:
     def __init__(self, *, backplane: Backplane, clock: Clock) -> None:
         self._backplane = backplane
         self._clock = clock
+        self._published: dict[LocationId, int] = {}
 
     async def __call__(self, recorded: RecordedEvent) -> None:
         """Publish. The backplane knows a position that it has seen, so a repetition after a crash shows nothing twice."""
-        event = recorded.event
+        event, position = recorded.event, recorded.position
+        location_id = event.location_id
         if isinstance(event, LeadForgotten):
-            await self._backplane.forget(event.location_id, event.lead_hash, position=recorded.position)
+            await self._backplane.forget(location_id, event.lead_hash, position=position)
+            self._published[location_id] = position
             return
         now = self._clock.now()
         publications = [Publication.of(stream, item) for stream, item in items_of(recorded, now=now)]
-        if publications:
-            await self._backplane.publish(
-                event.location_id,
-                publications,
-                position=recorded.position,
-                at_ms=_ms(now),
-                received_ms=_ms(recorded.received_at),
-            )
+        if not publications:
+            return
+        await self._backplane.publish(
+            location_id,
+            publications,
+            position=position,
+            at_ms=_ms(now),
+            received_ms=_ms(recorded.received_at),
+            after=self._published.get(location_id, 0),
+        )
+        self._published[location_id] = position
 
 
 # --- gateways -----------------------------------------------------------------------------------------------------
@@ -121,21 +143,23 @@ class Screens(Protocol):
     def delayed(self, location_id: LocationId | None, since: datetime | None) -> None: ...
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class _Place:
-    """How far this gateway has followed a tenant."""
+    """How far this gateway has followed a tenant. Not ``adopted``: the hub has yet to be given what is held."""
 
-    epoch: str
-    heads: dict[Stream, int]
-    mark: str
+    epoch: str = ""
+    position: int = 0
+    heads: dict[Stream, int] = field(default_factory=dict)
+    mark: str = ""
+    adopted: bool = False
 
 
 @dataclass(eq=False, slots=True)
 class _Group:
-    """Tenants that one read follows. A tenant without a place is yet to be adopted."""
+    """Tenants that one read follows."""
 
     up_to_date_at: datetime
-    places: dict[LocationId, _Place | None] = field(default_factory=dict)
+    places: dict[LocationId, _Place] = field(default_factory=dict)
 
 
 class LiveRelay:
@@ -175,13 +199,15 @@ class LiveRelay:
         async with self._preparing.setdefault(location_id, asyncio.Lock()), self._turns:
             if location_id in self._followed:
                 return
+            place = _Place()
             try:
-                place = await self._adopt(location_id)
+                await self._adopt(location_id, place)
             except BrokerUnavailable as error:
                 _log.warning("screens.alone", location_id=location_id, reason=str(error))
-                place = None
-                _, seeds = await known_of(self._memory, location_id)
-                self._hub.adopt(location_id, epoch=secrets.token_hex(4), seeds=seeds, history=(), heads={})
+                known = await known_of(self._memory, location_id)
+                self._hub.adopt(
+                    location_id, epoch=secrets.token_hex(4), seeds=known.items, history=(), heads={}
+                )
             self._join(location_id, place)
             self._preparing.pop(location_id, None)
             with suppress(BrokerUnavailable):  # then nobody waits in a read that would have to be ended
@@ -201,23 +227,35 @@ class LiveRelay:
 
     # --- adopting ------------------------------------------------------------------------------------------------
 
-    async def _adopt(self, location_id: LocationId) -> _Place:
-        """Take what is held as this tenant's topics, over what the database knows: read first, so nothing falls between."""
-        held: Held | None = None
+    async def _adopt(self, location_id: LocationId, place: _Place) -> None:
+        """Give the hub what is held, over what the database knows: that is read first, so nothing falls between."""
         while True:
-            position, seeds = await known_of(self._memory, location_id)
-            if held is not None and position < held.position:
-                # The log goes on where the database ends: that was restored to an earlier day, or is another one.
-                _log.warning("screens.dropped", location_id=location_id, position=position)
-                await self._backplane.drop(location_id, epoch=held.epoch)
+            known = await known_of(self._memory, location_id)
             held = await self._backplane.held(location_id)
-            if _continues(held, position):
+            if not await self._belongs(location_id, held, known=known, seen=place):
+                _log.warning("screens.dropped", location_id=location_id, position=held.position)
+                await self._backplane.drop(location_id, epoch=held.epoch)
+            elif _continues(held, known.position):
                 break
         history = [placed for entry in held.entries for placed in entry.placed]
-        self._hub.adopt(location_id, epoch=held.epoch, seeds=seeds, history=history, heads=held.heads)
-        return _Place(epoch=held.epoch, heads=dict(held.heads), mark=held.mark)
+        self._hub.adopt(location_id, epoch=held.epoch, seeds=known.items, history=history, heads=held.heads)
+        place.epoch, place.position, place.mark = held.epoch, held.position, held.mark
+        place.heads, place.adopted = dict(held.heads), True
 
-    def _join(self, location_id: LocationId, place: _Place | None) -> None:
+    async def _belongs(self, location_id: LocationId, held: Held, *, known: Known, seen: _Place) -> bool:
+        """Whether Redis and the database tell the same story. One of them may have been set back to an earlier day."""
+
+        def look(uow: UnitOfWork) -> tuple[int, list[RecordedEvent]]:
+            later, _ = uow.events.read_types(location_id, after=held.position, limit=1, types=PROJECTED)
+            return uow.events.head(location_id), later
+
+        head, later = await self._memory.read(look)
+        redis_is_ahead = held.position > head
+        forgot_what_was_seen = held.epoch == seen.epoch and held.position < seen.position
+        forgot_what_was_published = held.position > 0 and bool(later) and later[0].position <= known.published
+        return not (redis_is_ahead or forgot_what_was_seen or forgot_what_was_published)
+
+    def _join(self, location_id: LocationId, place: _Place) -> None:
         group = min(self._groups, key=lambda group: len(group.places), default=None)
         if group is None or (len(group.places) >= FOLLOW_TENANTS and len(self._groups) < FOLLOW_READERS):
             group = _Group(self._clock.now())
@@ -252,27 +290,25 @@ class LiveRelay:
                 self._tell_whether_delayed()
 
     async def _compare(self, group: _Group) -> None:
-        """Those whose epoch is another one are to be adopted anew."""
-        known = {location_id: place for location_id, place in group.places.items() if place is not None}
-        epochs = await self._backplane.epochs(tuple(known))
-        for (location_id, place), epoch in zip(known.items(), epochs, strict=True):
-            if epoch != place.epoch:
-                group.places[location_id] = None
+        """Those whose log is another one now, or ends before what was seen, are to be adopted anew."""
+        ends = await self._backplane.ends(tuple(group.places))
+        for place, (epoch, position) in zip(tuple(group.places.values()), ends, strict=False):
+            if epoch != place.epoch or position < place.position:
+                place.adopted = False
 
     async def _adopt_missing(self, group: _Group) -> None:
-        for location_id in [location_id for location_id, place in group.places.items() if place is None]:
-            group.places[location_id] = await self._adopt(location_id)
+        for location_id, place in tuple(group.places.items()):
+            if not place.adopted:
+                await self._adopt(location_id, place)
 
     async def _read(self, group: _Group) -> bool:
         """Hand over what is new; False when there may be more at once."""
-        marks = {location_id: place.mark for location_id, place in group.places.items() if place is not None}
+        marks = {location_id: place.mark for location_id, place in group.places.items() if place.adopted}
         up_to_date = True
         for location_id, heard in await self._backplane.read(marks):
             place = group.places[location_id]
-            up_to_date &= len(heard) < FOLLOW_ENTRIES
-            if place is not None and not self._hand_over(location_id, place, heard):
-                group.places[location_id] = None
-                up_to_date = False
+            place.adopted = self._hand_over(location_id, place, heard)
+            up_to_date &= place.adopted and len(heard) < FOLLOW_ENTRIES
         return up_to_date
 
     def _hand_over(self, location_id: LocationId, place: _Place, heard: Sequence[Heard]) -> bool:
@@ -282,7 +318,7 @@ class LiveRelay:
                 if entry.forgotten is not None:
                     self._hub.forget(location_id, entry.forgotten)  # at once; what the database knows follows
                 return False
-            place.mark = entry.mark
+            place.mark, place.position = entry.mark, entry.position
             for placed in entry.placed:
                 stream = placed.publication.stream
                 ahead = placed.offset - place.heads.get(stream, 0)

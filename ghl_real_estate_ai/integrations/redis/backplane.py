@@ -39,12 +39,13 @@ _WAKE_KEPT_S: Final = 60
 # counts the bytes of items up to and with an entry, so what is held is a difference of two of them.
 _PUBLISH: Final = """
 local head, log = KEYS[1], KEYS[2]
-local published = redis.call('HGET', head, 'position')
-if published and tonumber(ARGV[1]) <= tonumber(published) then return 0 end
+local published = tonumber(redis.call('HGET', head, 'position') or 0)
+if tonumber(ARGV[1]) <= published then return 0 end
+if published > 0 and published < tonumber(ARGV[9]) then redis.call('DEL', head) end
 if redis.call('HSETNX', head, 'epoch', ARGV[2]) == 1 then redis.call('XTRIM', log, 'MAXLEN', 0) end
 local epoch = redis.call('HGET', head, 'epoch')
 local upto, offsets, items = 0, {}, {}
-for i = 9, #ARGV, 2 do
+for i = 10, #ARGV, 2 do
   offsets[#offsets + 1] = redis.call('HINCRBY', head, 'topic:' .. ARGV[i], 1)
   upto = redis.call('HINCRBY', head, 'bytes', string.len(ARGV[i + 1]))
   items[#items + 1] = 'item' .. #offsets
@@ -110,8 +111,12 @@ class RedisBackplane:
         position: int,
         at_ms: float,
         received_ms: float | None = None,
+        after: int = 0,
     ) -> bool:
-        """Append what the fact at this position means to screens, all of it or nothing; False when that was done before."""
+        """Append what the fact at this position means to screens, all of it or nothing; False when that was done before.
+
+        ``after``: what the caller has published before. A Redis that does not know it has lost something: a new epoch begins.
+        """
         about = [[it.stream, it.key, it.lead_id, it.removal] for it in publications]
         arguments: list[str | int] = [
             position,
@@ -120,7 +125,7 @@ class RedisBackplane:
             self._bytes,
             int(BACKPLANE_KEEP_S),
         ]
-        arguments += [repr(at_ms), "" if received_ms is None else repr(received_ms), json.dumps(about)]
+        arguments += [repr(at_ms), "" if received_ms is None else repr(received_ms), json.dumps(about), after]
         for it in publications:
             arguments += [it.stream.value, it.item]
         with broker_errors("publishing to screens"):
@@ -169,15 +174,15 @@ class RedisBackplane:
             async with asyncio.timeout(BROKER_TIMEOUT_S):
                 await self._drop(keys=_keys(location_id), args=[epoch])
 
-    async def epochs(self, location_ids: Sequence[LocationId]) -> list[str | None]:
-        """The epoch of each, as it is now; None: nothing is held of that tenant."""
+    async def ends(self, location_ids: Sequence[LocationId]) -> list[tuple[str | None, int]]:
+        """Epoch, None if nothing is held, and position of the last fact of each, as they are now."""
         with broker_errors("comparing with what screens show"):
             async with asyncio.timeout(BROKER_TIMEOUT_S):
                 pipe = self._redis.pipeline(transaction=False)
                 for location_id in location_ids:
-                    pipe.hget(_keys(location_id)[0], "epoch")
-                found: list[bytes | None] = await pipe.execute()
-        return [None if epoch is None else epoch.decode() for epoch in found]
+                    pipe.hmget(_keys(location_id)[0], ["epoch", "position"])
+                found: list[tuple[bytes | None, bytes | None]] = await pipe.execute()
+        return [(None if epoch is None else epoch.decode(), int(position or 0)) for epoch, position in found]
 
     async def read(self, marks: Mapping[LocationId, str]) -> list[tuple[LocationId, list[Heard]]]:
         """What came after these marks, at most FOLLOW_ENTRIES of each tenant; waits up to FOLLOW_BLOCK_S, or for ``wake``."""

@@ -43,10 +43,14 @@ def publication(stream: Stream = Stream.LEAD_SCORES, key: str = "lead-1", number
 
 
 async def publish(
-    backplane: RedisBackplane, position: int, *publications: Publication, location: LocationId = LOCATION
+    backplane: RedisBackplane,
+    position: int,
+    *publications: Publication,
+    location: LocationId = LOCATION,
+    after: int = 0,
 ) -> bool:
     told = publications or (publication(number=position),)
-    return await backplane.publish(location, told, position=position, at_ms=AT_MS)
+    return await backplane.publish(location, told, position=position, at_ms=AT_MS, after=after)
 
 
 def offsets(entries: Sequence[Heard], stream: Stream) -> list[int]:
@@ -146,7 +150,7 @@ async def test_gateways_that_come_before_the_first_fact_share_its_epoch(backplan
     assert first == second
     assert (first.heads, first.entries, first.position) == ({}, (), 0)
     await publish(backplane, 1)
-    assert await backplane.epochs([LOCATION, ELSEWHERE]) == [first.epoch, None]
+    assert await backplane.ends([LOCATION, ELSEWHERE]) == [(first.epoch, 1), (None, 0)]
     [(_, [heard])] = await backplane.read({LOCATION: first.mark})
     assert heard.epoch == first.epoch
 
@@ -277,6 +281,29 @@ async def test_a_reader_misses_nothing_however_fast_forgetting_and_publishing_fo
         mark = heard[-1].mark
 
 
+async def test_a_redis_that_was_set_back_begins_a_new_epoch(backplane: RedisBackplane) -> None:
+    """Restarted from an older file: offsets that gateways have shown must not come again for other facts."""
+    await publish(backplane, 4)
+    before = await backplane.held(LOCATION)
+    assert await publish(backplane, 9, after=4)
+    assert (await backplane.held(LOCATION)).epoch == before.epoch
+    assert await publish(backplane, 12, after=11)
+    held = await backplane.held(LOCATION)
+    assert held.epoch != before.epoch
+    assert (held.heads, held.position, len(held.entries)) == ({Stream.LEAD_SCORES: 1}, 12, 1)
+    [(_, heard)] = await backplane.read({LOCATION: before.mark})
+    assert [entry.position for entry in heard] == [12]
+
+
+async def test_an_epoch_that_a_gateway_began_is_kept_by_who_published_before(
+    backplane: RedisBackplane,
+) -> None:
+    """Gateways began it with what the database knows: nothing is missing in it."""
+    epoch = (await backplane.held(LOCATION)).epoch
+    assert await publish(backplane, 12, after=11)
+    assert (await backplane.held(LOCATION)).epoch == epoch
+
+
 async def test_a_log_of_another_database_is_dropped_once(backplane: RedisBackplane) -> None:
     await publish(backplane, 900)
     epoch = (await backplane.held(LOCATION)).epoch
@@ -304,7 +331,7 @@ async def test_after_a_crash_of_redis_the_log_goes_on_or_begins_anew(
             publish(backplane, 2),
             backplane.forget(LOCATION, "hash", position=2),
             backplane.held(LOCATION),
-            backplane.epochs([LOCATION]),
+            backplane.ends([LOCATION]),
             backplane.read({LOCATION: before.mark}),
             backplane.wake(),
             backplane.drop(LOCATION, epoch=before.epoch),
@@ -312,7 +339,7 @@ async def test_after_a_crash_of_redis_the_log_goes_on_or_begins_anew(
             with pytest.raises(BrokerUnavailable):
                 await call
         own_redis.start(keeps=keeps)
-        assert await backplane.epochs([LOCATION]) == [before.epoch if keeps else None]
+        assert await backplane.ends([LOCATION]) == [(before.epoch, 1) if keeps else (None, 0)]
         assert await publish(backplane, 2)
         [(_, [heard])] = await backplane.read({LOCATION: before.mark})
         assert (heard.epoch == before.epoch, heard.placed[0].offset) == ((True, 2) if keeps else (False, 1))
