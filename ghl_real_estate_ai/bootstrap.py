@@ -451,7 +451,7 @@ def _loops(services: Services) -> dict[str, Callable[[], Coroutine[None, None, N
             "crm outbox": crm.outbox.run,
         }
     if services.role.shows:
-        loops["performance"] = services.performance.run
+        loops |= {"hub": services.hub.run, "performance": services.performance.run}
     if shared is not None:
         loops["redis"] = shared.pulse.run
         loops["work share"] = partial(shared.work.run, look=bus.look, let_go=bus.let_go, passed=bus.passed)

@@ -7,7 +7,7 @@ pings, close and limits stay uvicorn's; tests/api/test_socket_protocol.py names 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -29,9 +29,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """Put itself into the scope; the application's first step runs later, in its own task."""
         super().handle_connect(event)
         if not self.close_sent:  # a handshake that was refused has no scope
-            extensions = self.scope["extensions"]
-            assert extensions is not None
-            extensions[WIRE] = self  # type: ignore[assignment]  # reason: an object of ours, not an option of ASGI
+            extensions = cast(dict[str, object], self.scope["extensions"])
+            extensions[WIRE] = self
 
     def pause_writing(self) -> None:
         """Something that was written has not left."""

@@ -191,10 +191,11 @@ class ClientSession(Follower):
         who = self.identity
         try:
             newer = self._renew(token)
-            if (newer.location_id, newer.user_id, newer.role) != (who.location_id, who.user_id, who.role):
-                raise Unauthenticated("the token is of somebody else, or of another role; reconnect with it")
         except Unauthenticated as error:
             return Ended(CloseCode.AUTHENTICATION_NEEDED, str(error), refusal=True)
+        if (newer.location_id, newer.user_id, newer.role) != (who.location_id, who.user_id, who.role):
+            reason = "the token is of somebody else, or of another role; reconnect with it"
+            return Ended(CloseCode.AUTHENTICATION_NEEDED, reason, refusal=True)
         self.identity = max(newer, who, key=lambda it: it.expires_at)
         self.say("renewed", to_json({"renewed": {"expires_at": self.identity.expires_at}}).decode())
         return None
