@@ -17,7 +17,6 @@ from time import monotonic
 
 from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.bootstrap_redis import Shared, sharing
-from ghl_real_estate_ai.budgets import SNAPSHOT_ITEMS
 from ghl_real_estate_ai.crm_ports import CrmAccountReader, ExportReader
 from ghl_real_estate_ai.errors import ConfigurationError, Unreachable
 from ghl_real_estate_ai.integrations.gohighlevel.account import GoHighLevelAccount
@@ -50,11 +49,18 @@ from ghl_real_estate_ai.services.crm_write_back import CrmWriteBack, writes_back
 from ghl_real_estate_ai.services.delivery_tally import DeliveryCounter
 from ghl_real_estate_ai.services.event_bus import EventBus
 from ghl_real_estate_ai.services.event_inbox import EventInbox
-from ghl_real_estate_ai.services.live_relay import PROJECTED, SCREEN_FACTS, ScreenProjector
+from ghl_real_estate_ai.services.live_relay import (
+    PROJECTED,
+    SCREEN_FACTS,
+    SCREENS,
+    LiveRelay,
+    ScreenProjector,
+    known_of,
+)
 from ghl_real_estate_ai.services.ml_lead_intelligence_engine import MlLeadIntelligenceEngine
 from ghl_real_estate_ai.services.property_matching_service import PropertyMatchingService
 from ghl_real_estate_ai.services.realtime_lead_intelligence import RealtimeLeadIntelligence
-from ghl_real_estate_ai.services.stream_projection import items_of, items_of_lead
+from ghl_real_estate_ai.services.stream_projection import items_of
 from ghl_real_estate_ai.services.system_performance import SystemPerformance
 from ghl_real_estate_ai.services.websocket_manager import WebSocketManager
 from ghl_real_estate_ai.settings import Settings
@@ -135,6 +141,7 @@ class Services:
     churn: ChurnPredictionService
     matching: PropertyMatchingService
     hub: WebSocketManager
+    relay: LiveRelay | None
     performance: SystemPerformance
     crm: Crm
     shared: Shared | None
@@ -215,7 +222,7 @@ def _parts(
     engine = MlLeadIntelligenceEngine(model=model(settings, "lead_score"))
     churn = ChurnPredictionService(model=model(settings, "churn_risk"))
     matching = PropertyMatchingService(memory=memory)
-    hub = WebSocketManager(clock=clock)
+    hub, relay = _screens(memory, clock=clock, shared=shared if role.shows else None)
     counter = DeliveryCounter(memory=memory, clock=clock)
     inbox = EventInbox(memory=memory, bus=bus, clock=clock, counter=counter)
     return Services(
@@ -233,6 +240,7 @@ def _parts(
         churn=churn,
         matching=matching,
         hub=hub,
+        relay=relay,
         performance=SystemPerformance(
             memory=memory,
             hub=hub,
@@ -243,6 +251,21 @@ def _parts(
         crm=_crm(settings, memory, inbox=inbox, time=time, share=None if shared is None else shared.work),
         shared=shared,
     )
+
+
+def _screens(
+    memory: Memory, *, clock: Clock, shared: Shared | None
+) -> tuple[WebSocketManager, LiveRelay | None]:
+    """The hub; with several processes it shows what the relay brings, tenant by tenant as they are asked for."""
+    if shared is None:
+        return WebSocketManager(clock=clock), None
+
+    async def prepare(location_id: LocationId) -> None:
+        await relay.prepare(location_id)  # made below: the two need each other
+
+    hub = WebSocketManager(clock=clock, prepare=prepare)
+    relay = LiveRelay(hub=hub, backplane=shared.backplane, memory=memory, clock=clock)
+    return hub, relay
 
 
 def _crm(
@@ -364,7 +387,7 @@ def _subscribe_handlers(services: Services) -> None:
     )
     if services.shared is not None:
         projector = ScreenProjector(backplane=services.shared.backplane, clock=clock)
-        bus.subscribe_durable("screens", projector, types=PROJECTED)
+        bus.subscribe_durable(SCREENS, projector, types=PROJECTED)
 
 
 def _subscribe_listeners(services: Services) -> None:
@@ -387,20 +410,6 @@ def _subscribe_listeners(services: Services) -> None:
         bus.subscribe_live("screens", to_screens, types=SCREEN_FACTS)
     else:
         bus.subscribe_follower("listings", listings_changed, types=imported)
-
-
-async def _seed_screens(services: Services, location_id: LocationId) -> None:
-    """Fill the streams with what is known, so that the first screen after a restart is not empty."""
-    memory, hub = services.memory, services.hub
-    leads = await memory.read(lambda uow: uow.leads.newest(location_id, limit=SNAPSHOT_ITEMS))
-    items = [pair for lead, intelligence in leads for pair in items_of_lead(lead, intelligence)]
-    head = await memory.read(lambda uow: uow.events.head(location_id))
-    recent = await memory.read(
-        lambda uow: uow.events.read(location_id, after=max(0, head - SNAPSHOT_ITEMS), limit=SNAPSHOT_ITEMS)
-    )
-    messages = [recorded for recorded in recent if recorded.event.type in {"MessageReceived", "MessageSent"}]
-    items.extend(pair for recorded in messages for pair in items_of(recorded))
-    hub.seed(location_id, sorted(items, key=lambda pair: pair[1].at))
 
 
 @asynccontextmanager
@@ -435,7 +444,8 @@ async def running(settings: Settings, role: ProcessRole = ProcessRole.ALL) -> As
 async def _begin_with_what_is_known(services: Services) -> None:
     """The only process shows and handles all tenants; one of several prepares a tenant when it is its turn."""
     for place in await services.memory.read(lambda uow: uow.tenants.locations()):
-        await _seed_screens(services, place.location_id)
+        known = await known_of(services.memory, place.location_id)
+        services.hub.seed(place.location_id, known.items)
         await services.intelligence.warm(place.location_id)
 
 
@@ -452,6 +462,8 @@ def _loops(services: Services) -> dict[str, Callable[[], Coroutine[None, None, N
         }
     if services.role.shows:
         loops |= {"hub": services.hub.run, "performance": services.performance.run}
+    if services.relay is not None:
+        loops["screens"] = services.relay.run
     if shared is not None:
         loops["redis"] = shared.pulse.run
         loops["work share"] = partial(shared.work.run, look=bus.look, let_go=bus.let_go, passed=bus.passed)

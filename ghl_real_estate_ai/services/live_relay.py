@@ -1,13 +1,12 @@
 """The two ends of the shared log of screens: workers project facts into it, gateways follow it into their hub.
 
-Called by ``bootstrap`` when there is Redis, and the hub (``prepare``). Wiring, with ``backplane: live_ports.Backplane``:
+Called by ``bootstrap`` when there is Redis, and by the hub (``prepare``):
 
-- worker: ``bus.subscribe_durable(SCREENS, ScreenProjector(backplane=backplane, clock=clock), types=PROJECTED)``, in
-  place of the live subscriber of that name. BrokerUnavailable passes through it: the bus waits and repeats.
-- gateway: ``hub = WebSocketManager(clock=clock, prepare=lambda place: relay.prepare(place))``, then
-  ``relay = LiveRelay(hub=hub, backplane=backplane, memory=memory, clock=clock)``, and ``relay.run`` among the background
-  tasks. Nothing is seeded at start and nobody calls ``hub.forget``: each tenant is adopted when it is first asked for.
-- one process without Redis: ``hub.seed`` with ``known_of`` at start, ``hub.publish`` by the live subscriber.
+- worker: ``ScreenProjector`` is the durable subscriber SCREENS for PROJECTED, in place of the live one for SCREEN_FACTS.
+  BrokerUnavailable passes through it: the bus waits and repeats.
+- gateway: the hub's ``prepare`` is the relay's, ``run`` is a background task. Nothing is seeded at start and nobody else
+  calls ``hub.forget``: each tenant is taken up when it is first asked for.
+- one process without Redis has neither: it seeds its hub with ``known_of`` and publishes to it.
 """
 
 from __future__ import annotations
