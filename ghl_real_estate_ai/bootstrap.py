@@ -33,7 +33,7 @@ from ghl_real_estate_ai.integrations.gohighlevel.tokens import TokenKeeper
 from ghl_real_estate_ai.integrations.gohighlevel.webhooks import GoHighLevelWebhookReader
 from ghl_real_estate_ai.integrations.gohighlevel.writer import GoHighLevelWriter
 from ghl_real_estate_ai.integrations.http import HttpClient, HttpRequest
-from ghl_real_estate_ai.live_ports import WorkShare
+from ghl_real_estate_ai.live_ports import SharedCache, WorkShare
 from ghl_real_estate_ai.ml.artifacts import Model, load_model, shipped_model
 from ghl_real_estate_ai.models.connections import Connection
 from ghl_real_estate_ai.models.events import LEAD_FACTS, LeadForgotten, RecordedEvent
@@ -60,6 +60,7 @@ from ghl_real_estate_ai.services.live_relay import (
 from ghl_real_estate_ai.services.ml_lead_intelligence_engine import MlLeadIntelligenceEngine
 from ghl_real_estate_ai.services.property_matching_service import PropertyMatchingService
 from ghl_real_estate_ai.services.realtime_lead_intelligence import RealtimeLeadIntelligence
+from ghl_real_estate_ai.services.single_flight import SingleFlight
 from ghl_real_estate_ai.services.stream_projection import items_of
 from ghl_real_estate_ai.services.system_performance import SystemPerformance
 from ghl_real_estate_ai.services.websocket_manager import WebSocketManager
@@ -144,6 +145,7 @@ class Services:
     relay: LiveRelay | None
     performance: SystemPerformance
     crm: Crm
+    cache: SharedCache
     shared: Shared | None
 
 
@@ -249,6 +251,7 @@ def _parts(
             model_versions={stamp.name: stamp.version for stamp in (engine.model.stamp, churn.model.stamp)},
         ),
         crm=_crm(settings, memory, inbox=inbox, time=time, share=None if shared is None else shared.work),
+        cache=SingleFlight() if shared is None else shared.cache,
         shared=shared,
     )
 
@@ -263,7 +266,7 @@ def _screens(
     async def prepare(location_id: LocationId) -> None:
         await relay.prepare(location_id)  # made below: the two need each other
 
-    hub = WebSocketManager(clock=clock, prepare=prepare)
+    hub = WebSocketManager(clock=clock, seats=shared.doors.seats, prepare=prepare)
     relay = LiveRelay(hub=hub, backplane=shared.backplane, memory=memory, clock=clock)
     return hub, relay
 

@@ -13,10 +13,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from ghl_real_estate_ai.integrations.redis.backplane import RedisBackplane
+from ghl_real_estate_ai.integrations.redis.cache import RedisCache
 from ghl_real_estate_ai.integrations.redis.connection import connected, place_of
+from ghl_real_estate_ai.integrations.redis.doors import RedisDoors
+from ghl_real_estate_ai.integrations.redis.link import Link
 from ghl_real_estate_ai.integrations.redis.pulse import Pulse
 from ghl_real_estate_ai.integrations.redis.work_share import RedisWorkShare
 from ghl_real_estate_ai.ports import Clock
+from ghl_real_estate_ai.services.single_flight import SingleFlight
 from ghl_real_estate_ai.settings import Settings
 
 
@@ -27,6 +31,8 @@ class Shared:
     pulse: Pulse
     work: RedisWorkShare
     backplane: RedisBackplane
+    doors: RedisDoors
+    cache: RedisCache
 
 
 @asynccontextmanager
@@ -39,10 +45,13 @@ async def sharing(settings: Settings, *, handles: bool, clock: Clock) -> AsyncIt
         yield None
         return
     async with connected(settings.redis_url) as client:
+        link = Link(client)
         yield Shared(
             pulse=Pulse(client, place=place_of(settings.redis_url), clock=clock),
             work=RedisWorkShare(client, worker=_new_name(), handles=handles),
             backplane=RedisBackplane(client),
+            doors=RedisDoors(link),
+            cache=RedisCache(link, within=SingleFlight()),
         )
 
 

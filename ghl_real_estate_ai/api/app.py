@@ -39,6 +39,7 @@ from ghl_real_estate_ai.budgets import (
     SIGN_IN_ATTEMPTS_PER_MIN,
     WEBHOOK_BODY_BYTES,
 )
+from ghl_real_estate_ai.live_ports import RateLimit
 from ghl_real_estate_ai.settings import Settings
 
 Running = Callable[[Settings], AbstractAsyncContextManager[bootstrap.Services]]
@@ -97,15 +98,21 @@ def create_worker_app(settings: Settings, *, running: Running) -> FastAPI:
 
 
 def _doors(settings: Settings, services: bootstrap.Services) -> Doors:
+    """With Redis those of all gateways together, else of this process."""
+    clock, secret = services.clock, settings.signing_secret()
+    shared = None if services.shared is None else services.shared.doors
+
+    def limit(name: str, per_minute: int) -> RateLimit:
+        own = RateLimiter(per_minute=per_minute, clock=clock)
+        return own if shared is None else shared.limit(name, per_minute=per_minute, otherwise=own)
+
     return Doors(
-        tokens=TokenIssuer(
-            settings.signing_secret(), minutes=settings.access_token_minutes, clock=services.clock
-        ),
+        tokens=TokenIssuer(secret, minutes=settings.access_token_minutes, clock=clock),
         tickets=TicketOffice(
-            OwnTickets(clock=services.clock), secret=settings.signing_secret(), clock=services.clock
+            OwnTickets(clock=clock) if shared is None else shared.tickets, secret=secret, clock=clock
         ),
-        sign_ins=RateLimiter(per_minute=SIGN_IN_ATTEMPTS_PER_MIN, clock=services.clock),
-        hints=RateLimiter(per_minute=HINTS_PER_MIN, clock=services.clock),
-        installs=RateLimiter(per_minute=INSTALL_CALLBACKS_PER_MIN, clock=services.clock),
+        sign_ins=limit("sign_ins", SIGN_IN_ATTEMPTS_PER_MIN),
+        hints=limit("hints", HINTS_PER_MIN),
+        installs=limit("installs", INSTALL_CALLBACKS_PER_MIN),
         origins=frozenset(settings.origins),
     )

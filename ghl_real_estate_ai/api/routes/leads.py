@@ -5,13 +5,15 @@ The tenant is the caller's; another tenant's lead is simply not found.
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Response
 
 from ghl_real_estate_ai.api.dependencies import IdentityDep, ServicesDep
-from ghl_real_estate_ai.budgets import PAGE_ROWS, TIMELINE_EVENTS
+from ghl_real_estate_ai.bootstrap import Services
+from ghl_real_estate_ai.budgets import ANSWER_TTL_S, PAGE_ROWS, TIMELINE_EVENTS
 from ghl_real_estate_ai.errors import NotFound
 from ghl_real_estate_ai.models.conversations import Message
 from ghl_real_estate_ai.models.events import (
@@ -28,6 +30,7 @@ from ghl_real_estate_ai.models.identifiers import (
     EventId,
     Frozen,
     LeadId,
+    LocationId,
     UserId,
     derived_id,
 )
@@ -111,27 +114,51 @@ class Acknowledgement(Frozen):
     position: int
 
 
-@router.get("")
+@router.get("", response_model=LeadPage)
 async def list_leads(
     identity: IdentityDep,
     services: ServicesDep,
     limit: Annotated[int, Query(ge=1, le=PAGE_ROWS)] = 50,
     offset: Annotated[int, Query(ge=0)] = 0,
     q: Annotated[str | None, Query(max_length=100, description="part of the name")] = None,
-) -> LeadPage:
-    """The tenant's leads."""
-    rows = await services.memory.read(
-        lambda uow: uow.leads.newest(identity.location_id, limit=limit, offset=offset, query=q)
+) -> Response:
+    """The tenant's leads. The first page, which everybody asks for, may be half a second old."""
+    location_id = identity.location_id
+
+    async def make() -> bytes:
+        rows = await services.memory.read(
+            lambda uow: uow.leads.newest(location_id, limit=limit, offset=offset, query=q)
+        )
+        page = LeadPage(items=[_row(lead, known) for lead, known in rows], limit=limit, offset=offset)
+        return page.model_dump_json().encode()
+
+    if offset or q is not None:
+        return _json(await make())
+    key = _key("leads", location_id, limit)
+    return _json(await services.cache.get_or_make(key, make, seconds=ANSWER_TTL_S))
+
+
+@router.get("/{lead_id}", response_model=LeadDetail)
+async def get_lead(lead_id: LeadPath, identity: IdentityDep, services: ServicesDep) -> Response:
+    """Everything that a screen shows of one lead.
+
+    All screens that show it ask at once when a stream speaks of it. What they heard is in their answer: those who ask
+    share one only while the newest fact about the lead is the same.
+    """
+    location_id = identity.location_id
+    newest = await services.memory.read(
+        lambda uow: uow.events.of_lead(location_id, lead_id, before=None, limit=1)
     )
-    return LeadPage(items=[_row(lead, known) for lead, known in rows], limit=limit, offset=offset)
+    key = _key("lead", location_id, lead_id, *(recorded.position for recorded in newest))
+
+    async def make() -> bytes:
+        return (await _detail(services, location_id, lead_id)).model_dump_json().encode()
+
+    return _json(await services.cache.get_or_make(key, make, seconds=ANSWER_TTL_S))
 
 
-@router.get("/{lead_id}")
-async def get_lead(lead_id: LeadPath, identity: IdentityDep, services: ServicesDep) -> LeadDetail:
-    """Everything that a screen shows of one lead."""
-
+async def _detail(services: Services, location_id: LocationId, lead_id: LeadId) -> LeadDetail:
     def look(uow: UnitOfWork) -> tuple[Lead | None, LeadIntelligence | None, list[RecordedEvent]]:
-        location_id = identity.location_id
         return (
             uow.leads.get(location_id, lead_id),
             uow.leads.intelligence(location_id, lead_id),
@@ -184,6 +211,15 @@ async def acknowledge(
 
 
 _NO_LEAD = "no such lead in this location"
+
+
+def _key(*parts: str | int) -> str:
+    """Whatever stands in the parts, other parts make another key: one tenant never gets another's answer."""
+    return json.dumps(parts)
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, media_type="application/json")
 
 
 def _acknowledgement(
