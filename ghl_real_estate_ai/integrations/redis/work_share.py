@@ -45,6 +45,7 @@ _OWNERS: Final = f"{PREFIX}work:owners"
 _GROUP: Final = "workers"
 _TENANT: Final = b"tenant"
 _POSITION: Final = b"position"
+_GROUP_IS_GONE: Final = ("NOGROUP", "no such key")
 
 _SHARE_OUT: Final = """
 local time = redis.call('TIME')
@@ -99,6 +100,7 @@ class RedisWorkShare:
         partitions: int = WORK_PARTITIONS,
         lease_s: float = WORK_LEASE_S,
         renew_s: float = WORK_RENEW_S,
+        gone_s: float = WORKER_GONE_S,
         seconds: Callable[[], float] = monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -109,6 +111,7 @@ class RedisWorkShare:
         self._partitions = partitions
         self._lease_s = lease_s
         self._renew_s = renew_s
+        self._gone_s = gone_s
         self._seconds = seconds
         self._sleep = sleep
         self._share_out = client.register_script(_SHARE_OUT)
@@ -246,7 +249,7 @@ class RedisWorkShare:
                 self._changed.clear()
                 await self._prepare(look)
                 if self._seconds() >= clean_at:
-                    clean_at = self._seconds() + WORKER_GONE_S
+                    clean_at = self._seconds() + self._gone_s
                     await self._clean()
                 await self._acknowledge(passed)
                 if len(self._unfinished) >= WORK_UNFINISHED:
@@ -256,6 +259,10 @@ class RedisWorkShare:
             except BrokerUnavailable as error:
                 self._note_silence(error)
                 await self._sleep(self._renew_s)
+            except ResponseError as error:
+                if not str(error).startswith(_GROUP_IS_GONE):
+                    raise
+                self._unprepared |= self._held  # Redis came back empty
 
     async def _prepare(self, look: Callable[[LocationId | None], None]) -> None:
         """Of each partition that is new here: its group, and what its last holder had taken and not acknowledged."""
@@ -278,7 +285,7 @@ class RedisWorkShare:
                 start, entries, *_ = await self._client.xautoclaim(
                     _stream(partition), _GROUP, self._worker, min_idle_time=0, start_id=start
                 )
-            known = {entry.entry_id for entry in self._unfinished}
+            known = {entry.entry_id for entry in self._unfinished if entry.partition == partition}
             fresh = [entry for entry in entries if entry[0] not in known]
             self._take([(_stream(partition).encode(), fresh)], look)
             if start in {b"0-0", "0-0"}:
@@ -289,16 +296,11 @@ class RedisWorkShare:
         streams: dict[Any, Any] = {_stream(partition): ">" for partition in sorted(self._held)}
         if not streams:
             return []
-        try:
-            with broker_errors("hearing of new events"):
-                heard = await self._client.xreadgroup(
-                    _GROUP, self._worker, streams, count=WORK_UNFINISHED, block=int(wait_s * 1_000)
-                )
-        except ResponseError as error:
-            if not str(error).startswith("NOGROUP"):
-                raise
-            self._unprepared |= self._held  # Redis came back empty
-            return []
+        of_each = max(1, WORK_UNFINISHED // len(streams))
+        with broker_errors("hearing of new events"):
+            heard = await self._client.xreadgroup(
+                _GROUP, self._worker, streams, count=of_each, block=int(wait_s * 1_000)
+            )
         return _streams_of(heard)
 
     def _take(
@@ -336,15 +338,16 @@ class RedisWorkShare:
 
     async def _clean(self) -> None:
         """Names of workers that are gone leave the groups; what they had taken is taken over."""
+        with broker_errors("cleaning up after workers that are gone"):
+            alive = set(await self._client.zrange(_WORKERS, 0, -1))
         for partition in sorted(self._held):
             with broker_errors("cleaning up after workers that are gone"):
-                alive = set(await self._client.zrange(_WORKERS, 0, -1))
                 consumers = await self._client.xinfo_consumers(_stream(partition), _GROUP)
             gone = [one for one in consumers if one["name"] not in alive]
             if any(one["pending"] for one in consumers if one["name"] != self._worker.encode()):
                 self._unprepared.add(partition)  # read by the last holder after it was ours
             for one in gone:
-                if not one["pending"] and one["idle"] >= WORKER_GONE_S * 1_000:
+                if not one["pending"] and one["idle"] >= self._gone_s * 1_000:
                     with broker_errors("cleaning up after workers that are gone"):
                         await self._client.xgroup_delconsumer(_stream(partition), _GROUP, one["name"])
 
