@@ -1,6 +1,6 @@
 # The commands of the house. Each one prepares what it needs first: `make demo` and `make test` work on a fresh machine.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench load docs fmt lock clean dev system
+.PHONY: help setup demo test check bench load docs fmt lock clean dev system peers
 BIN := .venv/bin
 
 help:  ## show this list
@@ -22,11 +22,11 @@ check: dev  ## format, lint, types, import contracts, house rules: under a minut
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/test_house.py
 
-bench: dev system  ## measure every promised number (ONLY=NAME for one, JSON=FILE to keep them)
-	$(BIN)/enterprisehub bench $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
+bench: dev system peers  ## measure every promised number (ONLY=NAME for one, JSON=FILE to keep them); all: docs/benchmarks.md too
+	$(BIN)/enterprisehub bench $(if $(ONLY),--only $(ONLY),--report docs) $(if $(JSON),--json $(JSON))
 
-load: setup  ## 100 viewers under a steady stream of webhooks: nobody may miss anything
-	$(BIN)/enterprisehub load
+load: setup  ## 100 screens, 50 webhooks/s: nobody may miss anything (VIEWERS=1000 PER_SECOND=200 for more)
+	$(BIN)/enterprisehub load $(if $(VIEWERS),--viewers $(VIEWERS)) $(if $(PER_SECOND),--per-second $(PER_SECOND))
 
 docs: dev  ## write the generated pages again: events, settings, index of decisions
 	$(BIN)/python scripts/generate_docs.py
@@ -49,3 +49,6 @@ dev:
 
 system:
 	@sh scripts/system_packages.sh test || true
+
+peers:
+	@sh scripts/bench_peers.sh

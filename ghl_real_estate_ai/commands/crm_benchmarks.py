@@ -21,11 +21,10 @@ from pathlib import Path
 from typing import Final
 
 from ghl_real_estate_ai import bootstrap, budgets
-from ghl_real_estate_ai.commands import measuring, private_postgres
+from ghl_real_estate_ai.commands import measuring, private_postgres, senders
 from ghl_real_estate_ai.commands.measuring import Say
 from ghl_real_estate_ai.commands.rows import Row
 from ghl_real_estate_ai.crm_ports import CrmPage
-from ghl_real_estate_ai.errors import EnterpriseHubError
 from ghl_real_estate_ai.models.connections import Connection, ConnectionKind, LocationSetup, OwnerKind
 from ghl_real_estate_ai.models.events import Delivery
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
@@ -233,7 +232,6 @@ async def _calls_of_a_day() -> int:
 
 # --- webhooks per second --------------------------------------------------------------------------------------------
 
-_SENDERS: Final = 16
 _BURST: Final = 5_000
 _WARM_UP: Final = 500
 
@@ -248,7 +246,7 @@ class Burst:
 
 def webhook_throughput(say: Say) -> Row:
     """Signed webhooks per second from 16 senders at once, each answered after its commit; beside a route that stores nothing."""
-    say(f"WEBHOOKS_PER_S: {_BURST} webhooks from {_SENDERS} senders, 3 rounds each")
+    say(f"WEBHOOKS_PER_S: {_BURST} webhooks from {senders.BURST_SENDERS} senders, 3 rounds each")
     ours = _median([burst_at_gateway() for _ in range(3)])
     bare = _median([burst_at_bare_peer() for _ in range(3)])
     return Row(
@@ -298,43 +296,10 @@ def burst_at_bare_peer(*, size: int = _BURST) -> Burst:
 
 
 async def _burst(vendor: FakeGoHighLevel, port: int, size: int) -> Burst:
-    """Requests are signed and put together beforehand: the sender must not be what is measured."""
-    warm_up = [_request(vendor, number) for number in range(_WARM_UP)]
-    requests = [_request(vendor, number) for number in range(size)]
-    await _send_all(warm_up, port)
+    warm_up = [senders.signed_request(vendor, number) for number in range(_WARM_UP)]
+    requests = [senders.signed_request(vendor, number) for number in range(size)]
+    await senders.burst(warm_up, port=port)
     started = time.perf_counter()
-    taken = await _send_all(requests, port)
+    taken = await senders.burst(requests, port=port)
     seconds = time.perf_counter() - started
     return Burst(per_s=size / seconds, p99_ms=measuring.quantile(taken, 0.99))
-
-
-def _request(vendor: FakeGoHighLevel, number: int) -> bytes:
-    body = measuring.message_body(number)
-    fields = {"Host": "bench", **vendor.headers(body), "Content-Length": str(len(body))}
-    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-    return f"POST /webhooks/ghl HTTP/1.1\r\n{head}\r\n".encode() + body
-
-
-async def _send_all(requests: list[bytes], port: int) -> list[float]:
-    """Milliseconds from each request to its 200."""
-    waiting, taken = requests[::-1], list[float]()
-
-    async def send() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        try:
-            while waiting:
-                request = waiting.pop()
-                started = time.perf_counter()
-                writer.write(request)
-                head = (await reader.readuntil(b"\r\n\r\n")).lower()
-                if not head.startswith(b"http/1.1 200"):
-                    raise EnterpriseHubError(f"a webhook was refused: {head.splitlines()[0].decode()}")
-                await reader.readexactly(int(head.partition(b"content-length:")[2].split(b"\r", 1)[0]))
-                taken.append((time.perf_counter() - started) * 1_000)
-        finally:
-            writer.close()
-
-    async with asyncio.TaskGroup() as tasks:
-        for _ in range(_SENDERS):
-            tasks.create_task(send())
-    return taken

@@ -1,29 +1,28 @@
-"""The load test: many viewers, a steady stream of webhooks, and an exact count at the end. Called by ``enterprisehub load``."""
+"""The load test: many screens, a steady stream of signed webhooks, and an exact count at the end.
+
+Called by ``enterprisehub load``, ``live_benchmarks`` and ``painting`` (the crowd around its browser).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
-import httpx
+import uvloop
 
-from ghl_real_estate_ai import bootstrap
-from ghl_real_estate_ai.commands import measuring, records
-from ghl_real_estate_ai.commands.measuring import LOCATION, Say
-from ghl_real_estate_ai.errors import ConfigurationError
-from ghl_real_estate_ai.models.leads import Role, User
+from ghl_real_estate_ai.commands import measuring, rig, senders
+from ghl_real_estate_ai.commands.measuring import Say
+from ghl_real_estate_ai.errors import EnterpriseHubError
 from ghl_real_estate_ai.models.streams import Stream
 from ghl_real_estate_ai.settings import Settings
-from ghl_real_estate_ai.simulation.load import Viewer, paced, viewers
+from ghl_real_estate_ai.simulation.screens import Ages, Crowd
 from ghl_real_estate_ai.simulation.vendor_servers import FakeGoHighLevel
 
-PASSWORD = "bench-password-1"  # noqa: S105  # reason: of a throw-away installation
-VIEWERS_PER_USER = 8
-"""Below the limit of sockets per user."""
-
-SETTLE_S = 10.0
+SETTLE_S: Final = 20.0
 """Longest wait for the last publication after the last webhook."""
 
 
@@ -36,84 +35,94 @@ class Load:
     seconds: float
 
 
-async def add_users(settings: Settings, *, viewers: int) -> list[User]:
-    """As many managers as it takes to hold the viewers' sockets."""
-    async with bootstrap.opened(settings) as memory:
-        return [
-            await records.add_user(
-                memory,
-                location_id=LOCATION,
-                email=f"viewer{number}@example.com",
-                name=f"Viewer {number}",
-                role=Role.MANAGER,
-                password=PASSWORD,
-            )
-            for number in range(-(-viewers // VIEWERS_PER_USER))
-        ]
+@dataclass(frozen=True)
+class Account:
+    """What came of it. ``received`` of ``expected`` messages of the feed; ``ages`` of all publications; ``acks`` in ms."""
+
+    load: Load
+    sent: int
+    received: int
+    expected: int
+    publications: dict[str, int]
+    ages: Ages
+    acks: list[float]
+    cpu_share: float
+    trouble: str
+
+    def as_dict(self) -> dict[str, object]:
+        """For a person, or --json."""
+        return {
+            "machine": measuring.machine(),
+            "viewers": self.load.viewers,
+            "events_sent": self.sent,
+            "events_acknowledged": len(self.acks),
+            "publications_expected": self.expected,
+            "publications_received": self.received,
+            "trouble": self.trouble or "none",
+            **{f"received_of_{stream}": count for stream, count in sorted(self.publications.items())},
+            **{
+                f"webhook_ack_p{name}_ms": round(measuring.quantile(self.acks, q), 2)
+                for name, q in (("50", 0.5), ("95", 0.95), ("99", 0.99))
+            },
+            **{
+                f"publish_to_receive_p{name}_ms": round(self.ages.quantile(q), 2)
+                for name, q in (("50", 0.5), ("95", 0.95), ("99", 0.99), ("99_9", 0.999))
+            },
+            "gateway_cpu_share": round(self.cpu_share, 2),
+        }
 
 
-async def sign_in(gateway: str, user: User) -> str:
-    """An access token, got as a browser gets it."""
-    async with httpx.AsyncClient(base_url=gateway) as client:
-        answer = await client.post("/v1/sessions", json={"email": user.email, "password": PASSWORD})
-        answer.raise_for_status()
-        return str(answer.json()["access_token"])
+def run(load: Load, *, say: Say) -> Account:
+    """Start a throw-away installation, put the load on it, and account for every publication at every screen."""
+    with measuring.installation() as (settings, vendor), measuring.gateway(settings) as gateway:
+        say(f"{load.viewers} viewers, {load.per_second:g} events/s for {load.seconds:g} s")
+        return uvloop.run(_put_load(settings, vendor, gateway.pid, load))
 
 
-def run(load: Load, *, say: Say) -> dict[str, object]:
-    """Start a throw-away installation, put the load on it, and account for every publication at every viewer."""
-    with measuring.installation() as (settings, vendor):
-        users = asyncio.run(add_users(settings, viewers=load.viewers))
-        with measuring.gateway(settings):
-            say(f"{load.viewers} viewers, {load.per_second:g} events/s for {load.seconds:g} s")
-            return asyncio.run(_put_load(settings, vendor, users, load))
+@asynccontextmanager
+async def screens(settings: Settings, count: int, *, ages: bool = False) -> AsyncIterator[Crowd]:
+    """So many connected screens that follow every stream. Raises EnterpriseHubError when they are not let in."""
+    entrance = rig.door(settings, count, streams=tuple(Stream))
+    watching = Crowd(entrance, count, ages=ages)
+    await rig.opened(watching, "the gateway")
+    try:
+        yield watching
+    finally:
+        watching.close()
 
 
-async def _put_load(
-    settings: Settings, vendor: FakeGoHighLevel, users: Sequence[User], load: Load
-) -> dict[str, object]:
-    tokens = [await sign_in(settings.gateway_url, user) for user in users]
+async def _put_load(settings: Settings, vendor: FakeGoHighLevel, pid: int, load: Load) -> Account:
     count = round(load.per_second * load.seconds)
-    acks: list[float] = []
-
-    async def one(client: httpx.AsyncClient, number: int) -> None:
-        body = measuring.message_body(number)
-        started = time.perf_counter()
-        answer = await client.post(
-            f"{settings.gateway_url}/webhooks/ghl", content=body, headers=vendor.headers(body)
+    requests = [senders.signed_request(vendor, number) for number in range(count)]
+    async with screens(settings, load.viewers, ages=True) as watching:
+        cpu, started = rig.cpu_seconds(pid), time.perf_counter()
+        acks = await senders.steadily(requests, port=settings.port, per_second=load.per_second)
+        share = (rig.cpu_seconds(pid) - cpu) / (time.perf_counter() - started)
+        await _settled(watching, count)
+        assert watching.ages is not None  # noqa: S101  # reason: asked for above
+        return Account(
+            load=load,
+            sent=count,
+            received=watching.received[rig.FEED],
+            expected=count * load.viewers,
+            publications={str(topic): seen for topic, seen in watching.received.items()},
+            ages=watching.ages,
+            acks=acks,
+            cpu_share=share,
+            trouble=watching.trouble(),
         )
-        answer.raise_for_status()
-        acks.append((time.perf_counter() - started) * 1_000)
-
-    feed = Stream.CONVERSATION_FEED  # the stream that must not lose: every viewer must get every message
-    async with viewers(settings.gateway_url, tokens, load.viewers, watched=feed) as crowd:
-        async with httpx.AsyncClient(timeout=30) as client, asyncio.TaskGroup() as tasks:
-            async for number in paced(load.per_second, count):
-                tasks.create_task(one(client, number))
-        await _settled(crowd, count)
-    return _account(crowd, acks, count, load)
 
 
-async def _settled(crowd: Sequence[Viewer], count: int) -> None:
+async def _settled(watching: Crowd, count: int) -> None:
+    """Until everybody has every message, and the other streams are as far at every screen."""
     deadline = time.monotonic() + SETTLE_S
-    while time.monotonic() < deadline and any(len(viewer.keys) < count for viewer in crowd):  # noqa: ASYNC110  # reason: looks at plain counters
-        await asyncio.sleep(0.05)
-
-
-def _account(crowd: Sequence[Viewer], acks: Sequence[float], count: int, load: Load) -> dict[str, object]:
-    ages = [age for viewer in crowd for age in viewer.age_ms]
-    if not ages:
-        raise ConfigurationError("no viewer got anything: see the gateway's log")
-    return {
-        "machine": measuring.machine(),
-        "viewers": load.viewers,
-        "events_sent": count,
-        "events_acknowledged": len(acks),
-        "publications_expected": count * len(crowd),
-        "publications_received": sum(len(viewer.keys) for viewer in crowd),
-        "gaps": sum(viewer.gaps for viewer in crowd),
-        "webhook_ack_p50_ms": round(measuring.quantile(acks, 0.5), 2),
-        "webhook_ack_p99_ms": round(measuring.quantile(acks, 0.99), 2),
-        "publish_to_receive_p50_ms": round(measuring.quantile(ages, 0.5), 2),
-        "publish_to_receive_p99_ms": round(measuring.quantile(ages, 0.99), 2),
-    }
+    while time.monotonic() < deadline:
+        await asyncio.sleep(0.2)
+        places = [tuple(sorted(screen.places.items())) for screen in watching.screens]
+        if (
+            all(screen.places.get(rig.FEED, 0) >= count for screen in watching.screens)
+            and len(set(places)) == 1
+        ):
+            return
+    if not watching.received:
+        raise EnterpriseHubError("no screen got anything: see the gateway's log")

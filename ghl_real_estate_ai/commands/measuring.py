@@ -51,6 +51,7 @@ uvicorn.run(app, port=int(sys.argv[1]), log_level="warning", access_log=False)
 class Start:
     """One start of a server."""
 
+    pid: int
     seconds: float
     rss_mb: float
 
@@ -63,9 +64,13 @@ def quantile(values: Sequence[float], q: float) -> float:
 
 def machine() -> str:
     """The machine, its load and the day: a figure without them says little."""
+    return f"{day_and_machine()}, load {os.getloadavg()[0]:.1f}"
+
+
+def day_and_machine() -> str:
+    """What figures may be compared within."""
     cores = len(os.sched_getaffinity(0))
-    load = os.getloadavg()[0]
-    return f"{platform.machine()}, {cores} cores, Python {platform.python_version()}, load {load:.1f}, {datetime.now(UTC):%Y-%m-%d}"
+    return f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {cores} cores, Python {platform.python_version()}"
 
 
 @contextmanager
@@ -97,7 +102,7 @@ async def _serve_location(settings: Settings) -> None:
 def gateway(settings: Settings) -> Iterator[Start]:
     """The gateway as an operator starts it, ready; what the start took."""
     command = [sys.executable, "-m", "ghl_real_estate_ai.cli", "serve", "--no-dashboard"]
-    with _server(command, settings, url=settings.gateway_url) as start:
+    with server(command, settings, url=settings.gateway_url) as start:
         yield start
 
 
@@ -106,20 +111,22 @@ def bare_peer(settings: Settings) -> Iterator[tuple[str, Start]]:
     """A route that reads the body and stores nothing: its URL, and what its start took."""
     port = launch.free_port(0)
     url = f"http://127.0.0.1:{port}"
-    with _server([sys.executable, "-c", _BARE_PEER, str(port)], settings, url=url) as start:
+    with server([sys.executable, "-c", _BARE_PEER, str(port)], settings, url=url) as start:
         yield url, start
 
 
 @contextmanager
-def _server(command: list[str], settings: Settings, *, url: str) -> Iterator[Start]:
+def server(command: list[str], settings: Settings, *, url: str) -> Iterator[Start]:
+    """A server process that answers at ``url``, and what its start took."""
     log = settings.data_dir / "server.log"
     with launch.child(command, env=launch.environment(settings), log=log) as process:
         seconds = launch.wait_until_ready(f"{url}/health/ready", process=process, log=log)
         time.sleep(0.5)
-        yield Start(seconds=seconds, rss_mb=_rss_mb(process.pid))
+        yield Start(pid=process.pid, seconds=seconds, rss_mb=rss_mb(process.pid))
 
 
-def _rss_mb(pid: int) -> float:
+def rss_mb(pid: int) -> float:
+    """Resident memory of a process."""
     fields = Path(f"/proc/{pid}/statm").read_text().split()
     return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 

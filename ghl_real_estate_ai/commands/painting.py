@@ -17,11 +17,13 @@ from datetime import datetime
 from typing import Any, Protocol, TypedDict
 
 import httpx
+import uvloop
 
-from ghl_real_estate_ai.commands import crowd, launch, measuring
+from ghl_real_estate_ai import bootstrap
+from ghl_real_estate_ai.commands import crowd, launch, measuring, records
 from ghl_real_estate_ai.commands.measuring import Say
 from ghl_real_estate_ai.errors import ConfigurationError
-from ghl_real_estate_ai.models.leads import User
+from ghl_real_estate_ai.models.leads import Role, User
 from ghl_real_estate_ai.models.streams import Stream
 from ghl_real_estate_ai.settings import Settings
 from ghl_real_estate_ai.simulation import load
@@ -42,6 +44,7 @@ LEADS = 40
 WARM_UP_EVENTS = 2 * LEADS
 """The browser's module remembers 2,000 paints, five per event: with these, a run may measure about 300 events."""
 POLL_MS = 500
+_PASSWORD = "bench-password-1"  # noqa: S105  # reason: of a throw-away installation
 
 _POLLING_SCREEN = """
 async ({api, token, poll}) => {
@@ -95,7 +98,7 @@ def measure(*, viewers: int, per_second: float, seconds: float, say: Say) -> Pai
     if chromium is None:
         raise ConfigurationError("chromium is missing: apt-get install chromium")
     with measuring.installation() as (settings, vendor):
-        users = asyncio.run(crowd.add_users(settings, viewers=viewers))
+        user = asyncio.run(_add_user(settings))
         log = settings.data_dir / "dashboard.log"
         with (
             measuring.gateway(settings),
@@ -104,8 +107,29 @@ def measure(*, viewers: int, per_second: float, seconds: float, say: Say) -> Pai
             ) as screen,
         ):
             launch.wait_until_ready(f"{settings.dashboard_url}/_stcore/health", process=screen, log=log)
-            run = _Run(settings, vendor, chromium, users)
-            return asyncio.run(run.go(viewers=viewers, per_second=per_second, seconds=seconds, say=say))
+            run = _Run(settings, vendor, chromium, user)
+            return uvloop.run(run.go(viewers=viewers, per_second=per_second, seconds=seconds, say=say))
+
+
+async def _add_user(settings: Settings) -> User:
+    """Who looks at the page."""
+    async with bootstrap.opened(settings) as memory:
+        return await records.add_user(
+            memory,
+            location_id=measuring.LOCATION,
+            email="viewer@example.com",
+            name="Viewer",
+            role=Role.MANAGER,
+            password=_PASSWORD,
+        )
+
+
+async def _sign_in(gateway: str, user: User) -> str:
+    """An access token, got as a browser gets it."""
+    async with httpx.AsyncClient(base_url=gateway) as client:
+        answer = await client.post("/v1/sessions", json={"email": user.email, "password": _PASSWORD})
+        answer.raise_for_status()
+        return str(answer.json()["access_token"])
 
 
 @dataclass
@@ -113,14 +137,15 @@ class _Run:
     settings: Settings
     vendor: FakeGoHighLevel
     chromium: str
-    users: Sequence[User]
+    user: User
 
     async def go(self, *, viewers: int, per_second: float, seconds: float, say: Say) -> Painted:
         """Open the viewers and the browser, send, and read what the browser noted."""
         async with AsyncExitStack() as stack:
-            tokens = [await crowd.sign_in(self.settings.gateway_url, user) for user in self.users]
-            await stack.enter_async_context(load.viewers(self.settings.gateway_url, tokens, viewers - 1))
-            page = await stack.enter_async_context(self._browser(tokens[0]))
+            await stack.enter_async_context(crowd.screens(self.settings, viewers - 1))
+            page = await stack.enter_async_context(
+                self._browser(await _sign_in(self.settings.gateway_url, self.user))
+            )
             say(f"  {viewers - 1} sockets and one browser are connected")
             sent = await self._send(per_second, WARM_UP_EVENTS + round(per_second * seconds))
             await asyncio.sleep(2 + POLL_MS / 1_000)
@@ -144,8 +169,8 @@ class _Run:
                 )
                 page = await context.new_page()
                 await page.goto(self.settings.dashboard_url)
-                await page.get_by_label("Email").fill(self.users[0].email)
-                await page.get_by_role("textbox", name="Password").fill(crowd.PASSWORD)
+                await page.get_by_label("Email").fill(self.user.email)
+                await page.get_by_role("textbox", name="Password").fill(_PASSWORD)
                 await page.get_by_role("button", name="Sign in").click()
                 await page.wait_for_function("window.__enterprisehub?.state === 'live'", timeout=60_000)
                 polling = await context.new_page()

@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from ghl_real_estate_ai import budgets, cli
 from ghl_real_estate_ai.commands import benchmarks, crowd, measuring, painting
+from ghl_real_estate_ai.commands.rows import Row
+from ghl_real_estate_ai.errors import ConfigurationError
 from tests.support.browser import chromium
 
 
@@ -44,7 +46,7 @@ def test_a_throw_away_installation_never_touches_the_operator_s_own(
 
 
 def test_a_missed_promise_is_said_and_has_no_ratio_without_a_peer() -> None:
-    row = benchmarks.Row("X", "x", measured=2.0, unit="ms", budget=1.0, samples=1, stages={"in": 0.5})
+    row = Row("X", "x", measured=2.0, unit="ms", budget=1.0, samples=1, stages={"in": 0.5})
     assert not row.passed
     assert row.ratio is None
     assert row.as_dict()["peer"] is None
@@ -61,10 +63,42 @@ def test_starts_and_acknowledgements_are_measured_on_real_processes() -> None:
 
 
 def test_the_load_test_accounts_for_every_publication() -> None:
-    result = crowd.run(crowd.Load(viewers=9, per_second=20, seconds=2), say=silent)
-    assert result["events_acknowledged"] == result["events_sent"] == 40
-    assert result["publications_received"] == result["publications_expected"] == 360
-    assert result["gaps"] == 0
+    account = crowd.run(crowd.Load(viewers=9, per_second=20, seconds=2), say=silent)
+    assert len(account.acks) == account.sent == 40
+    assert account.received == account.expected == 360
+    assert account.trouble == ""
+    shown = account.as_dict()
+    assert shown["publications_received"] == shown["publications_expected"] == 360
+    assert shown["received_of_lead_scores"] == 360
+    assert account.ages.count == sum(account.publications.values())
+
+
+def test_a_number_that_cannot_be_measured_is_a_row_that_says_why_and_the_others_follow() -> None:
+    def breaks(_say: measuring.Say) -> Row:
+        raise ExceptionGroup("tasks", [ConnectionRefusedError("nobody there")])
+
+    def refuses(_say: measuring.Say) -> Row:
+        raise ConfigurationError("chromium is missing: apt-get install chromium")
+
+    def leaves_out(_say: measuring.Say) -> Row:
+        return Row.left_out("EVENT_CPU_MS", "cpu", why="no such thing here")
+
+    said: list[str] = []
+    among = {"COLD_START_S": breaks, "EVENT_TO_PAINT_P95_MS": refuses, "EVENT_CPU_MS": leaves_out}
+    rows = benchmarks.run([], say=said.append, among=among)
+    assert [row.verdict for row in rows] == ["MISSED", "MISSED", "-"]
+    assert "nobody there" in rows[0].figure
+    assert rows[1].figure == "not measured: chromium is missing: apt-get install chromium"
+    assert [row.as_dict()["measured"] for row in rows] == [None] * 3
+    assert [row.passed for row in rows] == [False, False, True]
+    assert len(said) == 3
+    assert benchmarks.table(rows).row_count == 3
+
+
+def test_what_was_measured_in_a_run_with_losses_has_failed_whatever_its_figure() -> None:
+    row = Row("X", "x", measured=0.1, unit="MB", budget=1.0, samples=1, failed="3 x gaps")
+    assert not row.passed
+    assert row.figure == "0.1 MB; failed: 3 x gaps"
 
 
 @pytest.mark.browser

@@ -1,0 +1,99 @@
+"""The contest works: the same bytes from every server that is here, everything accounted for. No time is judged."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+
+import pytest
+
+from ghl_real_estate_ai import budgets
+from ghl_real_estate_ai.commands import fanout, peers, rig
+from ghl_real_estate_ai.errors import EnterpriseHubError
+
+SMALL = fanout.Size(screens=12, rounds=1, seconds=0.2, closed_seconds=0.2)
+
+
+def silent(_line: str) -> None:
+    """Benchmarks say what they do; tests need not hear it."""
+
+
+def contest(**rates: float) -> fanout.Contest:
+    """As if it had been held, with so many deliveries per second of each server."""
+    held = fanout.Contest()
+    for server, per_s in rates.items():
+        name = {"ws": peers.NODE_WS}.get(server, server)
+        held.full[name] = [fanout.Round(deliveries=round(per_s), seconds=1.0, cpu_seconds=0.5)] * 3
+        held.closed[name] = [fanout.Round(deliveries=round(per_s), seconds=2.0, cpu_seconds=1.0)] * 3
+    return held
+
+
+def test_ours_and_every_peer_that_is_here_are_measured_in_one_run() -> None:
+    held = fanout.hold(SMALL, say=silent)
+    here = {peer.name for peer in peers.all_peers() if not peer.absent}
+    assert {peers.TUTORIAL, peers.BROADCAST} <= here
+    assert set(held.full) == set(held.closed) == {fanout.OURS, *here}
+    assert set(held.absent) == {peer.name for peer in peers.all_peers()} - here
+    for rounds in (*held.full.values(), *held.closed.values()):
+        assert [one.deliveries % SMALL.screens for one in rounds] == [0]
+        assert all(one.deliveries > 0 and one.per_s > 0 for one in rounds)
+    assert list(held.figures()) == sorted(held.full, key=held.per_s, reverse=True)
+
+
+def test_a_peer_that_alters_what_it_sends_fails_the_run() -> None:
+    tutorial = next(peer for peer in peers.all_peers() if peer.name == peers.TUTORIAL)
+    source = f"import runpy, sys; sys.argv[0] = {tutorial.command[1]!r}\n"
+    lying = source + "from fastapi import WebSocket\nsend = WebSocket.send_text\n"
+    lying += "WebSocket.send_text = lambda self, text: send(self, text.replace('inbound', 'outbound'))\n"
+    lying += f"runpy.run_path({tutorial.command[1]!r}, run_name='__main__')\n"
+    liar = dataclasses.replace(tutorial, command=(tutorial.command[0], "-c", lying))
+    with pytest.raises(EnterpriseHubError, match="is not what was sent"):
+        fanout.hold(SMALL, say=silent, contestants=[liar])
+
+
+def test_a_peer_that_is_not_here_is_left_out_with_its_reason() -> None:
+    gone = peers.Peer(peers.NODE_WS, ("node",), "/", absent="node is not installed")
+    held = fanout.hold(SMALL, say=silent, contestants=[gone])
+    row = fanout.times(held, peers.NODE_WS, name="FAN_OUT_TIMES_NODE_WS", budget=10)
+    assert row.figure == "not measured: node is not installed"
+    assert row.verdict == "-"
+    assert row.passed
+    assert held.words()[peers.NODE_WS] == "not measured: node is not installed"
+
+
+def test_times_are_medians_over_medians_and_more_is_better() -> None:
+    row = fanout.times(
+        contest(ours=1_500_000, ws=60_000),
+        peers.NODE_WS,
+        name="FAN_OUT_TIMES_NODE_WS",
+        budget=budgets.FAN_OUT_TIMES_NODE_WS,
+    )
+    assert row.measured == row.ratio == 25
+    assert row.passed
+    assert row.samples == 4_500_000
+    assert row.figures[peers.NODE_WS]["cpu_us"] == pytest.approx(0.5e6 / 60_000)
+
+
+def test_the_closed_loop_compares_processor_time_per_delivery() -> None:
+    row = fanout.cpu_ratio(contest(ours=40_000, ws=50_000))
+    assert row.measured == pytest.approx(50 / 40)
+    assert not row.passed
+
+
+def test_a_small_item_is_as_long_as_was_said_and_known_again() -> None:
+    assert len(rig.item_json(1)) == len(rig.item_json(123_456)) == rig.ITEM_BYTES
+    assert rig.is_item(rig.FEED, 7, json.loads(rig.item_json(7)))
+    assert not rig.is_item(rig.FEED, 8, json.loads(rig.item_json(7)))
+
+
+def test_processors_are_given_back() -> None:
+    before = os.sched_getaffinity(0)
+    with rig.on_processor(1):
+        assert len(os.sched_getaffinity(0)) == 1
+    assert os.sched_getaffinity(0) == before
+
+
+def test_a_machine_that_allows_too_few_files_is_said_to() -> None:
+    assert rig.allow_sockets(100) == ""
+    assert "open files" in rig.allow_sockets(10**9)

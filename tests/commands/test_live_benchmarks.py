@@ -1,0 +1,43 @@
+"""Hard times, small: each instrument runs against a real gateway and accounts for everything. No time is judged."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ghl_real_estate_ai import budgets
+from ghl_real_estate_ai.commands import live_benchmarks, rig
+
+
+def test_screens_that_stop_reading_take_nothing_from_the_others() -> None:
+    with rig.our_server(12) as server:
+        slow = asyncio.run(live_benchmarks.stall(server, screens=12, stalled=2, publications=3_000))
+    assert slow.trouble == ""
+    assert slow.deliveries >= 30_000
+    assert slow.ends
+
+
+def test_screens_that_vanish_come_back_without_gap_or_double() -> None:
+    with rig.our_server(20) as server:
+        storm = asyncio.run(live_benchmarks.resume(server, screens=20, per_second=50, seconds=2))
+    assert storm.trouble() == ""
+    assert storm.resumed == 20
+    assert storm.received[rig.FEED] == 20 * 100
+
+
+def test_a_storm_of_handshakes_is_served() -> None:
+    with rig.our_server(64) as server:
+        assert asyncio.run(live_benchmarks.connect(server, screens=64)) > 0
+
+
+def test_ages_are_taken_with_and_without_the_busy_thread() -> None:
+    with rig.our_server(5) as server:
+        idle, busy = asyncio.run(
+            live_benchmarks.disturb(server, screens=5, per_second=50, seconds=0.4, rounds=2)
+        )
+    assert idle.count == busy.count == 5 * 20 * 2
+    assert idle.quantile(0.99) > 0
+
+
+def test_the_storm_is_as_large_as_promised() -> None:
+    assert live_benchmarks.STORM == 5_000
+    assert budgets.CONNECT_STORM_S > 0
