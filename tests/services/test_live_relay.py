@@ -9,19 +9,20 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
+from redis.asyncio import Redis
 
 from ghl_real_estate_ai.commands import records
 from ghl_real_estate_ai.integrations.redis.backplane import RedisBackplane
-from ghl_real_estate_ai.integrations.redis.connection import connected
+from ghl_real_estate_ai.integrations.redis.connection import PREFIX, connected
 from ghl_real_estate_ai.ml.artifacts import shipped_model
 from ghl_real_estate_ai.models.events import LEAD_FACTS
-from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
+from ghl_real_estate_ai.models.identifiers import LeadId, LocationId, derived_id
 from ghl_real_estate_ai.models.leads import Location
 from ghl_real_estate_ai.models.streams import LeadRemovedItem, Publication, Stream, StreamItem
 from ghl_real_estate_ai.ports import Memory, UnitOfWork
 from ghl_real_estate_ai.services.churn_prediction_service import ChurnPredictionService
 from ghl_real_estate_ai.services.event_bus import EventBus
-from ghl_real_estate_ai.services.live_relay import PROJECTED, LiveRelay, ScreenProjector
+from ghl_real_estate_ai.services.live_relay import PROJECTED, SCREENS, LiveRelay, ScreenProjector
 from ghl_real_estate_ai.services.ml_lead_intelligence_engine import MlLeadIntelligenceEngine
 from ghl_real_estate_ai.services.property_matching_service import PropertyMatchingService
 from ghl_real_estate_ai.services.realtime_lead_intelligence import RealtimeLeadIntelligence
@@ -37,7 +38,7 @@ from tests.support.stream_items import item
 pytestmark = pytest.mark.asyncio
 
 ELSEWHERE = LocationId("loc-2")
-SHARED = tuple(stream for stream in Stream if stream is not Stream.SYSTEM_PERFORMANCE)
+SHARED: tuple[Stream, ...] = tuple(stream for stream in Stream if stream is not Stream.SYSTEM_PERFORMANCE)
 SOON_S = 30.0
 
 
@@ -132,7 +133,7 @@ async def worker(url: str, memory: Memory) -> AsyncIterator[EventBus]:
         )
         bus.subscribe_durable("lead_intelligence", intelligence, types=LEAD_FACTS)
         projector = ScreenProjector(backplane=RedisBackplane(redis), clock=clock)
-        bus.subscribe_durable("screens", projector, types=PROJECTED)
+        bus.subscribe_durable(SCREENS, projector, types=PROJECTED)
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(bus.run())
             try:
@@ -423,6 +424,68 @@ async def test_a_forgotten_lead_leaves_redis_and_every_gateway(
 def nobody_shows(lead: LeadId, *gateways: Gateway) -> bool:
     shown = [text for one in gateways for snapshot in one.snapshots() for text in snapshot.items]
     return not any(lead in text for text in shown)
+
+
+# --- a Redis that was set back -----------------------------------------------------------------------------------
+
+
+async def set_back(redis: Redis, before: dict[bytes, bytes]) -> None:
+    """As a Redis that was restarted from an older file: everybody loses the connection, and finds what was then."""
+    await redis.flushdb()
+    for key, dumped in before.items():
+        await redis.restore(key, 0, dumped)
+    for client in await redis.client_list():
+        if client["id"] != str(await redis.client_id()):
+            await redis.client_kill_filter(_id=client["id"], skipme=True)
+
+
+async def dumped(redis: Redis) -> dict[bytes, bytes]:
+    return {key: await redis.dump(key) or b"" async for key in redis.scan_iter(f"{PREFIX}screens*")}
+
+
+async def test_offsets_that_screens_have_seen_do_not_come_again_for_other_facts(
+    own_redis: RedisServer, sqlite_memory: Database
+) -> None:
+    url = own_redis.url()
+    async with (
+        gateway(url, sqlite_memory) as one,
+        connected(url) as redis,
+        worker(url, sqlite_memory) as bus,
+        socket_at(one.hub) as socket,
+    ):
+        await socket.say({"subscribe": [{"stream": Stream.CONVERSATION_FEED}]})
+        await bus.publish([message("a")])
+        await soon(lambda: shows_messages(socket, 1))
+        before = await dumped(redis)
+        await bus.publish([message("b")])
+        await soon(lambda: shows_messages(socket, 2))
+        epoch = follow(socket, Stream.CONVERSATION_FEED).epoch
+        await set_back(redis, before)
+        await bus.publish([message("c")])
+        await soon(lambda: shows_messages(socket, 3))
+        assert follow(socket, Stream.CONVERSATION_FEED).epoch != epoch
+
+
+async def test_a_gateway_that_comes_after_redis_lost_facts_shows_them_from_the_database(
+    redis_url: str, sqlite_memory: Database
+) -> None:
+    """The worker counts them as published, and will not publish them again."""
+    async with connected(redis_url) as redis:
+        async with worker(redis_url, sqlite_memory) as bus:
+            await bus.publish([message("a")])
+            await soon(lambda: published(RedisBackplane(redis), 2))
+            before = await dumped(redis)
+            await bus.publish([message("b")])
+            await soon(lambda: published(RedisBackplane(redis), 4))
+        await sqlite_memory.write(lambda uow: uow.cursors.advance(LOCATION, SCREENS, 4))
+        await redis.flushdb()
+        for key, value in before.items():
+            await redis.restore(key, 0, value)
+        async with gateway(redis_url, sqlite_memory) as one:
+            await one.relay.prepare(LOCATION)
+            assert len(one.hub.snapshot(LOCATION, Stream.CONVERSATION_FEED).items) == 2
+            score = one.hub.snapshot(LOCATION, Stream.LEAD_SCORES).items[0]
+            assert derived_id(LOCATION, "b") in score, "its cause is the newest message"
 
 
 # --- a Redis that goes --------------------------------------------------------------------------------------------
