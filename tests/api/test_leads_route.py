@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +15,7 @@ from ghl_real_estate_ai.budgets import PAGE_ROWS
 from ghl_real_estate_ai.models.identifiers import EventId, LeadId, lead_hash
 from ghl_real_estate_ai.models.leads import Role
 from ghl_real_estate_ai.models.streams import Stream
+from ghl_real_estate_ai.services.single_flight import SingleFlight
 from tests.support.gateway import AWAY, HOME, Gateway, eventually, user_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -182,3 +187,97 @@ async def test_another_tenants_lead_can_be_neither_seen_nor_acted_on(gateway: Ga
     path = f"/v1/leads/{lead_id}/actions/{action_id}/acknowledge"
     assert (await gateway.post(path, stranger)).status_code == 404
     assert await action_of(gateway, lead_id) == action_id
+
+
+# --- what many screens ask at once --------------------------------------------------------------------------------
+
+
+class AgelessCache:
+    """``live_ports.SharedCache`` to which no time passes; counts what is made."""
+
+    def __init__(self) -> None:
+        self._within = SingleFlight(seconds=lambda: 0.0)
+        self.made: list[str] = []
+
+    async def get_or_make(self, key: str, make: Callable[[], Awaitable[bytes]], *, seconds: float) -> bytes:
+        """Made once."""
+
+        async def counting() -> bytes:
+            self.made.append(key)
+            return await make()
+
+        return await self._within.get_or_make(key, counting, seconds=seconds * 100)
+
+
+@contextmanager
+def ageless_cache(gateway: Gateway) -> Iterator[AgelessCache]:
+    cache, services = AgelessCache(), gateway.app.state.services
+    gateway.app.state.services = replace(services, cache=cache)
+    yield cache
+    gateway.app.state.services = services
+
+
+async def test_a_hundred_who_open_a_lead_at_once_share_one_answer(gateway: Gateway) -> None:
+    lead_id = await gateway.lead("Ana Popular")
+    with ageless_cache(gateway) as cache:
+        answers = await asyncio.gather(*(gateway.get(f"/v1/leads/{lead_id}", AGENT) for _ in range(100)))
+        assert {answer.status_code for answer in answers} == {200}
+        assert len({answer.text for answer in answers}) == 1
+        assert len(cache.made) == 1
+        assert answers[0].headers["content-type"] == "application/json"
+        assert (await gateway.get("/v1/leads/nobody", AGENT)).status_code == 404
+
+
+async def test_tenants_never_share_an_answer(gateway: Gateway) -> None:
+    await gateway.deliver("ContactCreate", id="in-both", name="Ana of home")
+    await gateway.deliver("ContactCreate", id="in-both", name="Ana of away", location_id=AWAY)
+    users = [user_of(Role.AGENT, tenant) for tenant in (HOME, AWAY)]
+
+    async def names(path: str, **params: str | int) -> list[str]:
+        answers = await asyncio.gather(*(gateway.get(path, user, **params) for user in users * 10))
+        return [answer.text for answer in answers]
+
+    async def are_known() -> bool:
+        return all("Ana of" in text for text in await names("/v1/leads", q="Ana of"))
+
+    await eventually(are_known)
+    with ageless_cache(gateway) as cache:
+        for path in ("/v1/leads/in-both", "/v1/leads"):
+            for number, text in enumerate(await names(path)):
+                mine, other = ("home", "away") if number % 2 == 0 else ("away", "home")
+                assert f"Ana of {mine}" in text
+                assert f"Ana of {other}" not in text
+        assert len(cache.made) == 4
+
+
+async def test_what_a_stream_told_of_a_lead_is_in_the_answer_however_many_asked_before(
+    gateway: Gateway,
+) -> None:
+    lead_id = await gateway.lead("Ana Talks")
+    with ageless_cache(gateway):
+        async with gateway.live(AGENT) as client:
+            await client.say({"subscribe": [{"stream": Stream.CONVERSATION_FEED}]})
+            await client.hear_until(lambda message: "subscribed" in message)
+            for number in range(3):
+                said = f"Message {number}"
+                assert said not in (await gateway.get(f"/v1/leads/{lead_id}", AGENT)).text
+                await gateway.deliver(
+                    "InboundMessage",
+                    contactId=lead_id,
+                    messageType="SMS",
+                    direction="inbound",
+                    body=said,
+                    conversationId=f"c-{lead_id}",
+                )
+                await client.hear_until(lambda message, said=said: said in json.dumps(message))  # type: ignore[misc]
+                assert said in (await gateway.get(f"/v1/leads/{lead_id}", AGENT)).text
+
+
+async def test_only_the_first_page_is_shared(gateway: Gateway) -> None:
+    with ageless_cache(gateway) as cache:
+        for params in ({"q": "a"}, {"offset": 1}, {"q": ""}):
+            await listed(gateway, **params)
+        assert cache.made == []
+        for limit in (10, 10, 20):
+            assert len(await listed(gateway, limit=limit)) <= limit
+        assert len(cache.made) == 2
