@@ -8,10 +8,12 @@ import pytest
 import structlog
 
 pytest_plugins = (
+    "tests.support.buses",
     "tests.support.gateway",
     "tests.support.memory",
     "tests.support.postgres",
     "tests.support.redis",
+    "tests.support.tracing",
 )
 
 
