@@ -51,7 +51,7 @@ def handle(*deliveries: Delivery) -> None:
         async with bootstrap.running(load_settings()) as services:
             for one in deliveries:
                 await services.inbox.receive(one)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while await services.bus.lag(LOCATION):
                     await asyncio.sleep(0.01)
 

@@ -12,11 +12,11 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -213,7 +213,7 @@ def wait_until_ready(url: str, *, process: subprocess.Popen[bytes], log: Path | 
             with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310  # reason: our own http:// URL
                 if answer.status == 200:
                     return time.monotonic() - started
-        except (urllib.error.URLError, OSError):
+        except (OSError, HTTPException):  # the latter: connected with ourselves, nobody listens
             pass
         time.sleep(0.02)
     raise ConfigurationError(f"{url} did not answer within {READY_TIMEOUT_S:.0f} s: {_last_words(log)}")

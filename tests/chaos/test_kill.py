@@ -19,6 +19,8 @@ from tests.support.crash_child import LEADS, ROUNDS, deliveries
 from tests.support.facts import LOCATION
 from tests.support.preloaded import exit_code
 
+pytestmark = pytest.mark.untraced
+
 POINTS = [
     (phase, moment, number)
     for phase in ("ingest", "handling")

@@ -20,7 +20,7 @@ from tests.support.import_child import database, import_all
 from tests.support.memory import sqlite_url
 from tests.support.preloaded import exit_code
 
-pytestmark = [pytest.mark.crash, pytest.mark.asyncio]
+pytestmark = [pytest.mark.crash, pytest.mark.asyncio, pytest.mark.untraced]
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,9 @@ from ghl_real_estate_ai.models.leads import Location
 from ghl_real_estate_ai.settings import Settings, load_settings
 from ghl_real_estate_ai.simulation.city import City
 from ghl_real_estate_ai.simulation.vendor_servers import FakeGoHighLevel, RetryPolicy, Tally
+from tests.support.ports import port_of_its_own
+
+pytestmark = pytest.mark.untraced
 
 PLACE = LocationId("simulated-city")
 KILLS = 3
@@ -105,7 +108,7 @@ def test_a_gateway_killed_under_load_loses_and_doubles_nothing(memory_url: str, 
     settings = load_settings(
         data_dir=tmp_path,
         database_url=memory_url,
-        port=launch.free_port(0),
+        port=port_of_its_own(),
         simulator_public_key=vendor.public_key,
     )
     asyncio.run(serve_place(settings))

@@ -19,6 +19,8 @@ from tests.support.fake_ghl import FakeGhl, fake_ghl_in_thread
 from tests.support.preloaded import talking_child
 from tests.support.token_child import Report
 
+pytestmark = pytest.mark.untraced
+
 CALLS = 50
 WAIT_S = 60
 

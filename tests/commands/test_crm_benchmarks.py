@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from ghl_real_estate_ai import budgets
 from ghl_real_estate_ai.commands import crm_benchmarks, private_postgres
 from ghl_real_estate_ai.commands.rows import Row
@@ -23,6 +25,7 @@ def test_every_message_of_the_account_is_imported_and_timed(tmp_path: Path) -> N
     assert seconds > 0
 
 
+@pytest.mark.untraced
 def test_a_simulated_day_of_polling_costs_what_was_promised_and_no_more() -> None:
     row = crm_benchmarks.polling_calls(silent)
     assert row.measured == budgets.POLL_CALLS_PER_DAY

@@ -10,6 +10,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -19,6 +20,7 @@ import pytest
 from ghl_real_estate_ai.commands import launch
 from ghl_real_estate_ai.errors import ConfigurationError
 from ghl_real_estate_ai.settings import Settings, load_settings
+from tests.support.ports import port_of_its_own
 
 
 def test_a_child_reads_the_same_settings(tmp_path: Path) -> None:
@@ -57,6 +59,28 @@ def test_a_child_that_ends_early_is_reported_with_its_last_words(tmp_path: Path)
         launch.wait_until_ready("http://127.0.0.1:9/x", process=process, log=log)
 
 
+def test_what_answers_without_speaking_http_is_not_taken_for_ready(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    command = [sys.executable, "-c", "import time; time.sleep(1); print('gone'); raise SystemExit(3)"]
+    with socket.create_server(("127.0.0.1", 0)) as echo:
+
+        def answer() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = echo.accept()
+                    with connection:
+                        connection.sendall(connection.recv(1_000))
+
+        threading.Thread(target=answer, daemon=True).start()
+        url = f"http://127.0.0.1:{echo.getsockname()[1]}/x"
+        with (
+            launch.child(command, env=os.environ, log=log) as process,
+            pytest.raises(ConfigurationError, match="code 3: gone"),
+        ):
+            launch.wait_until_ready(url, process=process, log=log)
+        echo.shutdown(socket.SHUT_RDWR)
+
+
 def test_a_taken_port_is_passed_over_or_refused() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -73,7 +97,7 @@ def test_a_taken_port_is_passed_over_or_refused() -> None:
 
 
 def test_serve_answers_and_stops_cleanly_with_its_dashboard(tmp_path: Path) -> None:
-    settings = load_settings(data_dir=tmp_path, port=launch.free_port(0), dashboard_port=launch.free_port(0))
+    settings = load_settings(data_dir=tmp_path, port=port_of_its_own(), dashboard_port=port_of_its_own())
     log = tmp_path / "server.log"
     with launch.child(
         [sys.executable, "-m", "ghl_real_estate_ai.cli", "serve"], env=launch.environment(settings), log=log
@@ -81,14 +105,14 @@ def test_serve_answers_and_stops_cleanly_with_its_dashboard(tmp_path: Path) -> N
         launch.wait_until_ready(f"{settings.gateway_url}/health/ready", process=process, log=log)
         launch.wait_until_ready(f"{settings.dashboard_url}/_stcore/health", process=process, log=log)
         process.send_signal(signal.SIGINT)
-        process.wait(20)
+        process.wait(60)
     for port in (settings.port, settings.dashboard_port):
         assert launch.free_port(port) == port, "something still listens"
     assert "Traceback" not in log.read_text()
 
 
 def test_a_gateway_whose_inside_crashed_ends_and_says_so_without_personal_data(tmp_path: Path) -> None:
-    settings = load_settings(data_dir=tmp_path, port=launch.free_port(0))
+    settings = load_settings(data_dir=tmp_path, port=port_of_its_own())
     environment, log = launch.environment(settings), tmp_path / "server.log"
     command = [sys.executable, "-m", "ghl_real_estate_ai.cli"]
     subprocess.run([*command, "location", "add", "loc"], env=environment, check=True)
@@ -101,7 +125,7 @@ def test_a_gateway_whose_inside_crashed_ends_and_says_so_without_personal_data(t
                 " recorded_at, source, simulated, payload) VALUES ('loc', 1, 'e', 'd', 'MessageReceived',"
                 " 0, '+1 555 010 0199', 0, 'api', 0, '{}')"
             )
-        assert process.wait(20) == 1
+        assert process.wait(60) == 1
     said = log.read_text()
     assert "the gateway stopped: " in said
     assert "555" not in said
@@ -112,8 +136,8 @@ def test_the_demo_shows_a_live_brokerage_and_leaves_nothing_behind(tmp_path: Pat
     folder = tmp_path / "demo"
     environment = {
         **os.environ,
-        "ENTERPRISEHUB_PORT": str(launch.free_port(0)),
-        "ENTERPRISEHUB_DASHBOARD_PORT": str(launch.free_port(0)),
+        "ENTERPRISEHUB_PORT": str(port_of_its_own()),
+        "ENTERPRISEHUB_DASHBOARD_PORT": str(port_of_its_own()),
     }
     command = [
         sys.executable,
@@ -152,7 +176,7 @@ def test_the_demo_shows_a_live_brokerage_and_leaves_nothing_behind(tmp_path: Pat
     ]
     leads = _leads_once_scored(gateway, token)
     assert all(lead["simulated"] for lead in leads)
-    with urllib.request.urlopen(said["url"], timeout=10) as page:
+    with urllib.request.urlopen(said["url"], timeout=30) as page:
         assert page.status == 200
     process.send_signal(signal.SIGINT)
     with process:
@@ -168,16 +192,16 @@ def _post(url: str, body: dict[str, str]) -> dict[str, str]:
     request = urllib.request.Request(
         url, data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=30) as answer:
         found: dict[str, str] = json.load(answer)
         return found
 
 
 def _leads_once_scored(gateway: str, token: str) -> list[dict[str, object]]:
     request = urllib.request.Request(f"{gateway}/v1/leads", headers={"Authorization": f"Bearer {token}"})
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=30) as answer:
             items: list[dict[str, object]] = json.load(answer)["items"]
         if len(items) >= 10 and all(item["intelligence"] for item in items):
             return items

@@ -21,7 +21,9 @@ from ghl_real_estate_ai.ml.history import Table
 from ghl_real_estate_ai.ml.targets import Target
 from ghl_real_estate_ai.ml.training import TARGETS
 from tests.contracts import model_checks
-from tests.support.city_history import held_out_tables
+from tests.support.city_history import tables_of, village_events
+
+pytestmark = pytest.mark.untraced
 
 CASES = [(target, origin) for target in TARGETS for origin in ("shipped", "fresh")]
 
@@ -68,7 +70,7 @@ def _case(
 
 @pytest.fixture(name="rows", scope="module")
 def _rows() -> model_checks.Rows:
-    tables = held_out_tables()
+    tables = tables_of(village_events())
     x = np.concatenate([table.x for table in tables.values()])
     return x[np.random.default_rng(0).choice(len(x), 60, replace=False)]
 

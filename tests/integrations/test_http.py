@@ -139,6 +139,7 @@ def test_requests_and_answers_are_shown_by_name_only() -> None:
     assert repr(HttpAnswer(200, {"set-cookie": SECRET}, b"hello")) == "HttpAnswer(status=200)"
 
 
+@pytest.mark.untraced
 def test_a_gateway_that_calls_nobody_starts_without_httpx() -> None:
     program = "import sys, ghl_real_estate_ai.api.app; print('httpx' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -28,7 +28,7 @@ from tests.support.crm_city import assert_same, leads_by_webhooks, small_city
 from tests.support.crm_writer import own_fields
 from tests.support.hard_times import HardTimes, cut, hard_times
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.untraced]
 
 NIGHT = timedelta(hours=4, minutes=30)
 """The city is told in parts, cut where it is silent for so long: time to mend what went wrong."""

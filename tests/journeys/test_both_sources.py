@@ -10,7 +10,7 @@ from ghl_real_estate_ai.models.events import Source
 from tests.support.crm_city import House, assert_same, house, in_parts, leads_by_webhooks, small_city
 from tests.support.fake_ghl import FakeGhl, fake_ghl
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.untraced]
 
 
 async def live_and_poll(home: House, *, webhooks_first: bool) -> None:

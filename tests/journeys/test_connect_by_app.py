@@ -18,7 +18,7 @@ from tests.support.fake_ghl import fake_ghl
 from tests.support.gateway import served
 from tests.support.ghl import GhlSigner
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.untraced]
 
 
 async def test_an_owner_agrees_in_the_browser_and_the_waiting_command_goes_on(tmp_path: Path) -> None:

@@ -7,15 +7,18 @@ import math
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from pydantic import JsonValue
 
 from ghl_real_estate_ai.bootstrap import Services
-from ghl_real_estate_ai.commands import launch
 from ghl_real_estate_ai.models.leads import Lead, Role
 from ghl_real_estate_ai.settings import load_settings
 from ghl_real_estate_ai.simulation.city import City
 from ghl_real_estate_ai.simulation.vendor_servers import FakeGoHighLevel, Tally
 from tests.support.dashboard import OFFICE, LiveGateway, live_gateway
+from tests.support.ports import port_of_its_own
+
+pytestmark = pytest.mark.untraced
 
 KEY = b"a test's own key"
 
@@ -30,7 +33,7 @@ def leads_after(folder: Path, *, doubled: float, shuffled: float) -> tuple[dict[
     vendor = FakeGoHighLevel(gateway_url="", key_seed=KEY)
     settings = load_settings(
         data_dir=folder,
-        port=launch.free_port(0),
+        port=port_of_its_own(),
         simulator_public_key=vendor.public_key,
         sqlite_synchronous="NORMAL",
     )

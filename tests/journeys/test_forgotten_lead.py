@@ -21,7 +21,7 @@ from tests.support.clock import FakeClock
 from tests.support.crm_city import connect, reader_of, setup_of
 from tests.support.fake_ghl import FakeGhl, fake_ghl
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.untraced]
 
 ADA, BO = LeadId("contactOfAda0000001"), LeadId("contactOfBo00000001")
 

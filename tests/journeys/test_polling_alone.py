@@ -11,7 +11,7 @@ from ghl_real_estate_ai.models.synchronization import SyncSource
 from tests.support.crm_city import assert_same, house, in_parts, leads_by_webhooks, small_city
 from tests.support.fake_ghl import fake_ghl
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.untraced]
 
 
 async def test_polling_alone_ends_in_the_same_state_as_webhooks(tmp_path: Path) -> None:

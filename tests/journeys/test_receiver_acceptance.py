@@ -37,7 +37,7 @@ from tests.support.fake_ghl import FakeGhl, fake_ghl
 from tests.support.gateway import AWAY, HOME, Gateway, eventually, furnish, served, settings_for, user_of
 from tests.support.ghl import GhlSigner, encoded, webhook
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.untraced]
 LEADS = tuple(f"lead-{number}" for number in range(6))
 
 

@@ -30,7 +30,7 @@ from tests.support.crm_writer import Desk, writing_to
 from tests.support.fake_ghl import fake_ghl
 from tests.support.looks import action, look
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.untraced]
 ONCE = (ChangeKind.TASK, ChangeKind.NOTE, ChangeKind.MESSAGE)
 
 

@@ -39,7 +39,7 @@ from tests.support.fake_ghl import FakeGhl, fake_ghl
 from tests.support.gateway import Gateway, eventually, served, settings_for
 from tests.support.ghl import GhlSigner
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.untraced]
 ROUNDS = 50
 DAY = timedelta(days=1)
 WRITES = {

@@ -63,6 +63,7 @@ def test_calibration_bends_answers_and_contributions_alike(folder: Path) -> None
         assert sum(bent.contributions(row).values()) == pytest.approx(np.log(q / (1 - q)))
 
 
+@pytest.mark.untraced
 def test_serving_imports_neither_lightgbm_nor_its_friends() -> None:
     code = (
         "import sys, numpy as np\n"

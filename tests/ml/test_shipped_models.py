@@ -14,6 +14,8 @@ from ghl_real_estate_ai.ml.fitting import RECENCY_INPUT
 from ghl_real_estate_ai.ml.training import TARGETS
 from tests.support.city_history import HELD_OUT_SEED, held_out_tables
 
+pytestmark = pytest.mark.untraced
+
 SHIPPED_KB = 600
 
 

@@ -8,27 +8,14 @@ from datetime import timedelta
 import pytest
 
 from ghl_real_estate_ai.ml.artifacts import shipped_model
-from ghl_real_estate_ai.ml.lead_state import apply
 from ghl_real_estate_ai.models.intelligence import RiskStage, risk_stage
-from ghl_real_estate_ai.models.leads import Lead
 from ghl_real_estate_ai.services.churn_prediction_service import ChurnPredictionService
-from tests.support.city_history import held_out_events
-
-
-def _lead() -> Lead:
-    """The first lead of the city, with all its history."""
-    events = held_out_events()
-    lead: Lead | None = None
-    for recorded in events:
-        if recorded.event.lead_id == events[0].event.lead_id:
-            lead = apply(lead, recorded)
-    assert lead is not None
-    return lead
+from tests.support.city_history import busiest_lead
 
 
 @pytest.mark.asyncio
 async def test_risk_rises_through_the_stages_while_the_lead_is_silent() -> None:
-    service, lead = ChurnPredictionService(model=shipped_model("churn_risk")), _lead()
+    service, lead = ChurnPredictionService(model=shipped_model("churn_risk")), busiest_lead()
     now = lead.activity.last_lead_at
     assert now is not None
     lead = lead.model_copy(update={"appointments": {}})
@@ -41,7 +28,7 @@ async def test_risk_rises_through_the_stages_while_the_lead_is_silent() -> None:
 
 @pytest.mark.asyncio
 async def test_a_risk_names_its_model_and_horizon() -> None:
-    service, lead = ChurnPredictionService(model=shipped_model("churn_risk")), _lead()
+    service, lead = ChurnPredictionService(model=shipped_model("churn_risk")), busiest_lead()
     assert lead.activity.first_at is not None
     risk = await service.risk(lead, lead.activity.first_at + timedelta(days=4))
     assert risk.horizon_days == 14
@@ -51,7 +38,7 @@ async def test_a_risk_names_its_model_and_horizon() -> None:
 
 @pytest.mark.asyncio
 async def test_an_explanation_adds_up_to_the_risk() -> None:
-    service, lead = ChurnPredictionService(model=shipped_model("churn_risk")), _lead()
+    service, lead = ChurnPredictionService(model=shipped_model("churn_risk")), busiest_lead()
     assert lead.activity.last_lead_at is not None
     now = lead.activity.last_lead_at + timedelta(days=3)
     p = (await service.risk(lead, now)).probability

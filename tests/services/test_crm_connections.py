@@ -88,7 +88,7 @@ class Office:
             running = tasks.create_task(self.bus.run())
             yield
             for place in (LOCATION_ID, SECOND, COMPANY_ID):
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(30):
                     while await self.bus.lag(LocationId(place)):
                         await asyncio.sleep(0.005)
             running.cancel()
@@ -244,7 +244,7 @@ async def test_the_gateway_gives_an_agencys_locations_the_tokens_that_they_still
     office.fake.faults.fail_next = 0
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(office.service.run())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not (await office.stored() and await office.stored(SECOND)):
                 await asyncio.sleep(0.01)
         running.cancel()

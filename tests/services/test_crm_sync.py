@@ -197,6 +197,7 @@ async def test_a_source_without_its_scope_keeps_no_other_from_being_imported() -
 # --- changes ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("calendars", [(), ("c1",), ("c1", "c2", "c3")])
 async def test_a_day_of_polling_costs_no_more_calls_than_promised(calendars: tuple[str, ...]) -> None:
     memory, clock = FakeMemory(), FakeClock()

@@ -45,7 +45,7 @@ async def dispatching(bus: EventBus) -> AsyncIterator[None]:
 
 
 async def eventually(check: Callable[[], Awaitable[bool]] | Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             result = check()
             if result if isinstance(result, bool) else await result:

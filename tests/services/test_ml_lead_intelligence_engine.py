@@ -8,24 +8,13 @@ from datetime import timedelta
 import pytest
 
 from ghl_real_estate_ai.ml.artifacts import BASE, shipped_model
-from ghl_real_estate_ai.ml.lead_state import apply
-from ghl_real_estate_ai.models.leads import Lead
 from ghl_real_estate_ai.services.ml_lead_intelligence_engine import MlLeadIntelligenceEngine
-from tests.support.city_history import held_out_events
-
-
-def _busiest_lead() -> Lead:
-    """A lead with a rich history."""
-    leads: dict[str, Lead] = {}
-    for recorded in held_out_events()[:8_000]:
-        lead_id = str(recorded.event.lead_id)
-        leads[lead_id] = apply(leads.get(lead_id), recorded)
-    return max(leads.values(), key=lambda lead: sum(lead.activity.counts.values()))
+from tests.support.city_history import busiest_lead
 
 
 @pytest.mark.asyncio
 async def test_a_score_names_its_model_and_says_that_it_knows_only_a_simulated_city() -> None:
-    engine, lead = MlLeadIntelligenceEngine(model=shipped_model("lead_score")), _busiest_lead()
+    engine, lead = MlLeadIntelligenceEngine(model=shipped_model("lead_score")), busiest_lead()
     now = lead.activity.last_lead_at
     assert now is not None
     score = await engine.score(lead, now)
@@ -37,7 +26,7 @@ async def test_a_score_names_its_model_and_says_that_it_knows_only_a_simulated_c
 
 @pytest.mark.asyncio
 async def test_silence_only_ever_lowers_the_score() -> None:
-    engine, lead = MlLeadIntelligenceEngine(model=shipped_model("lead_score")), _busiest_lead()
+    engine, lead = MlLeadIntelligenceEngine(model=shipped_model("lead_score")), busiest_lead()
     now = lead.activity.last_lead_at
     assert now is not None
     # appointments that lie ahead pass by while the clock runs: that is an event of its own, not silence
@@ -49,7 +38,7 @@ async def test_silence_only_ever_lowers_the_score() -> None:
 
 @pytest.mark.asyncio
 async def test_an_explanation_adds_up_to_the_score_strongest_first() -> None:
-    engine, lead = MlLeadIntelligenceEngine(model=shipped_model("lead_score")), _busiest_lead()
+    engine, lead = MlLeadIntelligenceEngine(model=shipped_model("lead_score")), busiest_lead()
     now = lead.activity.last_lead_at
     assert now is not None
     p = (await engine.score(lead, now)).probability

@@ -50,6 +50,16 @@ def _city() -> City:
     return City(seed=3, leads=250, listings=300, start=START, days=30)
 
 
+@pytest.fixture(name="events", scope="module")
+def _events(city: City) -> list[CityEvent]:
+    return list(city.events())
+
+
+@pytest.fixture(name="truth", scope="module")
+def _truth(city: City) -> list[LeadTruth]:
+    return list(city.truth())
+
+
 def test_the_same_seed_gives_the_same_bytes_whatever_the_hash_seed() -> None:
     digests = {
         subprocess.run(
@@ -73,8 +83,9 @@ def test_another_seed_gives_another_city() -> None:
     assert digest(1) != digest(2)
 
 
-def test_events_come_in_time_order_with_history_before_the_start_and_arrivals_after(city: City) -> None:
-    events = list(city.events())
+def test_events_come_in_time_order_with_history_before_the_start_and_arrivals_after(
+    events: list[CityEvent],
+) -> None:
     times = [event.at for event in events]
     assert times == sorted(times)
     assert times[0] >= START - timedelta(days=30)
@@ -89,9 +100,9 @@ def test_events_are_made_as_they_are_asked_for() -> None:
     assert len(list(islice(endless.events(), 50))) == 50
 
 
-def test_bodies_carry_the_fields_that_gohighlevel_sends(city: City) -> None:
+def test_bodies_carry_the_fields_that_gohighlevel_sends(events: list[CityEvent]) -> None:
     kinds = Counter[str]()
-    for event in city.events():
+    for event in events:
         body = event.body
         kinds[event.type] += 1
         assert body["type"] == event.type
@@ -123,20 +134,20 @@ def test_bodies_carry_the_fields_that_gohighlevel_sends(city: City) -> None:
     }  # fmt: skip
 
 
-def test_an_automation_never_looks_like_a_human(city: City) -> None:
-    for event in city.events():
+def test_an_automation_never_looks_like_a_human(events: list[CityEvent]) -> None:
+    for event in events:
         if event.type == "OutboundMessage":
             assert (event.body.get("source") == "workflow") == ("userId" not in event.body)
 
 
-def test_a_meeting_starts_after_it_was_booked(city: City) -> None:
-    for event in city.events():
+def test_a_meeting_starts_after_it_was_booked(events: list[CityEvent]) -> None:
+    for event in events:
         if event.type == "AppointmentCreate" and isinstance(event.body["appointment"], dict):
             assert datetime.fromisoformat(str(event.body["appointment"]["startTime"])) > event.at
 
 
-def test_messages_vary_and_never_speak_of_people_or_areas(city: City) -> None:
-    texts = [str(e.body["body"]).lower() for e in city.events() if "body" in e.body]
+def test_messages_vary_and_never_speak_of_people_or_areas(events: list[CityEvent]) -> None:
+    texts = [str(e.body["body"]).lower() for e in events if "body" in e.body]
     assert len(set(texts)) > 0.4 * len(texts)
     banned = r"\b(famil\w*|child\w*|kid\w*|school\w*|safe\w*|crime|church\w*|mosque|temple|race|ethnic\w*|single|couple|young|elderly|disab\w*|neighbou?rhood|immigra\w*|god|wife|husband)\b"
     assert [text for text in texts if re.search(banned, text)] == []
@@ -153,15 +164,17 @@ def test_homes_are_readable_listings_that_say_they_are_simulated(city: City) -> 
     assert all(home.postal_code is None for home in homes)
 
 
-def test_wishes_in_events_are_readable_and_only_ever_the_leads_own(city: City) -> None:
-    truth = {lead.lead_id: lead.wishes for lead in city.truth()}
-    for event in city.events():
+def test_wishes_in_events_are_readable_and_only_ever_the_leads_own(
+    truth: list[LeadTruth], events: list[CityEvent]
+) -> None:
+    wishes = {lead.lead_id: lead.wishes for lead in truth}
+    for event in events:
         if event.type.startswith("Contact"):
             fields = event.body["customFields"]
             assert isinstance(fields, list)
             stated = {str(f["id"]): f["value"] for f in fields if isinstance(f, dict)}
             Wishes.model_validate(stated)
-            assert stated.items() <= truth[str(event.body["id"])].items()
+            assert stated.items() <= wishes[str(event.body["id"])].items()
 
 
 def test_a_home_fits_only_within_every_hard_wish() -> None:
@@ -177,14 +190,15 @@ def test_a_home_fits_only_within_every_hard_wish() -> None:
     assert meets_amenities(home, {})
 
 
-def test_no_lead_acts_after_interest_has_died(city: City) -> None:
-    died = {lead.lead_id: lead.died_at for lead in city.truth()}
-    for event in city.events():
+def test_no_lead_acts_after_interest_has_died(truth: list[LeadTruth], events: list[CityEvent]) -> None:
+    died = {lead.lead_id: lead.died_at for lead in truth}
+    for event in events:
         ended = died.get(str(event.body.get("contactId")))
         if event.type == "InboundMessage" and ended is not None:
             assert event.at <= ended + timedelta(minutes=2), "only a farewell may follow"
 
 
+@pytest.mark.untraced
 def test_intent_and_patience_show_in_what_happens() -> None:
     city = City(seed=11, leads=1_500, listings=200, start=START, days=30, arrivals_per_day=0)
     truth = list(city.truth())
@@ -204,6 +218,7 @@ def test_intent_and_patience_show_in_what_happens() -> None:
     assert lost(hasty) > lost(patient)
 
 
+@pytest.mark.untraced
 def test_the_oracle_is_calibrated_against_what_then_happened() -> None:
     city = City(seed=21, leads=300, listings=100, start=START, days=15, arrivals_per_day=0, history_days=20)
     own, booked = {}, {}
@@ -226,10 +241,10 @@ def test_the_oracle_is_calibrated_against_what_then_happened() -> None:
     assert city.oracle(leads[0], START, draws=40) == oracle[leads[0]]
 
 
-def test_the_oracle_refuses_strangers_and_the_unborn(city: City) -> None:
+def test_the_oracle_refuses_strangers_and_the_unborn(city: City, truth: list[LeadTruth]) -> None:
     with pytest.raises(KeyError, match="nobody"):
         city.oracle("nobody", START)
-    newest = max(city.truth(), key=lambda lead: lead.born_at)
+    newest = max(truth, key=lambda lead: lead.born_at)
     with pytest.raises(KeyError):
         city.oracle(newest.lead_id, newest.born_at - timedelta(hours=1))
 

@@ -252,6 +252,7 @@ def test_the_shipped_map_reads_and_names_every_activity_of_the_log() -> None:
     }
 
 
+@pytest.mark.untraced
 @pytest.mark.data
 @pytest.mark.skipif(not BPI_LOG.exists(), reason=f"no log at {BPI_LOG}; set ENTERPRISEHUB_DATA")
 @pytest.mark.asyncio

@@ -35,10 +35,10 @@ class Door:
 
     def __call__(self, _: UnitOfWork) -> None:
         self.entered.set()
-        assert self.opened.wait(10)
+        assert self.opened.wait(30)
 
     async def wait_inside(self) -> None:
-        await asyncio.to_thread(self.entered.wait, 10)
+        await asyncio.to_thread(self.entered.wait, 30)
 
 
 async def behind_a_door(memory: Database, *changes: Callable[[UnitOfWork], object]) -> list[object]:

@@ -88,6 +88,7 @@ def test_every_table_belongs_to_a_tenant() -> None:
         assert table.c.location_id.primary_key or table.name == "dead_letters"
 
 
+@pytest.mark.untraced
 @pytest.mark.asyncio
 async def test_processes_that_start_together_migrate_once(memory_url: str) -> None:
     command = [sys.executable, "-W", "error", "-c", START_AND_READ, memory_url]
@@ -102,6 +103,7 @@ async def test_processes_that_start_together_migrate_once(memory_url: str) -> No
         assert await memory.read(lambda uow: uow.events.head(LocationId("loc-1"))) == 0
 
 
+@pytest.mark.untraced
 def test_a_start_at_the_newest_revision_does_not_import_alembic(engine: sa.Engine, memory_url: str) -> None:
     migrations.migrate(engine)
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
 
 from ghl_real_estate_ai.integrations.gohighlevel.webhooks import GoHighLevelWebhookReader
 from ghl_real_estate_ai.ml.history import Table, read_history
+from ghl_real_estate_ai.ml.lead_state import apply
 from ghl_real_estate_ai.ml.training import TARGETS
 from ghl_real_estate_ai.models.events import Delivery, RecordedEvent
+from ghl_real_estate_ai.models.leads import Lead
 from ghl_real_estate_ai.simulation.city import City
+from tests.support.tracing import untraced
 
 LOCATION = "simulated-city"
 HELD_OUT_SEED = 1_007
@@ -23,14 +26,38 @@ def held_out_events() -> tuple[RecordedEvent, ...]:
     """About 37,000 events of 600 leads over 130 days; made once per test process."""
     start = datetime(2026, 3, 2, tzinfo=UTC)
     city = City.in_retrospect(seed=HELD_OUT_SEED, leads=600, listings=400, start=start, days=130)
-    return tuple(recorded_events(city))
+    with untraced():
+        return tuple(recorded_events(city))
 
 
 @cache
 def held_out_tables() -> dict[str, Table]:
     """The held-out city as rows per model name."""
-    history = read_history(held_out_events(), TARGETS)
+    with untraced():
+        return tables_of(held_out_events())
+
+
+def tables_of(events: Sequence[RecordedEvent]) -> dict[str, Table]:
+    """A city's rows per model name."""
+    history = read_history(events, TARGETS)
     return {target.name: history.table(target, place) for place, target in enumerate(TARGETS)}
+
+
+@cache
+def village_events() -> tuple[RecordedEvent, ...]:
+    """A small part of it, for tests that need lives as leads live them, not many of them."""
+    start = datetime(2026, 3, 2, tzinfo=UTC)
+    return tuple(recorded_events(City(seed=HELD_OUT_SEED, leads=60, listings=100, start=start, days=30)))
+
+
+@cache
+def busiest_lead() -> Lead:
+    """The lead of the village with the richest history."""
+    leads: dict[str, Lead] = {}
+    for recorded in village_events():
+        lead_id = str(recorded.event.lead_id)
+        leads[lead_id] = apply(leads.get(lead_id), recorded)
+    return max(leads.values(), key=lambda lead: sum(lead.activity.counts.values()))
 
 
 def recorded_events(city: City) -> Iterator[RecordedEvent]:

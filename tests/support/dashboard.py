@@ -18,6 +18,7 @@ from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import Location, Role, User
 from ghl_real_estate_ai.models.streams import Stream, StreamItem
 from ghl_real_estate_ai.settings import Settings, load_settings
+from tests.support.ports import port_of_its_own
 
 OFFICE = LocationId("office-1")
 PASSWORD = "correct horse battery"
@@ -28,8 +29,8 @@ def dashboard_settings(data_dir: Path) -> Settings:
     """Settings of a throw-away installation."""
     return load_settings(
         data_dir=data_dir,
-        port=launch.free_port(0),
-        dashboard_port=launch.free_port(0),
+        port=port_of_its_own(),
+        dashboard_port=port_of_its_own(),
         sqlite_synchronous="NORMAL",
     )
 

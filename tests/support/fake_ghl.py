@@ -89,7 +89,7 @@ class FakeGhl:
         return httpx.AsyncClient(
             base_url=self.url,
             headers=self.headers(token, version=version),
-            timeout=5.0,
+            timeout=30.0,
             verify=_tls(),
             trust_env=False,
         )
@@ -148,11 +148,11 @@ def fake_ghl_in_thread(
     thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
     try:
-        assert started.wait(10), "the fake GoHighLevel did not start"
+        assert started.wait(30), "the fake GoHighLevel did not start"
         yield running[0]
     finally:
         leave.set()
-        thread.join(10)
+        thread.join(30)
 
 
 def noon() -> datetime:

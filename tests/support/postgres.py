@@ -9,7 +9,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -20,9 +19,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.support.ports import port_of_its_own
+
 MISSING = "PostgreSQL's server programs are missing; `apt-get install --no-install-recommends postgresql` brings them"
-START_WAIT_S = 30.0
-STOP_WAIT_S = 10.0
+START_WAIT_S = 60.0
+STOP_WAIT_S = 20.0
 SETTINGS = ("listen_addresses=127.0.0.1", "fsync=on", "max_connections=60", "shared_buffers=32MB")
 
 
@@ -55,9 +56,7 @@ class PostgresServer:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = _unprivileged_user()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = port_of_its_own()
 
     def url(self, database: str) -> str:
         """The URL as an operator writes it."""

@@ -91,6 +91,12 @@ class Scene:
         assert found is not None
         return found
 
+    async def lease_is_taken(self) -> None:
+        """Until a renewal is under way: the next that it writes are the new tokens."""
+        async with asyncio.timeout(30):
+            while LOCATION_ID not in self.memory._state.crm.leases:
+                await asyncio.sleep(0.001)
+
 
 @pytest_asyncio.fixture
 async def scene() -> AsyncIterator[Scene]:
@@ -405,7 +411,7 @@ async def test_a_database_that_is_away_for_a_moment_loses_no_tokens(scene: Scene
         await scene.connect(tools)
         scene.fake.faults.slow_s = 0.1
         renewal = asyncio.ensure_future(tools.keeper.renewed(LOCATION_ID, generation=1))
-        await asyncio.sleep(0.05)  # the lease is taken, the question is on its way
+        await scene.lease_is_taken()
         scene.memory.fail_writes = 3
         assert (await renewal).generation == 2
         assert scene.memory.fail_writes == 0
@@ -426,7 +432,7 @@ async def test_tokens_that_arrive_after_an_uninstall_are_thrown_away(scene: Scen
         )
         scene.fake.faults.slow_s = 0.1
         renewal = asyncio.ensure_future(tools.keeper.renewed(LOCATION_ID, generation=1))
-        await asyncio.sleep(0.05)
+        await scene.lease_is_taken()
         await scene.memory.write(lambda uow: uow.connections.put(closed))
         with pytest.raises(NeedsReconnect, match="uninstalled"):
             await renewal
