@@ -15,7 +15,7 @@ from functools import partial
 
 from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.budgets import CONNECTIONS_PER_USER, PING_INTERVAL_S, WATCH_INTERVAL_S
-from ghl_real_estate_ai.errors import BrokerUnavailable
+from ghl_real_estate_ai.errors import BrokerUnavailable, StorageUnavailable
 from ghl_real_estate_ai.live_ports import ClientConnection, Seats
 from ghl_real_estate_ai.models.identifiers import LocationId, lead_hash
 from ghl_real_estate_ai.models.leads import Identity
@@ -49,7 +49,7 @@ class WebSocketManager:
     """All connections of this process. One event loop; nothing here is thread-safe.
 
     ``seats``: of several gateways together; the sockets of this one are counted in any case. ``prepare``: makes the
-    topics of a tenant ready before somebody sees them; raises BrokerUnavailable.
+    topics of a tenant ready before somebody sees them; raises StorageUnavailable.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class WebSocketManager:
     # --- what comes out ------------------------------------------------------------------------------------------
 
     async def prepare(self, location_id: LocationId) -> None:
-        """Make the tenant's topics ready to be read. Raises BrokerUnavailable."""
+        """Make the tenant's topics ready to be read. Raises StorageUnavailable."""
         if self._prepare is not None:
             await self._prepare(location_id)
 
@@ -235,7 +235,7 @@ class WebSocketManager:
         """Why there is no seat here, or None: then it is taken."""
         try:
             await self.prepare(who.location_id)
-        except BrokerUnavailable:
+        except StorageUnavailable:
             return _NOT_READY
         if self._closing:
             return _STOPPING
