@@ -8,11 +8,11 @@ import pytest
 import structlog
 
 pytest_plugins = (
-    "tests.support.buses",
     "tests.support.gateway",
     "tests.support.memory",
     "tests.support.postgres",
     "tests.support.redis",
+    "tests.support.buses",
     "tests.support.tracing",
 )
 

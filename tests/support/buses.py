@@ -144,7 +144,7 @@ class Installation:
     async def notes(self, place: LocationId = LOCATION) -> list[str]:
         """The effects in a tenant's log, in its order."""
         facts = await self.memory.read(lambda uow: uow.events.read(place, after=0, limit=10_000))
-        return [fact.event.text for fact in facts if isinstance(fact.event, NoteAdded)]
+        return [fact.event.text or "" for fact in facts if isinstance(fact.event, NoteAdded)]
 
     async def position(self, subscriber: str, place: LocationId = LOCATION) -> int:
         return await self.memory.read(lambda uow: uow.cursors.position(place, subscriber))
