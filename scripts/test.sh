@@ -1,6 +1,6 @@
 #!/bin/sh
 # Run every test with branch coverage; a test that needs PostgreSQL, Redis or Chromium must not skip where they are installed.
-# Called by `make test`. Arguments go to pytest.
+# Called by `make test`. Arguments go to pytest: `sh scripts/test.sh -n0 tests/ml` runs some tests, one after the other.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -8,4 +8,7 @@ if sh scripts/system_packages.sh has-postgres; then export ENTERPRISEHUB_REQUIRE
 if sh scripts/system_packages.sh has-redis; then export ENTERPRISEHUB_REQUIRE_REDIS=1; fi
 if sh scripts/system_packages.sh has-browser; then export ENTERPRISEHUB_REQUIRE_BROWSER=1; fi
 rm -f .coverage .coverage.*
-exec .venv/bin/pytest --cov --cov-report=term --cov-fail-under=90 "$@"
+# One worker more than there are cores: some test always waits for a server that starts. Neighbours stay together, so that
+# they share what their file has started; a worker that has nothing left takes over from another's end.
+workers=$(($(getconf _NPROCESSORS_ONLN) + 1))
+exec .venv/bin/pytest -n "$workers" --dist worksteal --cov --cov-report=term --cov-fail-under=90 "$@"
