@@ -211,7 +211,9 @@ class ClientMessage(Frozen):
 
     subscribe: tuple[Subscription, ...] | None = Field(default=None, max_length=len(Stream))
     unsubscribe: tuple[Stream, ...] | None = Field(default=None, max_length=len(Stream))
-    pong: float | None = Field(default=None, description="server time of the ping it answers, ms")
+    pong: float | None = Field(
+        default=None, allow_inf_nan=False, description="server time of the ping it answers, ms"
+    )
     auth: str | None = Field(default=None, description="a newer access token of the same user")
 
     @model_validator(mode="after")

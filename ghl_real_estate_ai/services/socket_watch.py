@@ -26,7 +26,7 @@ class Watched(Protocol):
 
 
 class SocketWatch:
-    """Everybody is in the slot of the second in which they are due. Slots that are over are emptied by ``look``."""
+    """Everybody is in the slot of the second in which they are due."""
 
     def __init__(self) -> None:
         self._slots: dict[int, set[Watched]] = {}
@@ -38,7 +38,7 @@ class SocketWatch:
     def add(self, watched: Watched) -> None:
         """Begin, or follow to where it is due now."""
         self.remove(watched)
-        slot = math.ceil(watched.due.timestamp() / WATCH_INTERVAL_S)
+        slot = _slot(watched.due)
         self._slot_of[watched] = slot
         self._slots.setdefault(slot, set()).add(watched)
 
@@ -52,9 +52,12 @@ class SocketWatch:
 
     def look(self, now: datetime) -> None:
         """Let everybody act who is due."""
-        over = math.floor(now.timestamp() / WATCH_INTERVAL_S)
-        for slot in sorted(slot for slot in self._slots if slot <= over):
-            for watched in tuple(self._slots.get(slot, ())):
-                self.remove(watched)
+        begun = sorted(slot for slot in self._slots if slot <= _slot(now))
+        for watched in [watched for slot in begun for watched in self._slots[slot]]:
+            if watched.due <= now:
                 watched.look(now)
                 self.add(watched)
+
+
+def _slot(at: datetime) -> int:
+    return math.floor(at.timestamp() / WATCH_INTERVAL_S)
