@@ -228,14 +228,15 @@ def whole_path(say: Say) -> Row:
         f"WHOLE_PATH_P99_MS: {load.viewers} screens, {load.per_second:g} signed webhooks/s for {load.seconds:g} s"
     )
     result = crowd.run(load, say=say)
+    p50, p95, p99, p99_9 = result.ages.quantiles(0.5, 0.95, 0.99, 0.999)
     return Row(
         name="WHOLE_PATH_P99_MS",
         what="publish to receive, p99, at 200 signed webhooks/s and 1,000 screens",
-        measured=result.ages.quantile(0.99),
+        measured=p99,
         unit="ms",
         budget=budgets.WHOLE_PATH_P99_MS,
         samples=result.ages.count,
-        stages={f"p{q:g}": result.ages.quantile(q / 100) for q in (50, 95, 99.9)},
+        stages={"p50": p50, "p95": p95, "p99.9": p99_9},
         beside={
             "webhook to 2xx": f"p50 {measuring.quantile(result.acks, 0.5):.1f} ms,"
             f" p99 {measuring.quantile(result.acks, 0.99):.1f} ms",

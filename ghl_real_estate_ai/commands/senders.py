@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Final, Self
+from typing import Final
 
 from ghl_real_estate_ai.commands import measuring
 from ghl_real_estate_ai.errors import EnterpriseHubError
@@ -29,28 +29,36 @@ def signed_request(vendor: FakeGoHighLevel, number: int) -> bytes:
 
 
 class Sender:
-    """One open connection, one request at a time."""
+    """One open connection, one request at a time; a server may close it while it is idle, and it is opened again."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    @classmethod
-    async def open(cls, port: int) -> Self:
-        """To a server on this machine."""
-        return cls(*await asyncio.open_connection("127.0.0.1", port))
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
 
     async def post(self, request: bytes) -> None:
-        """Until its 200. Raises EnterpriseHubError for any other answer."""
-        self._writer.write(request)
-        head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
-        if not head.startswith(b"http/1.1 200"):
-            raise EnterpriseHubError(f"a webhook was refused: {head.splitlines()[0].decode()}")
-        await self._reader.readexactly(int(head.partition(b"content-length:")[2].split(b"\r", 1)[0]))
+        """Until its 200. Raises EnterpriseHubError for any other answer, or none."""
+        for attempt in range(2):
+            if self._reader is None or self._writer is None:
+                self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
+            try:
+                self._writer.write(request)
+                head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
+                await self._reader.readexactly(int(head.partition(b"content-length:")[2].split(b"\r", 1)[0]))
+            except (asyncio.IncompleteReadError, ConnectionError) as error:
+                self.close()
+                if attempt:
+                    raise EnterpriseHubError("a webhook got no answer") from error
+                continue
+            if not head.startswith(b"http/1.1 200"):
+                raise EnterpriseHubError(f"a webhook was refused: {head.splitlines()[0].decode()}")
+            return
 
     def close(self) -> None:
         """Hang up."""
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
+        self._reader = self._writer = None
 
 
 async def burst(requests: Sequence[bytes], *, port: int) -> list[float]:
@@ -58,7 +66,7 @@ async def burst(requests: Sequence[bytes], *, port: int) -> list[float]:
     waiting, taken = list(reversed(requests)), list[float]()
 
     async def send() -> None:
-        sender = await Sender.open(port)
+        sender = Sender(port)
         try:
             while waiting:
                 request = waiting.pop()
@@ -80,7 +88,7 @@ async def steadily(requests: Sequence[bytes], *, port: int, per_second: float) -
     taken = list[float]()
 
     async def send() -> None:
-        sender = await Sender.open(port)
+        sender = Sender(port)
         try:
             while (work := await due.get()) is not None:
                 at, request = work

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
+from array import array
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
+
+import numpy as np
 
 from ghl_real_estate_ai.simulation.wire import (
     CLOSE,
@@ -31,8 +35,6 @@ HANDSHAKES_AT_ONCE: Final = 64
 """Connections that are being opened at the same time, unless a storm is wanted."""
 OPEN_WITHIN_S: Final = 60.0
 """Longest wait until the whole crowd is connected and served."""
-AGE_BUCKETS_PER_MS: Final = 20
-_AGE_MOST_MS: Final = 30_000
 
 
 @dataclass(frozen=True)
@@ -62,28 +64,37 @@ class Door:
 
 
 class Ages:
-    """How old publications were on arrival: a histogram, since there may be millions."""
+    """How old publications were on arrival. Noted in a moment, reckoned up when somebody asks: there may be millions."""
 
     def __init__(self) -> None:
-        self._buckets = [0] * (_AGE_MOST_MS * AGE_BUCKETS_PER_MS + 1)
-        self.count = 0
+        self._arrivals: dict[int, tuple[tuple[float, ...], array[float]]] = {}
 
-    def note(self, stamps: Sequence[float], now_ms: float) -> None:
-        """These came now."""
-        buckets = self._buckets
-        for stamp in stamps:
-            bucket = int((now_ms - stamp) * AGE_BUCKETS_PER_MS)
-            buckets[0 if bucket < 0 else min(bucket, len(buckets) - 1)] += 1
-        self.count += len(stamps)
+    def note(self, stamps: tuple[float, ...], now_ms: float) -> None:
+        """These came now; screens that got the same bytes hand in the same tuple."""
+        noted = self._arrivals.get(id(stamps))
+        if noted is None:
+            noted = self._arrivals[id(stamps)] = (stamps, array("d"))
+        noted[1].append(now_ms)
+
+    @property
+    def count(self) -> int:
+        """Publications, each counted at every screen."""
+        return sum(len(stamps) * len(arrivals) for stamps, arrivals in self._arrivals.values())
+
+    def quantiles(self, *which: float) -> list[float]:
+        """The quantiles in ms, by nearest rank; nan without any."""
+        ages = [
+            np.subtract.outer(np.frombuffer(arrivals), np.asarray(stamps)).astype(np.float32).ravel()
+            for stamps, arrivals in self._arrivals.values()
+        ]
+        if not ages:
+            return [math.nan] * len(which)
+        every = np.concatenate(ages)
+        return [float(q) for q in np.quantile(every, which, method="inverted_cdf")]
 
     def quantile(self, q: float) -> float:
-        """The q-quantile in ms, to 1 / AGE_BUCKETS_PER_MS."""
-        left = q * self.count
-        for bucket, count in enumerate(self._buckets):
-            left -= count
-            if count and left <= 0:
-                return (bucket + 1) / AGE_BUCKETS_PER_MS
-        return float("nan")
+        """One of them."""
+        return self.quantiles(q)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,13 +236,21 @@ class Screen(asyncio.Protocol):
             data = self._upgrade(data)
             if not data:
                 return
-        chunk = self._crowd.reader.read(data)
+        crowd, places = self._crowd, self.places
+        chunk = crowd.reader.read(data)
         self._rest = chunk.rest
         for part in chunk.parts:
             if isinstance(part, Span):
-                self._publications(part)
+                place = places.get(part.topic, 0)
+                if part.first == place + 1:
+                    places[part.topic] = part.last
+                    crowd.passed(part.topic, place, part.last)
+                else:
+                    self._out_of_order(part, place)
             else:
                 self._note(part)
+        if crowd.ages is not None and chunk.stamps:
+            crowd.ages.note(chunk.stamps, time.time() * 1_000)
 
     # --- inside ----------------------------------------------------------------------------------------------------
 
@@ -265,21 +284,15 @@ class Screen(asyncio.Protocol):
         if self._transport is not None:
             self._transport.write(frame)
 
-    def _publications(self, span: Span) -> None:
-        topic, crowd = span.topic, self._crowd
-        place = self.places.get(topic, 0)
-        if span.first == place + 1:
-            self.places[topic] = span.last
-            crowd.passed(topic, place, span.last)
-        elif span.last <= place:
+    def _out_of_order(self, span: Span, place: int) -> None:
+        crowd = self._crowd
+        if span.last <= place:
             crowd.doubles += span.last - span.first + 1
-        else:
-            crowd.gaps += span.first > place + 1
-            crowd.doubles += max(0, place + 1 - span.first)
-            self.places[topic] = span.last
-            crowd.passed(topic, max(place, span.first - 1), span.last)
-        if crowd.ages is not None:
-            crowd.ages.note(span.stamps, time.time() * 1_000)
+            return
+        crowd.gaps += span.first > place + 1
+        crowd.doubles += max(0, place + 1 - span.first)
+        self.places[span.topic] = span.last
+        crowd.passed(span.topic, max(place, span.first - 1), span.last)
 
     def _note(self, part: object) -> None:
         crowd = self._crowd

@@ -76,11 +76,15 @@ Part = Span | Opened | Gap | Answer | Closed | Wrong
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What some bytes say, in order, and the bytes of a frame that is not whole yet."""
+    """What some bytes say, and the bytes of a frame that is not whole yet. ``stamps``: of all publications.
+
+    Each topic is in order; between two other messages, publications of one topic are together.
+    """
 
     data: bytes
     parts: tuple[Part, ...]
     rest: bytes
+    stamps: tuple[float, ...]
 
 
 Check = Callable[[str, int, Any], bool]
@@ -107,8 +111,7 @@ class Reader:
         return chunk
 
     def _read_anew(self, data: bytes) -> Chunk:
-        parts: list[Part] = []
-        at = 0
+        parts, at = _Parts(), 0
         while (end := frame_end(data, at)) is not None:
             frame = data[at:end]
             read = self._messages.get(frame)
@@ -118,9 +121,10 @@ class Reader:
                     self._messages.clear()
                 self._messages[frame] = read
             for part in read:
-                _add(parts, part)
+                parts.add(part)
             at = end
-        return Chunk(data, tuple(parts), data[at:])
+        stamps = tuple(stamp for part in parts.all if isinstance(part, Span) for stamp in part.stamps)
+        return Chunk(data, tuple(parts.all), data[at:], stamps)
 
     def _parts_of(self, frame: bytes) -> tuple[Part, ...]:
         payload = payload_of(frame)
@@ -169,18 +173,26 @@ class Reader:
         return ()  # hello, and what a newer server may say
 
 
-def _add(parts: list[Part], part: Part) -> None:
-    """Put a publication that follows the one before into the same span."""
-    last = parts[-1] if parts else None
-    if (
-        isinstance(part, Span)
-        and isinstance(last, Span)
-        and part.topic == last.topic
-        and part.first == last.last + 1
-    ):
-        parts[-1] = Span(last.topic, last.first, part.last, last.stamps + part.stamps)
-    else:
-        parts.append(part)
+class _Parts:
+    """Joins the publications of each topic to spans."""
+
+    def __init__(self) -> None:
+        self.all: list[Part] = []
+        self._open: dict[str, int] = {}
+
+    def add(self, part: Part) -> None:
+        """The next one."""
+        if not isinstance(part, Span):
+            self._open.clear()
+            self.all.append(part)
+            return
+        index = self._open.get(part.topic)
+        before = None if index is None else self.all[index]
+        if index is not None and isinstance(before, Span) and before.last + 1 == part.first:
+            self.all[index] = Span(before.topic, before.first, part.last, before.stamps + part.stamps)
+        else:
+            self._open[part.topic] = len(self.all)
+            self.all.append(part)
 
 
 def frame_end(data: bytes, at: int) -> int | None:

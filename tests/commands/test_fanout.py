@@ -62,7 +62,7 @@ def test_a_peer_that_is_not_here_is_left_out_with_its_reason() -> None:
     assert held.words()[peers.NODE_WS] == "not measured: node is not installed"
 
 
-def test_times_are_medians_over_medians_and_more_is_better() -> None:
+def test_times_are_compared_round_by_round_and_more_is_better() -> None:
     row = fanout.times(
         contest(ours=1_500_000, ws=60_000),
         peers.NODE_WS,

@@ -40,6 +40,15 @@ def test_publications_without_a_hole_are_one_span_with_the_time_of_each() -> Non
     assert chunk.rest == b""
 
 
+def test_publications_of_several_topics_are_put_together_topic_by_topic_until_another_message_comes() -> None:
+    scores = "lead_scores"
+    data = told(1) + told(1, topic=scores) + told(2) + told(2, topic=scores) + framed('{"ping":1}') + told(3)
+    feed, score, ping, last = Reader().read(data).parts
+    assert (feed, score) == (Span(FEED, 1, 2, (10.0, 20.0)), Span(scores, 1, 2, (10.0, 20.0)))
+    assert isinstance(ping, Answer)
+    assert last == Span(FEED, 3, 3, (30.0,))
+
+
 def test_a_hole_starts_a_new_span() -> None:
     chunk = Reader().read(told(3) + told(5))
     assert [(part.first, part.last) for part in chunk.parts if isinstance(part, Span)] == [(3, 3), (5, 5)]
