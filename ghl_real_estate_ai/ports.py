@@ -51,6 +51,12 @@ class EventLog(Protocol):
         """The next events of these types, and the position up to which there are no others."""
         ...
 
+    def newest(
+        self, location_id: LocationId, *, after: int, limit: int, types: frozenset[str]
+    ) -> list[RecordedEvent]:
+        """The last so many events of these types at positions > after, oldest first."""
+        ...
+
     def of_lead(
         self, location_id: LocationId, lead_id: LeadId, *, before: int | None, limit: int
     ) -> list[RecordedEvent]:
@@ -387,6 +393,10 @@ class Memory(Protocol):
 
     async def write[T](self, change: Callable[[UnitOfWork], T]) -> T:
         """Run a change; returns when it is durable. Raises StorageUnavailable when it is not."""
+        ...
+
+    async def derive[T](self, change: Callable[[UnitOfWork], T]) -> T:
+        """The same for what can be made again from what is stored: whole and in order, but a power cut may take it."""
         ...
 
     async def compact(self) -> None:

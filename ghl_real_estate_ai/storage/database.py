@@ -29,6 +29,13 @@ class Database:
         self._writer_engine: Final = make_engine(
             url, access="write", connections=2, sqlite_synchronous=sqlite_synchronous
         )
+        self._quick_engine: Final = make_engine(
+            url,
+            access="write",
+            connections=1,
+            sqlite_synchronous=sqlite_synchronous,
+            waits_for_disk=False,
+        )
         self._reader_engine: Final = make_engine(
             url, access="read", connections=budgets.DATABASE_READERS, sqlite_synchronous=sqlite_synchronous
         )
@@ -44,7 +51,7 @@ class Database:
         except BaseException:  # whatever went wrong, cancelled too: leave no thread and no connection behind
             await self.aclose()
             raise
-        self._writer = GroupCommit(self._writer_engine, loop)
+        self._writer = GroupCommit(self._writer_engine, loop, quick=self._quick_engine)
 
     async def aclose(self) -> None:
         """Commit what waits, let running reads end, close every connection. Later calls raise StorageUnavailable."""
@@ -55,6 +62,7 @@ class Database:
         if readers is not None:
             await asyncio.to_thread(readers.shutdown)
         self._writer_engine.dispose()
+        self._quick_engine.dispose()
         self._reader_engine.dispose()
 
     async def __aenter__(self) -> Self:
@@ -74,9 +82,19 @@ class Database:
         What the change itself raises is raised here, and then nothing of it is stored. A caller that is cancelled
         while it waits does not know: the change may still become durable.
         """
+        return await self._open_writer().write(change)
+
+    async def derive[T](self, change: Callable[[UnitOfWork], T]) -> T:
+        """As ``write``, for what can be made again from what is stored: a power cut, not a crash, may take the newest.
+
+        A later ``write`` that returned has made it durable too.
+        """
+        return await self._open_writer().write(change, waits_for_disk=False)
+
+    def _open_writer(self) -> GroupCommit:
         if self._writer is None:
             raise StorageUnavailable("the database is closed")
-        return await self._writer.write(change)
+        return self._writer
 
     async def compact(self) -> None:
         """Make erased bytes leave the files; call it after ``forget``. Raises StorageUnavailable; safe to repeat.

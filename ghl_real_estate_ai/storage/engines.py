@@ -28,8 +28,14 @@ class LostRace(StorageUnavailable):
     """Another process won a deadlock. The change may succeed when it is tried alone."""
 
 
-def make_engine(url: str, *, access: Access, connections: int, sqlite_synchronous: str) -> sa.Engine:
-    """A pool of at most ``connections``. Connects lazily. Raises ConfigurationError for a URL that we cannot use."""
+def make_engine(
+    url: str, *, access: Access, connections: int, sqlite_synchronous: str, waits_for_disk: bool = True
+) -> sa.Engine:
+    """A pool of at most ``connections``. Connects lazily. Raises ConfigurationError for a URL that we cannot use.
+
+    ``waits_for_disk`` False: a commit is whole and in order, but a power cut may take the newest ones. A later commit that
+    waits takes them along: both kinds share one write-ahead log.
+    """
     try:
         parsed = sa.make_url(url)
     except sa.exc.ArgumentError as error:
@@ -39,9 +45,10 @@ def make_engine(url: str, *, access: Access, connections: int, sqlite_synchronou
     pool = {"pool_size": connections, "max_overflow": 0}
     match parsed.get_backend_name():
         case "sqlite":
-            return _sqlite_engine(parsed, access=access, pool=pool, synchronous=sqlite_synchronous)
+            synchronous = sqlite_synchronous if waits_for_disk else "NORMAL"
+            return _sqlite_engine(parsed, access=access, pool=pool, synchronous=synchronous)
         case "postgresql" | "postgres":
-            return _postgresql_engine(parsed, access=access, pool=pool)
+            return _postgresql_engine(parsed, access=access, pool=pool, waits_for_disk=waits_for_disk)
     raise ConfigurationError("DATABASE_URL must begin with postgresql:// or sqlite:///")
 
 
@@ -75,8 +82,12 @@ def _sqlite_engine(url: sa.URL, *, access: Access, pool: dict[str, int], synchro
     return engine
 
 
-def _postgresql_engine(url: sa.URL, *, access: Access, pool: dict[str, int]) -> sa.Engine:
+def _postgresql_engine(
+    url: sa.URL, *, access: Access, pool: dict[str, int], waits_for_disk: bool
+) -> sa.Engine:
     options = [str(url.query.get("options", "")), f"-c lock_timeout={int(budgets.DATABASE_LOCK_WAIT_S)}s"]
+    if not waits_for_disk:
+        options.append("-c synchronous_commit=off")
     if access == "read":
         options.append("-c default_transaction_read_only=on")
         options.append(r"-c default_transaction_isolation=repeatable\ read")

@@ -1,6 +1,7 @@
-"""The writer: one thread, one connection, one commit for all the changes that wait at the same time.
+"""The writer: one thread, one commit for all the changes that wait at the same time.
 
-Owned by ``Database``. With 64 callers one fsync serves them all; a lone caller waits for nobody.
+Owned by ``Database``. With 64 callers one fsync serves them all; a lone caller waits for nobody, and a group of changes that
+can all be made again (``derive``) does not wait for the disk either.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class _Waiting(Protocol):
     """A change of any result type, on its way through the writer."""
 
     failure: BaseException | None
+    waits_for_disk: bool
 
     def apply(self, uow: UnitOfWork) -> None: ...
     def tell(self) -> None: ...
@@ -35,8 +37,11 @@ class _Waiting(Protocol):
 class _Change[T]:
     """One caller's change, its result or failure, and the future that the caller awaits."""
 
-    def __init__(self, change: Callable[[UnitOfWork], T], future: asyncio.Future[T]) -> None:
+    def __init__(
+        self, change: Callable[[UnitOfWork], T], future: asyncio.Future[T], *, waits_for_disk: bool
+    ) -> None:
         self.failure: BaseException | None = None
+        self.waits_for_disk = waits_for_disk
         self._change = change
         self._future = future
         self._results: list[T] = []
@@ -58,19 +63,23 @@ class _Change[T]:
 class GroupCommit:
     """Takes changes from the event loop, commits them in groups in its own thread, and then tells the callers."""
 
-    def __init__(self, engine: sa.Engine, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, engine: sa.Engine, loop: asyncio.AbstractEventLoop, *, quick: sa.Engine | None = None
+    ) -> None:
+        """``quick``: an engine on the same database that does not wait for the disk; None: every commit waits."""
         self._engine = engine
+        self._quick = quick or engine
         self._loop = loop
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="storage-writer", daemon=True)
         self._thread.start()
 
-    async def write[T](self, change: Callable[[UnitOfWork], T]) -> T:
+    async def write[T](self, change: Callable[[UnitOfWork], T], *, waits_for_disk: bool = True) -> T:
         """Returns after the commit. Raises StorageUnavailable when nothing was stored, else what the change raised."""
         if self._queue.qsize() >= budgets.WRITE_QUEUE:
             raise StorageUnavailable("too many writes are waiting; send again in a moment")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put(_Change(change, future))
+        self._queue.put(_Change(change, future, waits_for_disk=waits_for_disk))
         return await future
 
     def close(self) -> None:
@@ -129,8 +138,9 @@ class GroupCommit:
 
     def _commit(self, group: Sequence[_Waiting]) -> BaseException | None:
         """One transaction. Returns why it was rolled back, None when it is durable."""
+        engine = self._engine if any(change.waits_for_disk for change in group) else self._quick
         try:
-            with self._engine.begin() as connection:
+            with engine.begin() as connection:
                 uow = SqlUnitOfWork(connection)
                 for change in group:
                     change.apply(uow)

@@ -330,6 +330,9 @@ class AwayNowAndThen:
     async def write[T](self, change: Callable[[UnitOfWork], T]) -> T:
         return await self._memory.write(change)
 
+    async def derive[T](self, change: Callable[[UnitOfWork], T]) -> T:
+        return await self._memory.derive(change)
+
     async def compact(self) -> None:
         await self._memory.compact()
 

@@ -96,3 +96,30 @@ def test_a_translated_error_is_one_line() -> None:
     assert str(our_error(wrapped(sa.exc.OperationalError, original))) == (
         "the database is not available: connection to server failed"
     )
+
+
+@pytest.mark.parametrize(("waits", "level"), [(True, 2), (False, 1)])
+def test_a_commit_waits_for_the_disk_unless_what_it_stores_can_be_made_again(
+    tmp_path: Path, waits: bool, level: int
+) -> None:
+    engine = make_engine(
+        f"sqlite:///{tmp_path / 'one.db'}",
+        access="write",
+        connections=1,
+        sqlite_synchronous="FULL",
+        waits_for_disk=waits,
+    )
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == level
+    engine.dispose()
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(("waits", "answer"), [(True, "on"), (False, "off")])
+def test_the_same_on_postgresql(postgres_url: str, waits: bool, answer: str) -> None:
+    engine = make_engine(
+        postgres_url, access="write", connections=1, sqlite_synchronous="FULL", waits_for_disk=waits
+    )
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == answer
+    engine.dispose()

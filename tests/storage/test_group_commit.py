@@ -278,3 +278,16 @@ async def test_a_full_disk_is_storage_unavailable(sqlite_memory: Database) -> No
 async def test_a_query_cannot_write(sqlite_memory: Database) -> None:
     with pytest.raises(StorageUnavailable, match="readonly"):
         await sqlite_memory.read(lambda uow: uow.events.append(message("d-1")))
+
+
+async def test_what_can_be_made_again_keeps_its_order_among_what_waits_for_the_disk(memory: Database) -> None:
+    for number in range(6):
+        keep = memory.derive if number % 2 else memory.write
+        recorded = await keep(lambda uow, n=number: uow.events.append(message(f"m-{n}")))  # type: ignore[misc]
+        assert recorded is not None
+        assert recorded.position == number + 1
+    together = await asyncio.gather(
+        memory.derive(lambda uow: uow.events.head(LOCATION)),
+        memory.write(lambda uow: uow.events.head(LOCATION)),
+    )
+    assert together == [6, 6]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from ghl_real_estate_ai import bootstrap, telemetry
@@ -53,11 +53,21 @@ class CrashingMemory:
         await self._memory.compact()
 
     async def write[T](self, change: Callable[[UnitOfWork], T]) -> T:
+        return await self._commit(change, self._memory.write)
+
+    async def derive[T](self, change: Callable[[UnitOfWork], T]) -> T:
+        return await self._commit(change, self._memory.derive)
+
+    async def _commit[T](
+        self,
+        change: Callable[[UnitOfWork], T],
+        commit: Callable[[Callable[[UnitOfWork], T]], Awaitable[T]],
+    ) -> T:
         if self._phase_of(change) != self._phase:
-            return await self._memory.write(change)
+            return await commit(change)
         self._left -= 1
         if self._left > 0:
-            return await self._memory.write(change)
+            return await commit(change)
         if self._moment == "before":
             die()
 
@@ -67,7 +77,7 @@ class CrashingMemory:
                 die()
             return result
 
-        await self._memory.write(to_the_brink)
+        await commit(to_the_brink)
         die()
         raise AssertionError("still alive")
 

@@ -74,6 +74,12 @@ class FakeEventLog:
         found = [r for r in log if r.position > after and r.event.type in types][:limit]
         return found, found[-1].position if len(found) == limit else len(log)
 
+    def newest(
+        self, location_id: LocationId, *, after: int, limit: int, types: frozenset[str]
+    ) -> list[RecordedEvent]:
+        log = self._state.log.get(location_id, [])
+        return [r for r in log if r.position > after and r.event.type in types][-limit:]
+
     def heads(self) -> dict[LocationId, int]:
         return {location_id: len(log) for location_id, log in self._state.log.items()}
 
@@ -302,6 +308,9 @@ class FakeMemory:
             raise StorageUnavailable("the disk is full; free some space")
         self._state = draft
         return result
+
+    async def derive[T](self, change: Callable[[UnitOfWork], T]) -> T:
+        return await self.write(change)
 
     async def compact(self) -> None:
         """There are no files."""
