@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { Acknowledgements } from "../../ghl_real_estate_ai/streamlit_components/assets/live_actions.js";
 import { PaintLog } from "../../ghl_real_estate_ai/streamlit_components/assets/live_paints.js";
-import { sparkPoints } from "../../ghl_real_estate_ai/streamlit_components/assets/live_dom.js";
+import { outOfOrder, sparkPoints } from "../../ghl_real_estate_ai/streamlit_components/assets/live_dom.js";
 import * as words from "../../ghl_real_estate_ai/streamlit_components/assets/live_words.js";
 import { FakeOutside, answer } from "../live_client/fake_outside.mjs";
 
@@ -45,6 +45,28 @@ test("a model that was fitted on simulated data says so", () => {
 test("a spark line needs two points", () => {
   assert.equal(sparkPoints([0.5]), "");
   assert.equal(sparkPoints([0, 1]), "0.0,16.0 64.0,2.0");
+});
+
+test("of rows in a new order the fewest move: one that rose or fell, one that is new, none when one left", () => {
+  const moved = (present, wanted) => [...outOfOrder([...wanted], [...present])].join("");
+  assert.equal(moved("abcde", "abcde"), "");
+  assert.equal(moved("abcde", "eabcd"), "e");
+  assert.equal(moved("abcde", "bcdea"), "a");
+  assert.equal(moved("abcde", "xabcd"), "x");
+  assert.equal(moved("abcde", "abde"), "");
+  assert.equal(moved("", "ab"), "ab");
+});
+
+test("moving only those gives the order that was wanted, whatever it was before", () => {
+  let seed = 7;
+  const random = () => (seed = (seed * 48_271) % 2_147_483_647) / 2_147_483_647;
+  for (let round = 0; round < 500; round += 1) {
+    const shuffled = () => [..."abcdefghij"].filter(() => random() < 0.8).sort(() => random() - 0.5);
+    const [present, wanted] = [shuffled(), shuffled()];
+    const moving = outOfOrder(wanted, present.filter((name) => wanted.includes(name)));
+    const staying = present.filter((name) => wanted.includes(name) && !moving.has(name));
+    assert.deepEqual(wanted.filter((name) => !moving.has(name)), staying);
+  }
 });
 
 test("a paint is stamped after the frame, and a hidden tab forgets what it did not paint", () => {

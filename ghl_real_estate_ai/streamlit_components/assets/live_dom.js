@@ -56,13 +56,14 @@ export function sparkline() {
 }
 
 /**
- * Rows by key: made once, updated in place, moved only when their order changed.
+ * Rows by key: made once, written when their item changes. As few as possible are moved: a move costs style, layout and paint.
  * `make(item)` returns {node, update(item)}; `version(item)` tells when a row must be written again.
  */
 export class KeyedList {
   constructor(container, make, version = (item) => item) {
     Object.assign(this, { container, make, version });
     this.rows = new Map();
+    this.nodes = []; // as they stand in the container
   }
 
   /** `items` in the order to show. With `hold`, known rows keep their place, so that a click does not miss. */
@@ -70,12 +71,12 @@ export class KeyedList {
     const wanted = hold ? this.#held(items) : items;
     const keys = new Set(wanted.map((item) => item.key));
     for (const [key, row] of this.rows) if (!keys.has(key)) this.#remove(key, row);
-    let place = this.container.firstElementChild;
-    for (const item of wanted) {
-      const row = this.#row(item);
-      if (row.node === place) place = place.nextElementSibling;
-      else this.container.insertBefore(row.node, place);
+    const nodes = wanted.map((item) => this.#row(item).node);
+    const moving = outOfOrder(nodes, this.nodes.filter((node) => node.parentNode === this.container));
+    for (let i = nodes.length - 1; i >= 0; i -= 1) {
+      if (moving.has(nodes[i])) this.container.insertBefore(nodes[i], nodes[i + 1] ?? null);
     }
+    this.nodes = nodes;
   }
 
   /** Write one row again, for a reason that its item does not hold. */
@@ -100,7 +101,7 @@ export class KeyedList {
 
   #held(items) {
     const byKey = new Map(items.map((item) => [item.key, item]));
-    const staying = [...this.container.children].map((node) => byKey.get(node.dataset.key)).filter(Boolean);
+    const staying = this.nodes.map((node) => byKey.get(node.dataset.key)).filter(Boolean);
     const known = new Set(staying);
     return [...staying, ...items.filter((item) => !known.has(item))];
   }
@@ -113,4 +114,32 @@ export class KeyedList {
     this.rows.delete(key);
     if (focused) heir?.querySelector("button")?.focus();
   }
+}
+
+/** The fewest nodes of `wanted` that must be put into place when `present` stand there: the others are in order already. */
+export function outOfOrder(wanted, present) {
+  let start = 0;
+  while (start < wanted.length && wanted[start] === present[start]) start += 1;
+  let [end, presentEnd] = [wanted.length, present.length];
+  while (end > start && presentEnd > start && wanted[end - 1] === present[presentEnd - 1]) [end, presentEnd] = [end - 1, presentEnd - 1];
+  const middle = wanted.slice(start, end);
+  const staying = new Set(longestInOrder(middle, new Map(present.slice(start, presentEnd).map((node, place) => [node, place]))));
+  return new Set(middle.filter((node) => !staying.has(node)));
+}
+
+/** A longest increasing subsequence by place; what has no place is left out. */
+function longestInOrder(nodes, places) {
+  const ends = []; // by length - 1: the node with the lowest place that ends a chain of that length
+  const before = new Map();
+  for (const node of nodes) {
+    const place = places.get(node);
+    if (place === undefined) continue;
+    let length = ends.length;
+    while (length > 0 && places.get(ends[length - 1]) > place) length -= 1;
+    before.set(node, ends[length - 1]);
+    ends[length] = node;
+  }
+  const chain = [];
+  for (let node = ends.at(-1); node; node = before.get(node)) chain.push(node);
+  return chain;
 }

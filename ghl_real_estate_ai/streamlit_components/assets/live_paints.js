@@ -1,12 +1,14 @@
 // How long each publication took to reach the eye. Called by live_hub.js; read by the benchmark and the status strip.
+// `painted_ms` is when the page's own work for the frame was done: rows written, style, layout and paint recorded and handed
+// to the compositor. What follows in other processes (raster, the next refresh of the monitor) no page can see.
 
 const PAINTS_HELD = 2_000;
 
-/** Runs `then` after the frame that is being made has been painted. */
+/** Runs `then` after the frame that is being made has been painted. It waits for no further frame: no user does either. */
 export function afterPaint(then) {
   const channel = new MessageChannel();
   channel.port1.onmessage = then;
-  channel.port2.postMessage(null); // a task queued from inside a frame runs after that frame's paint
+  channel.port2.postMessage(null); // a frame is one task, its paint included: a task queued from inside it runs after that
 }
 
 /** Collects what arrived since the last frame, stamps it after the paint. */

@@ -5,13 +5,20 @@ import { el, setClass, setText, simulatedTag, sparkline, staleTag } from "./live
 
 const CHIPS_SHOWN = 4;
 
+// A row is laid out as a grid, so that it can be contained; said aloud it stays a row of a table.
+const ROW = { role: "row" };
+const CELL = { role: "cell" };
+
 /** The name of a lead: a button that opens it. */
 function leadButton(item, openLead) {
   return el("button.lead", { type: "button", onclick: () => openLead(item.lead_id) });
 }
 
-/** Tags after a name: SIM, and stale with its reason. */
-function writeTags(holder, item, staleReason) {
+/** Tags after a name: SIM, and stale with its reason. Most items say what the one before them said. */
+function writeTags(holder, item, staleReason = null) {
+  const said = `${item.simulated} ${staleReason}`;
+  if (holder.said === said) return;
+  holder.said = said;
   holder.replaceChildren(
     ...(item.simulated ? [simulatedTag()] : []),
     ...(staleReason ? [staleTag(staleReason)] : []),
@@ -32,17 +39,17 @@ export function scoreRow(item, { openLead, trendOf }) {
   const name = leadButton(item, openLead);
   const tags = el("span.tags");
   const stage = el("span.meta");
-  const score = el("td.number.strong");
+  const score = el("td.number.strong", CELL);
   const spark = sparkline();
   const change = el("span.change");
   const cause = el("span.cause");
   const node = el(
     "tr",
-    {},
-    el("td", {}, name, tags, stage),
+    ROW,
+    el("td", CELL, name, tags, stage),
     score,
-    el("td.trend", {}, spark.svg),
-    el("td.why", {}, change, cause),
+    el("td.trend", CELL, spark.svg),
+    el("td.why", CELL, change, cause),
   );
   const update = (next) => {
     setText(name, next.lead_name);
@@ -58,11 +65,11 @@ export function scoreRow(item, { openLead, trendOf }) {
 export function riskRow(item, { openLead }) {
   const name = leadButton(item, openLead);
   const tags = el("span.tags");
-  const risk = el("td.number.strong");
+  const risk = el("td.number.strong", CELL);
   const stage = el("span");
   const change = el("span.change");
   const cause = el("span.cause");
-  const node = el("tr", {}, el("td", {}, name, tags), risk, el("td.level", {}, stage), el("td.why", {}, change, cause));
+  const node = el("tr", ROW, el("td", CELL, name, tags), risk, el("td.level", CELL, stage), el("td.why", CELL, change, cause));
   const update = (next) => {
     const value = next.churn.value;
     setText(name, next.lead_name);
@@ -120,7 +127,7 @@ export function matchRow(item, { openLead }) {
   return { node, update };
 }
 
-export function feedRow(item, { openLead, nameOf }) {
+export function feedRow(item, { openLead, nameOf, writeTime }) {
   const inbound = item.direction === "inbound";
   const name = leadButton(item, openLead);
   const tags = el("span.tags");
@@ -133,6 +140,7 @@ export function feedRow(item, { openLead, nameOf }) {
     setText(name, nameOf(next.lead_id));
     writeTags(tags, next);
     setText(text, messageText(next));
+    writeTime(age);
   };
   return { node, update };
 }
@@ -153,7 +161,7 @@ export function takeButton({ take }) {
   return { button, trouble, update };
 }
 
-export function actionRow(item, { openLead, take, attemptOf }) {
+export function actionRow(item, { openLead, take, attemptOf, writeTime }) {
   const name = leadButton(item, openLead);
   const tags = el("span.tags");
   const score = el("span.meta");
@@ -176,6 +184,7 @@ export function actionRow(item, { openLead, take, attemptOf }) {
     setText(score, next.score === null ? "" : `score ${percent(next.score)}`);
     setText(title, next.action.title);
     writeWaiting(waiting, next.action.waiting_since);
+    if (next.action.waiting_since) writeTime(waiting);
     setText(evidence, next.action.evidence[0]?.text ?? "");
     taker.update(next, attempt);
     setClass(node, "leaving", attempt?.name === "taking" || attempt?.name === "taken");

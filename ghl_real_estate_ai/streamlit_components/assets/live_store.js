@@ -153,7 +153,15 @@ function ranked(items, rank) {
 }
 
 function byTime(a, b) {
-  return Date.parse(a.at) - Date.parse(b.at); // not by text: "...00Z" and "...00.5Z" sort the wrong way round
+  return timeOf(a) - timeOf(b); // not by text: "...00Z" and "...00.5Z" sort the wrong way round
+}
+
+const TIMES = new WeakMap(); // item -> its `at` in ms: a sort asks for it many times
+
+function timeOf(item) {
+  let time = TIMES.get(item);
+  if (time === undefined) TIMES.set(item, (time = Date.parse(item.at)));
+  return time;
 }
 
 function waitingSince(item) {

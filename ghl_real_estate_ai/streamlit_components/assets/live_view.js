@@ -17,6 +17,7 @@ const NOTHING_YET = {
 
 const MANAGERS_ONLY = "Visible to managers.";
 const HELD = "order held while you point here";
+const ROWS_AT_FIRST = 24; // of rows with several lines: more than a tall monitor shows
 const BLINK_MS = 500; // a line that is away for less has not been away, to the eye
 const POINTING_MS = 4_000; // a pointer that rests this long is not about to click
 
@@ -47,6 +48,7 @@ export class HubView {
       nameOf: (leadId) => store.nameOf(leadId),
       take: (item) => actions.take(item),
       attemptOf: (actionId) => actions.attemptOf(actionId),
+      writeTime: (node) => writeTime(node, store.now(this.nowMs())),
     };
     list("next_actions", (item) => actionRow(item, deps));
     list("lead_scores", (item) => scoreRow(item, deps));
@@ -54,6 +56,23 @@ export class HubView {
     list("property_matches", (item) => matchRow(item, deps));
     // A message never changes, but the name of its lead may come later.
     list("conversation_feed", (item) => feedRow(item, deps), (item) => store.nameOf(item.lead_id));
+    for (const stream of ["next_actions", "property_matches", "conversation_feed"]) this.#growOnSight(stream);
+  }
+
+  /** Rows that nobody sees cost layout and paint all the same: a list begins short, and its end coming into sight brings more. */
+  #growOnSight(stream) {
+    const panel = this.panels.get(stream);
+    panel.reach = ROWS_AT_FIRST;
+    panel.sight = new IntersectionObserver((entries) => {
+      if (!entries.at(-1).isIntersecting || panel.list.rows.size < panel.reach) return;
+      panel.reach += ROWS_AT_FIRST;
+      this.repaint(stream);
+      panel.sight.unobserve(panel.end);
+      panel.sight.observe(panel.end); // the end may still be in sight: ask again
+    });
+    panel.sight.observe(panel.end);
+    const { parentElement: body } = panel.rows;
+    body.addEventListener("scroll", () => body.scrollTop === 0 && (panel.reach = ROWS_AT_FIRST), { passive: true });
   }
 
   #makeTabs() {
@@ -76,7 +95,8 @@ export class HubView {
     if (dirty.has("conversation_feed")) this.#paintFeed();
     if (dirty.has("system_performance")) this.#paintSystem();
     this.#paintSimulated();
-    this.tick();
+    this.#paintConnection();
+    this.#noteActions();
   }
 
   #paintActions() {
@@ -127,7 +147,7 @@ export class HubView {
   #paintList(stream, items, bound, { steady = false } = {}) {
     const panel = this.panels.get(stream);
     panel.held = steady && isPointedAt(panel);
-    panel.list.show(items.slice(0, bound), { hold: panel.held });
+    panel.list.show(items.slice(0, Math.min(bound, panel.reach)), { hold: panel.held });
     setText(panel.more, items.length > bound ? `${items.length - bound} more` : "");
     this.#paintEmpty(panel, stream, items.length === 0);
     return panel;
@@ -205,15 +225,12 @@ export class HubView {
     for (const [stream, panel] of this.panels) if (panel.held && !isPointedAt(panel)) this.repaint(stream);
   }
 
-  /** Times that pass: once a second and after each paint. */
+  /** Times that pass: once a second. A row that is written tells its own time. */
   tick() {
     this.#paintConnection();
     this.#noteActions();
     const shown = this.store.now(this.nowMs());
-    for (const node of this.root.querySelectorAll("[data-since]")) {
-      const { since, before = "" } = node.dataset;
-      setText(node, before ? before + span(shown - Date.parse(since)) : ago(since, shown));
-    }
+    for (const node of this.root.querySelectorAll("[data-since]")) writeTime(node, shown);
   }
 
   /** Whether an item has a row on the page; a lead beyond the table's bound has none. */
@@ -226,11 +243,19 @@ export class HubView {
   }
 }
 
-/** Somebody is about to click, or goes through the rows by keyboard. A finger leaves a lasting :hover, so it does not count. */
+const CAN_HOVER = globalThis.matchMedia?.("(hover: hover)"); // a finger leaves a lasting :hover, so it does not count
+
+/** Somebody is about to click, or goes through the rows by keyboard. The cheap questions come first: this runs in each frame. */
 function isPointedAt({ node, movedAt = -Infinity }) {
-  if (node.querySelector(":focus-visible")) return true;
-  const pointing = matchMedia("(hover: hover)").matches && node.matches(":hover");
-  return pointing && performance.now() - movedAt < POINTING_MS;
+  const focused = node.getRootNode().activeElement;
+  if (focused && node.contains(focused) && focused.matches(":focus-visible")) return true;
+  return performance.now() - movedAt < POINTING_MS && CAN_HOVER.matches && node.matches(":hover");
+}
+
+/** "12 min" or "waiting 12 min", by what the node says that it counts from. */
+function writeTime(node, now) {
+  const { since, before = "" } = node.dataset;
+  setText(node, before ? before + span(now - Date.parse(since)) : ago(since, now));
 }
 
 function writeNote(panel, text) {
@@ -239,7 +264,7 @@ function writeNote(panel, text) {
 
 function panelOf(node) {
   const part = (name) => node.querySelector(`[data-part="${name}"]`);
-  return { node, rows: part("rows"), empty: part("empty"), note: part("note"), more: part("more") };
+  return { node, rows: part("rows"), end: part("end"), empty: part("empty"), note: part("note"), more: part("more"), reach: Infinity };
 }
 
 function systemFigures(item) {

@@ -73,9 +73,10 @@ export function milliseconds(value) {
   return `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
 }
 
+const DOLLARS = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD", maximumFractionDigits: 0 });
+
 export function money(amount) {
-  if (amount === null || amount === undefined) return "price unknown";
-  return new Intl.NumberFormat("en-US", { style: "currency", currency: "USD", maximumFractionDigits: 0 }).format(Number(amount));
+  return amount === null || amount === undefined ? "price unknown" : DOLLARS.format(Number(amount));
 }
 
 /** "3 bd · 2 ba · 1,840 sq ft": only what the listing states. */
