@@ -132,6 +132,9 @@ SNAPSHOT_ITEMS: Final = 500
 CLIENT_BEHIND_BYTES: Final = 1_048_576
 """A client further behind than this is conflated, skipped or closed, by its stream's lag policy."""
 
+FEED_LOOKED_AT: Final = 10_000
+"""Newest positions of a log among which the messages of a feed's first snapshot are looked for."""
+
 PING_INTERVAL_S: Final = 25.0
 """Server heartbeat; routers cut idle connections at about 60 s."""
 

@@ -21,6 +21,7 @@ from typing import Final, Protocol
 
 from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.budgets import (
+    FEED_LOOKED_AT,
     FOLLOW_AGAIN_S,
     FOLLOW_ENTRIES,
     FOLLOW_READERS,
@@ -72,10 +73,10 @@ async def known_of(memory: Memory, location_id: LocationId) -> Known:
             for lead, intelligence in uow.leads.newest(location_id, limit=SNAPSHOT_ITEMS)
             for pair in items_of_lead(lead, intelligence)
         ]
-        recent = uow.events.read(location_id, after=max(0, head - SNAPSHOT_ITEMS), limit=SNAPSHOT_ITEMS)
-        items += [
-            pair for recorded in recent if recorded.event.type in _MESSAGES for pair in items_of(recorded)
-        ]
+        said = uow.events.newest(
+            location_id, after=max(0, head - FEED_LOOKED_AT), limit=SNAPSHOT_ITEMS, types=_MESSAGES
+        )
+        items += [pair for recorded in said for pair in items_of(recorded)]
         return Known(
             items=sorted(items, key=lambda pair: pair[1].at),
             position=head,

@@ -71,6 +71,7 @@ _READ: Final = (
 _READ_TYPES: Final[sa.Select[tuple[int, str, datetime, datetime, str]]] = _READ.where(
     events.c.type.in_(sa.bindparam("types", expanding=True))
 )
+_NEWEST: Final = _READ_TYPES.order_by(None).order_by(events.c.position.desc())
 _HEADS: Final = sa.select(event_heads.c.location_id, event_heads.c.position)
 _OF_LEAD: Final = (
     sa.select(*_COLUMNS)
@@ -194,6 +195,13 @@ class SqlEventLog:
         rows = self._connection.execute(_READ_TYPES, wanted).all()
         upto: int = rows[-1].position if len(rows) == limit else self.head(location_id)
         return _readable(rows), upto
+
+    def newest(
+        self, location_id: LocationId, *, after: int, limit: int, types: frozenset[str]
+    ) -> list[RecordedEvent]:
+        """The last so many events of these types at positions > after, oldest first. Looks at no row before them."""
+        wanted = {"tenant": location_id, "after": after, "rows": limit, "types": sorted(types)}
+        return self._recorded(_NEWEST, wanted)[::-1]
 
     def of_lead(
         self, location_id: LocationId, lead_id: LeadId, *, before: int | None, limit: int

@@ -37,6 +37,25 @@ async def test_the_log_tells_which_deliveries_and_facts_it_holds(any_memory: Mem
     assert await any_memory.read(lambda uow: uow.events.known_ids(LOCATION, [])) == set()
 
 
+async def test_the_newest_of_some_types_are_had_without_what_came_before(any_memory: Memory) -> None:
+    for number in range(4):
+        for one in (contact(f"c{number}"), message(f"m{number}")):
+            await any_memory.write(lambda uow, it=one: uow.events.append(it))  # type: ignore[misc]
+
+    async def newest(*, after: int = 0, limit: int = 9) -> list[str]:
+        found = await any_memory.read(
+            lambda uow: uow.events.newest(
+                LOCATION, after=after, limit=limit, types=frozenset({"MessageReceived"})
+            )
+        )
+        return [fact.delivery_id for fact in found]
+
+    assert await newest() == ["m0", "m1", "m2", "m3"]
+    assert await newest(limit=2) == ["m2", "m3"]
+    assert await newest(after=6) == ["m3"]
+    assert await newest(after=8) == []
+
+
 async def test_many_leads_are_had_at_once_with_what_they_do_not_hold_yet(any_memory: Memory) -> None:
     for number, lead in enumerate((LEAD, TWO)):
         first = await any_memory.write(
