@@ -42,15 +42,18 @@ class Seats(Protocol):
     """How many sockets each user holds, over all gateways."""
 
     async def take(self, location_id: LocationId, user_id: UserId, seat: str) -> bool:
-        """Sit down; False when the user holds as many as one may."""
+        """Sit down; False when the user holds as many as one may. ``seat``: a name that no other seat has. Raises BrokerUnavailable."""
         ...
 
     async def keep(self, seats: Sequence[tuple[LocationId, UserId, str]]) -> None:
-        """These are still taken: called every PING_INTERVAL_S, so that those of a gateway that died become free."""
+        """These are still taken: called every PING_INTERVAL_S, so that those of a gateway that died become free.
+
+        Raises BrokerUnavailable.
+        """
         ...
 
     async def leave(self, location_id: LocationId, user_id: UserId, seat: str) -> None:
-        """Free it."""
+        """Free it. Raises BrokerUnavailable: then it becomes free by itself."""
         ...
 
 
@@ -58,11 +61,14 @@ class TicketStore(Protocol):
     """Unused WebSocket tickets, by the hash of each."""
 
     async def keep(self, digest: bytes, identity: Identity, *, until: datetime) -> None:
-        """Keep it until then."""
+        """Keep it until then. Raises BrokerUnavailable."""
         ...
 
     async def take(self, digest: bytes) -> tuple[datetime, Identity] | None:
-        """Take it out, once, with the time at which it ends; None when it is unknown or taken already."""
+        """Take it out, once, with the time at which it ends; None when it is unknown or taken already.
+
+        Raises BrokerUnavailable.
+        """
         ...
 
 
@@ -78,7 +84,10 @@ class SharedCache(Protocol):
     """Answers that many ask for at once are made once."""
 
     async def get_or_make(self, key: str, make: Callable[[], Awaitable[bytes]], *, seconds: float) -> bytes:
-        """The answer under this key, not older than so long; whoever comes first makes it, the others wait for it."""
+        """The answer under this key, not older than so long; whoever comes first makes it, the others wait for it.
+
+        What ``make`` raises reaches those who wait for it in this process and is not kept. The key names the tenant.
+        """
         ...
 
 
