@@ -13,6 +13,7 @@ import uvicorn
 
 from ghl_real_estate_ai import bootstrap
 from ghl_real_estate_ai.api.app import create_app
+from ghl_real_estate_ai.api.socket_protocol import SocketProtocol
 from ghl_real_estate_ai.commands import launch, records
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import Location, Role, User
@@ -51,7 +52,8 @@ class LiveGateway:
             app,
             host=self.settings.host,
             port=self.settings.port,
-            ws="websockets-sansio",
+            ws=SocketProtocol,
+            ws_ping_interval=None,
             log_level="error",
             timeout_graceful_shutdown=2,
         )
