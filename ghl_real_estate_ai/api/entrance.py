@@ -1,6 +1,6 @@
 """How many sockets may stand in the gateway, and how many of them without having signed in.
 
-Called by ``routes/realtime.py`` at each handshake, before anything is kept for the socket.
+Called by ``routes/realtime.py`` at each handshake, before anything is kept for the socket, and before it gives a ticket.
 """
 
 from __future__ import annotations
@@ -21,13 +21,17 @@ class Entrance:
         self.open = 0
         self.not_signed_in = 0
 
-    @contextmanager
-    def socket(self) -> Iterator[None]:
-        """One socket, from handshake to end. Raises TooManyRequests."""
+    def expect_room(self) -> None:
+        """Nothing when a socket would be let in now. Raises TooManyRequests."""
         if self.open >= self._most:
             raise TooManyRequests(
                 "this gateway holds as many sockets as it may", retry_after_s=HANDSHAKE_RETRY_S
             )
+
+    @contextmanager
+    def socket(self) -> Iterator[None]:
+        """One socket, from handshake to end. Raises TooManyRequests."""
+        self.expect_room()
         self.open += 1
         try:
             yield

@@ -41,7 +41,11 @@ class Ticket(Frozen):
 
 @router.post("/ws-ticket", status_code=201)
 async def ws_ticket(identity: IdentityDep, doors: DoorsDep) -> Ticket:
-    """A single-use ticket: a browser cannot send a header with a WebSocket handshake."""
+    """A single-use ticket: a browser cannot send a header with a WebSocket handshake.
+
+    None while the gateway is full: a browser's code cannot read when a refused handshake may be tried again, but this.
+    """
+    doors.entrance.expect_room()
     return Ticket(ticket=await doors.tickets.issue(identity), expires_in_s=TICKET_TTL_S)
 
 
