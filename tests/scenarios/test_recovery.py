@@ -129,7 +129,7 @@ async def test_recovery_storm(gateway: Gateway) -> None:
                 for stream in STORMY:
                     publish(gateway, place, total, stream=stream)
                 total += 1
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.02)
         await until(lambda: all(viewer.offset(stream) == total for viewer in viewers for stream in STORMY))
         for viewer in viewers:
             assert len(viewer.sockets) > ABORTS

@@ -81,13 +81,14 @@ class RawSocket(asyncio.Protocol):
         self.gone = False
         self.pongs: list[bytes] = []
         self.answers_pings = True
+        self.answered_pings = 0
         self.received = 0
         self.cut_after: int | None = None
         self.trouble: AssertionError | None = None
         self.answered = asyncio.Event()
         self._hear = hear or self.heard.append
         self._request = request
-        self._rest = b""
+        self._rest = bytearray()
         self._transport: asyncio.Transport | None = None
 
     @property
@@ -173,22 +174,23 @@ class RawSocket(asyncio.Protocol):
             self.vanish()
 
     def _take(self, data: bytes) -> None:
-        data = self._rest + data if self._rest else data
+        self._rest += data
         if not self.status:
-            head, end, data = data.partition(b"\r\n\r\n")
+            head, end, _ = self._rest.partition(b"\r\n\r\n")
             if not end:
-                self._rest = head
                 return
+            del self._rest[: len(head) + len(end)]
             first, *lines = head.decode().split("\r\n")
             self.headers = {
                 name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
             }
             self.status = int(first.split()[1])
             self.answered.set()
-        self._rest = self._take_frames(data) if self.status == 101 else data
+        if self.status == 101:
+            del self._rest[: self._take_frames(self._rest)]
 
-    def _take_frames(self, data: bytes) -> bytes:
-        """Hears every whole frame; returns what is left."""
+    def _take_frames(self, data: bytearray) -> int:
+        """Hears every whole frame; returns where the rest begins."""
         at, end = 0, len(data)
         while end - at >= 2:
             size, begin = data[at + 1], at + 2
@@ -196,11 +198,11 @@ class RawSocket(asyncio.Protocol):
                 size, begin = int.from_bytes(data[at + 2 : at + 4]), at + 4
             elif size == 127:
                 size, begin = int.from_bytes(data[at + 2 : at + 10]), at + 10
-            if begin + size > end or begin > end:
+            if begin + size > end:
                 break
-            self._take_frame(data[at], data[begin : begin + size])
+            self._take_frame(data[at], bytes(data[begin : begin + size]))
             at = begin + size
-        return data[at:]
+        return at
 
     def _take_frame(self, head: int, payload: bytes) -> None:
         assert head & 0xF0 == 0x80, "the server sent a fragment or a reserved bit"
@@ -209,6 +211,7 @@ class RawSocket(asyncio.Protocol):
                 assert self.code is None, "the server sent a message after its close frame"
                 message = from_json(payload)
                 if "ping" in message and self.answers_pings:
+                    self.answered_pings += 1
                     self.say({"pong": message["ping"]})
                 self._hear(message)
             case Opcode.CLOSE:
@@ -271,9 +274,10 @@ class Viewer:
         self.items: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.openings: list[dict[str, Any]] = []
         self.errors: list[dict[str, Any]] = []
+        self.renewals: list[dict[str, Any]] = []
         self.keeps_items = False
         self._url = url
-        self._token = token
+        self.token = token
         self.sockets: list[RawSocket] = []
 
     @property
@@ -283,7 +287,7 @@ class Viewer:
 
     async def connect(self, *, receive_buffer: int | None = None) -> None:
         """A new connection; the screens stay as they are."""
-        bearer = {"Authorization": f"Bearer {self._token}"}
+        bearer = {"Authorization": f"Bearer {self.token}"}
         self.sockets.append(
             await dial(self._url, headers=bearer, hear=self._hear, receive_buffer=receive_buffer)
         )
@@ -320,6 +324,8 @@ class Viewer:
                     self.items[stream].append(message["e"])
         elif "error" in message:
             self.errors.append(message["error"])
+        elif "renewed" in message:
+            self.renewals.append(message["renewed"])
 
 
 @asynccontextmanager
