@@ -5,6 +5,7 @@ Called by ``cli.py``. The dashboard is a process of its own: a Streamlit rerun m
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -43,6 +44,10 @@ _SWITCH_INTERVAL_S = 0.0005
 """Threads beside the loop may hold the interpreter this long; the default of 5 ms would be seen on the screens."""
 
 
+_COLLECT_AFTER = 10_000
+"""New objects before Python looks for rings of garbage; its own 700 walk all sockets of a storm of handshakes again and again."""
+
+
 def run_gateway(
     settings: Settings,
     *,
@@ -65,6 +70,7 @@ def run_gateway(
     async def watched(settings: Settings) -> AsyncIterator[bootstrap.Services]:
         try:
             async with running(settings) as services:
+                _settle()
                 yield services
         except Exception as error:
             failures.append(_what_stopped_it(error))
@@ -82,6 +88,13 @@ def run_gateway(
             raise
     if failures:
         raise failures[0]
+
+
+def _settle() -> None:
+    """What was loaded at start stays for good: never walk it again. A walk over it all would hold up every screen."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER)
 
 
 def _what_stopped_it(error: Exception) -> EnterpriseHubError:
