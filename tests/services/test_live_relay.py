@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 from redis.asyncio import Redis
 
+from ghl_real_estate_ai.budgets import FOLLOW_TENANTS
 from ghl_real_estate_ai.commands import records
 from ghl_real_estate_ai.integrations.redis.backplane import RedisBackplane
 from ghl_real_estate_ai.integrations.redis.connection import PREFIX, connected
@@ -160,6 +161,22 @@ async def test_tenants_do_not_meet(redis_url: str, sqlite_memory: Database) -> N
 
 def has_items(one: Gateway, location: LocationId) -> bool:
     return all(snapshot.items for snapshot in one.snapshots(location))
+
+
+async def test_more_tenants_than_one_reader_takes_are_all_followed(
+    redis_url: str, sqlite_memory: Database
+) -> None:
+    tenants = [LocationId(f"loc-{number}") for number in range(2 * FOLLOW_TENANTS + 10)]
+    async with gateway(redis_url, sqlite_memory) as one, connected(redis_url) as redis:
+        log = Log(sqlite_memory, RedisBackplane(redis))
+        async with asyncio.TaskGroup() as tasks:
+            for tenant in tenants:
+                tasks.create_task(one.relay.prepare(tenant))
+        for tenant in tenants:
+            await log.publish((Stream.LEAD_SCORES, item(Stream.LEAD_SCORES, tenant)), location=tenant)
+        for tenant in tenants:
+            await soon(lambda it=tenant: one.hub.snapshot(it, Stream.LEAD_SCORES).offset == 1)  # type: ignore[misc]
+            assert keys_of(one.hub.snapshot(tenant, Stream.LEAD_SCORES)) == [tenant]
 
 
 async def test_the_performance_of_a_process_stays_its_own(redis_url: str, sqlite_memory: Database) -> None:
