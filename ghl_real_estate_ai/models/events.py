@@ -249,7 +249,7 @@ class CrmAppUninstalled(BaseEvent):
 class LeadForgotten(BaseEvent):
     """A lead's personal data was erased everywhere; only this keyed hash of its id remains.
 
-    Published by: cli (lead forget). Heard by: realtime_lead_intelligence, websocket_manager (both drop what they hold).
+    Published by: cli (lead forget). Heard by: realtime_lead_intelligence, websocket_manager, live_relay (each drops what it holds).
     """
 
     about_lead: ClassVar[bool] = False
