@@ -34,6 +34,7 @@ from ghl_real_estate_ai.settings import Settings, load_settings
 from ghl_real_estate_ai.simulation.city import City
 from ghl_real_estate_ai.simulation.vendor_servers import FakeGoHighLevel, RetryPolicy, Tally, VendorEvent
 from tests.support.gateway import PASSWORD
+from tests.support.ports import port_of_its_own
 from tests.support.postgres import PostgresServer
 from tests.support.redis import RedisServer
 from tests.support.sockets import Screen
@@ -97,7 +98,7 @@ def installation(base: Settings, folder: Path) -> Iterator[list[Member]]:
     with ExitStack() as stack:
         members = []
         for number, role in enumerate(ROLES):
-            own = base.model_copy(update={"port": launch.free_port(0)})
+            own = base.model_copy(update={"port": port_of_its_own()})
             member = Member(role, own, folder / f"{role}-{number}.log", stack)
             member.start()
             members.append(member)
@@ -304,6 +305,7 @@ async def check_log(memory: Memory, log: Sequence[RecordedEvent]) -> None:
 
 @pytest.mark.crash
 @pytest.mark.postgres
+@pytest.mark.untraced
 def test_an_installation_whose_parts_are_killed_in_turn_loses_and_doubles_nothing_and_heals_by_itself(
     postgres_server: PostgresServer, postgres_url: str, own_redis: RedisServer, tmp_path: Path
 ) -> None:

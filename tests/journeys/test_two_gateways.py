@@ -21,11 +21,12 @@ from ghl_real_estate_ai.models.streams import CloseCode, Stream
 from ghl_real_estate_ai.settings import Settings, load_settings
 from tests.support.gateway import AWAY, HOME, PASSWORD, Client
 from tests.support.ghl import GhlSigner, encoded, webhook
+from tests.support.ports import port_of_its_own
 from tests.support.postgres import PostgresServer
 from tests.support.redis import RedisServer, required_program
 from tests.support.sockets import Screen
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.postgres]
+pytestmark = [pytest.mark.asyncio, pytest.mark.postgres, pytest.mark.untraced]
 
 SHARED: tuple[Stream, ...] = tuple(stream for stream in Stream if stream is not Stream.SYSTEM_PERFORMANCE)
 USERS = ((HOME, Role.AGENT), (HOME, Role.MANAGER), (AWAY, Role.AGENT))
@@ -149,7 +150,7 @@ def installation(
             data_dir=folder,
             database_url=postgres_server.url(database),
             redis_url=redis.url(),
-            port=launch.free_port(0),
+            port=port_of_its_own(),
             jwt_secret="j" * 40,
             encryption_key="e" * 40,
             ghl_public_keys=(signer.public_key,),
