@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from ghl_real_estate_ai.commands import launch
 from ghl_real_estate_ai.errors import ConfigurationError
 from ghl_real_estate_ai.settings import Settings, load_settings
 from tests.support.ports import port_of_its_own
+from tests.support.redis import RedisServer
 
 
 def test_a_child_reads_the_same_settings(tmp_path: Path) -> None:
@@ -222,7 +224,7 @@ def test_what_keeps_serve_from_starting_is_one_line_with_the_fix(
 ) -> None:
     url = "postgresql://nobody@127.0.0.1:1/none" if fix == "database" else ""
     settings = load_settings(
-        data_dir=tmp_path, port=launch.free_port(0), dashboard_port=launch.free_port(0), database_url=url
+        data_dir=tmp_path, port=port_of_its_own(), dashboard_port=port_of_its_own(), database_url=url
     )
     done = subprocess.run(
         [sys.executable, "-m", "ghl_real_estate_ai.cli", "serve", *arguments],
@@ -236,3 +238,43 @@ def test_what_keeps_serve_from_starting_is_one_line_with_the_fix(
     last = done.stderr.strip().splitlines()[-1]
     assert fix in last
     assert "Traceback" not in done.stderr
+
+
+def answer_of(url: str) -> tuple[int, str]:
+    """Status and body, whatever the status."""
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+@pytest.mark.parametrize("role", ["worker", "gateway"])
+def test_a_role_starts_without_redis_says_so_and_works_once_it_is_there(
+    tmp_path: Path, own_redis: RedisServer, role: str
+) -> None:
+    own_redis.kill()
+    settings = load_settings(data_dir=tmp_path, port=port_of_its_own(), redis_url=own_redis.url())
+    log = tmp_path / "server.log"
+    command = [sys.executable, "-m", "ghl_real_estate_ai.cli", "serve", "--no-dashboard", "--role", role]
+    url = f"http://127.0.0.1:{settings.port}"
+
+    def check(said: str) -> None:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            readiness = json.loads(answer_of(f"{url}/health/ready")[1])
+            if readiness["checks"]["redis"].startswith(said):
+                break
+            time.sleep(0.05)
+        assert readiness["role"] == role
+        assert readiness["ready"]
+        assert readiness["checks"]["redis"].startswith(said)
+
+    with launch.child(command, env=launch.environment(settings), log=log) as process:
+        launch.wait_until_ready(f"{url}/health/ready", process=process, log=log)
+        check("degraded since 2")
+        own_redis.start()
+        check("ok")
+        assert answer_of(f"{url}/metrics")[0] == 200
+        assert answer_of(f"{url}/v1/leads")[0] == (404 if role == "worker" else 401)
+    assert log.read_text().count("redis.silent") == 1

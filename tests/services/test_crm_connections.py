@@ -277,6 +277,32 @@ async def test_a_location_that_no_agency_has_is_asked_for_once_an_hour_and_holds
     assert asked == ["files-1", "files-2"] * 2
 
 
+async def test_of_several_processes_one_asks_for_a_locations_token(office: Office) -> None:
+    await office.service.finish_install(code=office.fake.code(""), state=await office.state())
+    asked: list[tuple[str, str]] = []
+
+    def of_process(name: str, mine: str) -> CrmConnections:
+        async def adopt(location_id: LocationId) -> None:
+            asked.append((name, location_id))
+            raise NeedsReconnect("not of this agency")
+
+        return CrmConnections(
+            memory=office.memory,
+            access=office.tools.access,
+            clock=office.clock,
+            app_id="",
+            adopt=adopt,
+            mine=lambda location_id: location_id == mine,
+        )
+
+    for name in ("files-1", "files-2"):
+        place = Location(location_id=LocationId(name), name=name)
+        await office.memory.write(lambda uow, place=place: uow.tenants.put_location(place))  # type: ignore[misc]
+    for service in (of_process("a", "files-1"), of_process("b", "files-2")):
+        await service.adopt_served()
+    assert asked == [("a", "files-1"), ("b", "files-2")]
+
+
 async def test_without_an_app_the_error_names_the_settings_and_the_other_way(office: Office) -> None:
     async with crm_tools(office.memory, office.fake.url, AppCredentials("", "")) as tools:
         service = CrmConnections(

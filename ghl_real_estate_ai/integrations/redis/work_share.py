@@ -122,7 +122,6 @@ class RedisWorkShare:
         self._unfinished: list[_Entry] = []
         self._grown: dict[LocationId, int] = {}
         self._to_tell = asyncio.Event()
-        self._is_silent = False
 
     # --- the port --------------------------------------------------------------------------------------------------
 
@@ -171,10 +170,9 @@ class RedisWorkShare:
                 self._hold(frozenset(), look=look, let_go=let_go)
             try:
                 mine = await self._ask()
-            except BrokerUnavailable as error:
-                self._note_silence(error)
+            except BrokerUnavailable:
+                pass  # the pulse says so; what is held is held to the end of the lease
             else:
-                self._is_silent = False
                 self._held_until = asked_at + self._lease_s
                 self._hold(mine, look=look, let_go=let_go)
             await self._sleep(self._renew_s)
@@ -218,10 +216,8 @@ class RedisWorkShare:
             await self._to_tell.wait()
             self._to_tell.clear()
             grown, self._grown = self._grown, {}
-            try:
+            with suppress(BrokerUnavailable):  # not kept: holders look at the log by themselves
                 await self._send(grown)
-            except BrokerUnavailable as error:
-                self._note_silence(error)  # not kept: holders look at the log by themselves
 
     async def _send(self, grown: dict[LocationId, int]) -> None:
         with broker_errors("telling of new events"):
@@ -234,7 +230,6 @@ class RedisWorkShare:
                         approximate=True,
                     )
                 await pipe.execute()
-        self._is_silent = False
 
     # --- hearing -----------------------------------------------------------------------------------------------------
 
@@ -256,8 +251,7 @@ class RedisWorkShare:
                     await self._sleep(WORK_SETTLE_S)
                 else:
                     self._take(await self._read(), look)
-            except BrokerUnavailable as error:
-                self._note_silence(error)
+            except BrokerUnavailable:
                 await self._sleep(self._renew_s)
             except ResponseError as error:
                 if not str(error).startswith(_GROUP_IS_GONE):
@@ -351,16 +345,8 @@ class RedisWorkShare:
                     with broker_errors("cleaning up after workers that are gone"):
                         await self._client.xgroup_delconsumer(_stream(partition), _GROUP, one["name"])
 
-    # --- -------------------------------------------------------------------------------------------------------------
-
     def _partition_of(self, location_id: LocationId) -> int:
         return crc32(location_id.encode()) % self._partitions
-
-    def _note_silence(self, error: BrokerUnavailable) -> None:
-        """One line per outage."""
-        if not self._is_silent:
-            self._is_silent = True
-            _log.warning("share.silent", reason=str(error))
 
 
 def _stream(partition: int) -> str:
