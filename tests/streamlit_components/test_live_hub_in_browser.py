@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from ghl_real_estate_ai.models.conversations import Channel
 from ghl_real_estate_ai.models.events import Delivery, LeadUpserted, MessageReceived, Source
 from ghl_real_estate_ai.models.identifiers import CorrelationId, LeadId, new_event_id
 from ghl_real_estate_ai.models.leads import Role
+from ghl_real_estate_ai.models.streams import Stream
 from tests.support.browser import PHONE, open_browser, open_page
 from tests.support.dashboard import (
     OFFICE,
@@ -23,6 +25,7 @@ from tests.support.dashboard import (
     sign_in,
     wait_until_live,
 )
+from tests.support.stream_items import item
 
 pytestmark = pytest.mark.browser
 
@@ -219,6 +222,40 @@ def test_a_restart_of_the_gateway_is_lived_through(page: Any, url: str, gateway:
     write(gateway, "late", "Lena Late", "Are you back?")
     panel(page, "conversation_feed").get_by_text("Are you back?").wait_for()
     assert page.evaluate("__enterprisehub.mounts") == 1
+
+
+def test_a_gateway_that_is_behind_is_told_on_the_bar(page: Any, url: str, gateway: LiveGateway) -> None:
+    sign_in(page, url, email=AGENT)
+    wait_until_live(page)
+
+    async def fall_behind(services: Services) -> None:
+        services.hub.delayed(None, datetime.now(UTC) - timedelta(seconds=3))
+
+    async def catch_up(services: Services) -> None:
+        services.hub.delayed(None, None)
+
+    gateway.do(fall_behind)
+    page.get_by_text(re.compile(r"^the gateway is behind by \d+ s$")).wait_for()
+    gateway.do(catch_up)
+    page.locator('.connection[data-state="live"]').get_by_text("live", exact=True).wait_for()
+
+
+def test_a_long_list_begins_with_a_screenful_and_grows_when_its_end_is_seen(
+    page: Any, url: str, gateway: LiveGateway
+) -> None:
+    for number in range(60):
+        gateway.publish(Stream.CONVERSATION_FEED, item(Stream.CONVERSATION_FEED, "talker", number))
+    sign_in(page, url, email=AGENT)
+    wait_until_live(page)
+    rows = panel(page, "conversation_feed").locator("li")
+    rows.nth(23).wait_for(state="attached")
+    assert rows.count() == 24
+    body = panel(page, "conversation_feed").locator(".body")
+    body.evaluate("(body) => body.scrollTo(0, body.scrollHeight)")
+    rows.nth(47).wait_for(state="attached")
+    body.evaluate("(body) => body.scrollTo(0, 0)")
+    gateway.publish(Stream.CONVERSATION_FEED, item(Stream.CONVERSATION_FEED, "talker", 60))
+    rows.nth(24).wait_for(state="detached")
 
 
 def test_signing_out_leads_to_the_form(page: Any, url: str) -> None:
