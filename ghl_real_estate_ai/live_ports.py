@@ -158,6 +158,7 @@ class Backplane(Protocol):
         after: int = 0,
     ) -> bool:
         """Append what the fact at this position of the log means to screens, once: False when that was done before.
+        Nothing at all may be meant: the position is noted.
 
         ``after``: what the caller has published before. When it is not known any more, a new epoch begins.
         """

@@ -107,8 +107,7 @@ class ScreenProjector:
             return
         now = self._clock.now()
         publications = [Publication.of(stream, item) for stream, item in items_of(recorded, now=now)]
-        if not publications:
-            return
+        # also when there are none: Redis must know every position that the cursor counts as published
         await self._backplane.publish(
             location_id,
             publications,
@@ -199,19 +198,24 @@ class LiveRelay:
         async with self._preparing.setdefault(location_id, asyncio.Lock()), self._turns:
             if location_id in self._followed:
                 return
-            place = _Place()
+            self._join(location_id, await self._take_up(location_id))
+            self._preparing.pop(location_id, None)
+            if not self._delayed:  # else nobody waits in a read that would have to be ended
+                with suppress(BrokerUnavailable):
+                    await self._backplane.wake()
+
+    async def _take_up(self, location_id: LocationId) -> _Place:
+        place = _Place()
+        if not self._delayed:
             try:
                 await self._adopt(location_id, place)
             except BrokerUnavailable as error:
                 _log.warning("screens.alone", location_id=location_id, reason=str(error))
-                known = await known_of(self._memory, location_id)
-                self._hub.adopt(
-                    location_id, epoch=secrets.token_hex(4), seeds=known.items, history=(), heads={}
-                )
-            self._join(location_id, place)
-            self._preparing.pop(location_id, None)
-            with suppress(BrokerUnavailable):  # then nobody waits in a read that would have to be ended
-                await self._backplane.wake()
+            else:
+                return place
+        known = await known_of(self._memory, location_id)
+        self._hub.adopt(location_id, epoch=secrets.token_hex(4), seeds=known.items, history=(), heads={})
+        return place
 
     async def run(self) -> None:
         """Follow until cancelled."""

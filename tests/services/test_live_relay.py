@@ -382,6 +382,24 @@ async def test_a_gateway_that_comes_after_redis_lost_facts_shows_them_from_the_d
             assert derived_id(LOCATION, "b") in score, "its cause is the newest message"
 
 
+async def test_facts_that_show_nothing_do_not_look_like_lost_ones(
+    redis_url: str, sqlite_memory: Database
+) -> None:
+    nobody = message("of nobody")
+    nobody = nobody.model_copy(update={"event": nobody.event.model_copy(update={"lead_id": None})})
+    async with connected(redis_url) as redis, worker(redis_url, sqlite_memory) as bus:
+        backplane = RedisBackplane(redis)
+        await bus.publish([message("a")])
+        await soon(lambda: published(backplane, 2))
+        epoch = (await backplane.held(LOCATION)).epoch
+        await bus.publish([nobody])
+        await soon(lambda: published(backplane, 3))
+        await sqlite_memory.write(lambda uow: uow.cursors.advance(LOCATION, SCREENS, 3))
+        async with gateway(redis_url, sqlite_memory) as one:
+            await one.relay.prepare(LOCATION)
+            assert one.hub.snapshot(LOCATION, Stream.LEAD_SCORES).epoch == epoch
+
+
 # --- a Redis that goes --------------------------------------------------------------------------------------------
 
 

@@ -51,12 +51,14 @@ for i = 10, #ARGV, 2 do
   items[#items + 1] = 'item' .. #offsets
   items[#items + 1] = ARGV[i + 1]
 end
-redis.call('XADD', log, 'MAXLEN', '~', ARGV[3], '*', 'upto', upto, 'epoch', epoch, 'position', ARGV[1], 'at', ARGV[6],
-  'received', ARGV[7], 'offsets', table.concat(offsets, ' '), 'about', ARGV[8], unpack(items))
-local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
-while oldest and upto - tonumber(oldest[2][2]) > tonumber(ARGV[4]) do
-  redis.call('XDEL', log, oldest[1])
-  oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+if #items > 0 then
+  redis.call('XADD', log, 'MAXLEN', '~', ARGV[3], '*', 'upto', upto, 'epoch', epoch, 'position', ARGV[1], 'at', ARGV[6],
+    'received', ARGV[7], 'offsets', table.concat(offsets, ' '), 'about', ARGV[8], unpack(items))
+  local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+  while oldest and upto - tonumber(oldest[2][2]) > tonumber(ARGV[4]) do
+    redis.call('XDEL', log, oldest[1])
+    oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+  end
 end
 redis.call('HSET', head, 'position', ARGV[1])
 redis.call('EXPIRE', head, ARGV[5])
@@ -114,6 +116,7 @@ class RedisBackplane:
         after: int = 0,
     ) -> bool:
         """Append what the fact at this position means to screens, all of it or nothing; False when that was done before.
+        It may mean nothing to them: then only the position is noted.
 
         ``after``: what the caller has published before. A Redis that does not know it has lost something: a new epoch begins.
         """

@@ -105,6 +105,14 @@ async def test_a_position_that_was_published_is_ignored(backplane: RedisBackplan
     assert [entry.position for entry in held.entries] == [2, 3]
 
 
+async def test_a_fact_without_anything_to_show_is_noted(backplane: RedisBackplane) -> None:
+    before = await backplane.held(LOCATION)
+    assert await backplane.publish(LOCATION, [], position=2, at_ms=AT_MS)
+    held = await backplane.held(LOCATION)
+    assert (held.epoch, held.position, held.entries, held.heads) == (before.epoch, 2, (), {})
+    assert not await publish(backplane, 1)
+
+
 async def test_many_who_publish_the_same_log_at_once_leave_it_once_and_in_order(redis_url: str) -> None:
     facts, workers = 150, 5
     streams = (Stream.LEAD_SCORES, Stream.CHURN_RISK, Stream.CONVERSATION_FEED)
