@@ -144,6 +144,8 @@ def _caught_up(cursor: Cursor, writing: _Writing) -> Cursor:
     log, before = cursor.log, cursor.offset
     offset, sent = log.head, 0
     if LAG_POLICY[log.stream] is LagPolicy.CONFLATE:
+        if before < log.removed_at:  # the newest of each key do not tell which keys have gone
+            return _started_anew(cursor, writing)
         offset = before
         for frame in log.newest_after(before):
             if not writing.takes(frame.wire):
@@ -154,6 +156,15 @@ def _caught_up(cursor: Cursor, writing: _Writing) -> Cursor:
     writing.frames.append(framed(f'{{"c":"{log.stream.value}","gap":[{before + 1},{offset}]}}'))
     writing.skipped.append((log.stream, offset - before - sent))
     return cursor._replace(offset=offset)
+
+
+def _started_anew(cursor: Cursor, writing: _Writing) -> Cursor:
+    """From the snapshot."""
+    log = cursor.log
+    if not writing.takes(log.opening()):
+        return cursor
+    writing.skipped.append((log.stream, log.head - cursor.offset))
+    return cursor._replace(offset=log.head)
 
 
 def _merge(cursors: list[Cursor], writing: _Writing) -> None:

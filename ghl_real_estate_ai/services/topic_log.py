@@ -38,7 +38,7 @@ class Frame:
     wire: bytes
     item_at: int
     start: int  # bytes published in the topic before this frame
-    removal: bool  # it takes its key's row away: told to who follows, left out of snapshots
+    removal: bool  # it takes its key's row away
 
     @property
     def size(self) -> int:
@@ -93,6 +93,7 @@ class TopicLog:
         self.stream = stream
         self.epoch = _new_epoch()
         self.head = 0
+        self.removed_at = 0  # offset of the newest removal: who is before it and cannot get everything starts anew
         self._ring: deque[Frame] = deque()
         self._ring_bytes = 0
         self._published_bytes = 0
@@ -152,6 +153,7 @@ class TopicLog:
         self._begin_epoch(epoch)
         for publication in seeds:
             self._remember(self._frame(publication, offset=0, at_ms=0.0))
+        self.removed_at = 0
         self.head = history[0].offset - 1 if history else head or 0
         for placed in history:
             self.relay(placed)
@@ -173,7 +175,7 @@ class TopicLog:
         }
         if epoch is not None:
             self._latest = {key: replace(frame, offset=0) for key, frame in self._latest.items()}
-            self.head = 0
+            self.head = self.removed_at = 0
         self._begin_epoch(epoch or _new_epoch())
         return True
 
@@ -218,7 +220,7 @@ class TopicLog:
         return (self._ring[i] for i in range(self._index_after(offset), len(self._ring)))
 
     def newest_after(self, offset: int) -> list[Frame]:
-        """The newest frame of each key that changed after ``offset``, in order of their offsets."""
+        """The newest frame of each key that changed after ``offset``, in order of their offsets. Tells no removal."""
         return [frame for frame in self._latest.values() if frame.offset > offset]
 
     def history(self, *, epoch: str, after: int) -> History:
@@ -234,7 +236,7 @@ class TopicLog:
         return offset - (self.head - len(self._ring))
 
     def _items(self) -> list[bytes]:
-        return [frame.item for frame in reversed(self._latest.values()) if not frame.removal]
+        return [frame.item for frame in reversed(self._latest.values())]
 
     def _frame(self, publication: Publication, *, offset: int, at_ms: float) -> Frame:
         opening = f'{{"c":"{self.stream.value}","o":{offset},"p":{at_ms:.3f},"e":'
@@ -251,11 +253,14 @@ class TopicLog:
         )
 
     def _remember(self, frame: Frame) -> None:
+        self._opening = None
         self._latest.pop(frame.key, None)
+        if frame.removal:
+            self.removed_at = frame.offset
+            return
         self._latest[frame.key] = frame
         if len(self._latest) > SNAPSHOT_ITEMS:
             del self._latest[next(iter(self._latest))]
-        self._opening = None
 
     def _begin_epoch(self, epoch: str) -> None:
         self.epoch = epoch

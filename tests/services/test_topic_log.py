@@ -49,8 +49,18 @@ def test_a_removed_lead_leaves_the_snapshot_and_is_told_to_who_follows() -> None
     log = filled(Stream.LEAD_SCORES, "a", "b")
     log.append(removal("a"), at_ms=0)
     assert [json.loads(text)["key"] for text in log.snapshot().items] == ["b"]
-    (frame,) = log.newest_after(2)
+    (frame,) = log.after(2)
     assert json.loads(frame.text)["e"]["removed"] is True
+    assert log.removed_at == 3
+
+
+def test_a_removal_takes_no_row_of_a_full_snapshot() -> None:
+    log = filled(Stream.NEXT_ACTIONS, *(f"lead-{n}" for n in range(SNAPSHOT_ITEMS)))
+    log.append(removal("lead-5", Stream.NEXT_ACTIONS), at_ms=0)
+    log.append(Publication.of(Stream.NEXT_ACTIONS, item(Stream.NEXT_ACTIONS, "new")), at_ms=0)
+    keys = [json.loads(text)["key"] for text in log.snapshot().items]
+    assert len(keys) == SNAPSHOT_ITEMS
+    assert (keys[0], keys[-1], "lead-5" in keys) == ("new", "lead-0", False)
 
 
 def test_a_frame_holds_offset_publish_time_and_the_item_once() -> None:
