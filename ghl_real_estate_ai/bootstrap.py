@@ -306,10 +306,6 @@ def _crm(
     )
     account = GoHighLevelAccount(client=client(tokens, urgent=True), clock=clock)
     writer = GoHighLevelWriter(client=client(tokens), memory=memory, clock=clock)
-
-    def unseal(connection: Connection) -> object:
-        return seal.open(connection.access_token, owner_id=connection.owner_id, field=ACCESS)
-
     return Crm(
         connections=CrmConnections(
             memory=memory,
@@ -324,17 +320,32 @@ def _crm(
         sync=CrmSync(memory=memory, reader=history, inbox=inbox, clock=clock, sleep=sleep, mine=mine),
         reread=CrmReread(memory=memory, reader=history, inbox=inbox, clock=clock, sleep=sleep, mine=mine),
         outbox=CrmOutbox(memory=memory, writer=writer, clock=clock, sleep=sleep),
-        health=CrmHealth(
-            memory=memory,
-            account=account,
-            unseal=unseal,
-            knock=partial(_knock, http),
-            lag=partial(_lag, memory),
-            clock=clock,
-            gateway_url=settings.gateway_url,
-        ),
+        health=_crm_health(settings, memory, account=account, http=http, seal=seal, clock=clock),
         http=http,
         tokens=tokens,
+    )
+
+
+def _crm_health(
+    settings: Settings,
+    memory: Memory,
+    *,
+    account: CrmAccountReader,
+    http: HttpClient,
+    seal: TokenSeal,
+    clock: Clock,
+) -> CrmHealth:
+    def unseal(connection: Connection) -> object:
+        return seal.open(connection.access_token, owner_id=connection.owner_id, field=ACCESS)
+
+    return CrmHealth(
+        memory=memory,
+        account=account,
+        unseal=unseal,
+        knock=partial(_knock, http),
+        lag=partial(_lag, memory),
+        clock=clock,
+        gateway_url=settings.gateway_url,
     )
 
 

@@ -447,14 +447,6 @@ class WebhookReader(Protocol):
         ...
 
 
-class LivePublisher(Protocol):
-    """Where recorded facts go once they are true: subscribers of the live class."""
-
-    def publish_live(self, recorded: RecordedEvent) -> None:
-        """Never blocks; the oldest waiting fact is dropped when a subscriber is too slow."""
-        ...
-
-
 DurableWork = Callable[[UnitOfWork], Sequence[RecordedEvent]]
 """What a durable handler wants to become true, in the same transaction as its cursor; returns the facts it appended."""
 
@@ -467,14 +459,6 @@ class DurableHandler(Protocol):
         ...
 
 
-class EventTransport(Protocol):
-    """The bus as publishers see it; embedded in one process today, a broker tomorrow."""
-
-    async def publish(self, deliveries: Sequence[Delivery]) -> list[RecordedEvent | None]:
-        """Append durably, then tell the subscribers. None for a duplicate."""
-        ...
-
-
 __all__ = [
     "ChangeStore",
     "Clock",
@@ -484,10 +468,8 @@ __all__ = [
     "DurableWork",
     "Event",
     "EventLog",
-    "EventTransport",
     "LeadStore",
     "ListingStore",
-    "LivePublisher",
     "Memory",
     "SyncStore",
     "TenantStore",

@@ -99,7 +99,7 @@ class _Live:
 
 
 class EventBus:
-    """Implements ``ports.EventTransport`` and ``ports.LivePublisher``. Subscribe first, then ``run``."""
+    """One per process. Subscribe first, then ``run``."""
 
     def __init__(
         self,
