@@ -18,6 +18,8 @@ from ghl_real_estate_ai.models.streams import Stream
 from ghl_real_estate_ai.services.log_places import NOWHERE, Heads, Place, Step, step_from
 from ghl_real_estate_ai.services.topic_log import TopicLog
 
+_log = telemetry.get_logger("fan_out")
+
 
 class Follower:
     """One socket, as the sweep sees it: where it is, and short notes that go before publications, newest of each kind."""
@@ -105,14 +107,13 @@ class FanOut:
 
     def _serve(self, some: list[Follower]) -> None:
         writes = frames = 0
-        while some:
-            follower = some.pop()
+        for follower in some:
             try:
                 sent = self._turn_of(follower)
-            except Exception:
+            except Exception as error:  # noqa: BLE001  # reason: one socket's trouble takes no other along
+                _log.error("socket.crashed", **telemetry.crash_of(error))
                 follower.crash()
-                self._turn.extend(some)  # it takes nobody along
-                raise
+                continue
             if sent:
                 writes += 1
                 frames += sent

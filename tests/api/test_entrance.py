@@ -1,50 +1,76 @@
-"""How many sockets may stand in the gateway: who is turned away, and that a browser learns it before its handshake."""
+"""The caps at the handshake: 503 with Retry-After, and no socket. Over real sockets."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 
 import pytest
+from websockets.exceptions import InvalidStatus
 
+from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.api.entrance import Entrance
 from ghl_real_estate_ai.budgets import HANDSHAKE_RETRY_S
 from ghl_real_estate_ai.errors import TooManyRequests
 from ghl_real_estate_ai.models.leads import Role
-from tests.support.gateway import Gateway, user_of
+from tests.support.gateway import Gateway, eventually, user_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+AGENT = user_of(Role.AGENT)
 
 
-def test_one_socket_more_than_may_be_open_is_refused_until_another_has_left() -> None:
+async def refused(gateway: Gateway, **how: object) -> int:
+    with pytest.raises(InvalidStatus) as refusal:
+        async with gateway.socket(**how):  # type: ignore[arg-type]  # reason: passed on
+            pass
+    response = refusal.value.response
+    assert response.headers["Retry-After"] == f"{HANDSHAKE_RETRY_S:.0f}"
+    return response.status_code
+
+
+async def test_beyond_so_many_sockets_a_handshake_gets_503_until_one_leaves(gateway: Gateway) -> None:
+    before = telemetry.REGISTRY.get_sample_value("websocket_handshakes_refused_total") or 0.0
     entrance = Entrance(most=2)
-    with ExitStack() as open_sockets:
+    gateway.app.state.doors = replace(gateway.doors, entrance=entrance)
+    signed = gateway.bearer(AGENT)
+    async with AsyncExitStack() as stack:
         for _ in range(2):
-            entrance.expect_room()
-            open_sockets.enter_context(entrance.socket())
-        for refused in (entrance.expect_room, lambda: entrance.socket().__enter__()):
-            with pytest.raises(TooManyRequests) as why:
-                refused()
-            assert why.value.retry_after_s == HANDSHAKE_RETRY_S
-    entrance.expect_room()
-    assert entrance.open == 0
+            client = await stack.enter_async_context(gateway.socket(headers=signed))
+            assert "hello" in await client.hear()
+        assert await refused(gateway, headers=signed) == 503
+    assert telemetry.REGISTRY.get_sample_value("websocket_handshakes_refused_total") == before + 1
+
+    async def free() -> bool:
+        return entrance.open == 0
+
+    await eventually(free)
+    async with gateway.socket(headers=signed) as client:
+        assert "hello" in await client.hear()
 
 
-def test_those_who_have_not_signed_in_are_counted_apart() -> None:
-    entrance = Entrance(most=9, most_not_signed_in=1)
-    with entrance.stranger(), pytest.raises(TooManyRequests), entrance.stranger():
-        pass
-    with entrance.stranger():
-        entrance.expect_room()
-    assert entrance.not_signed_in == 0
+async def test_strangers_are_few_and_do_not_keep_out_who_shows_a_token(gateway: Gateway) -> None:
+    entrance = Entrance(most_not_signed_in=1)
+    gateway.app.state.doors = replace(gateway.doors, entrance=entrance)
+    async with gateway.socket() as stranger:
+        assert await refused(gateway) == 503
+        async with gateway.socket(headers=gateway.bearer(AGENT)) as client:
+            assert "hello" in await client.hear()
+        await stranger.say({"auth": gateway.token(AGENT)})
+        assert "hello" in await stranger.hear()
+        assert entrance.not_signed_in == 0
+        async with gateway.socket() as next_one:
+            await next_one.say({"auth": gateway.token(AGENT)})
+            assert "hello" in await next_one.hear()
 
 
-@pytest.mark.asyncio(loop_scope="module")
-async def test_a_full_gateway_gives_no_ticket_and_says_when_to_ask_again(gateway: Gateway) -> None:
-    agent = user_of(Role.AGENT)
-    assert (await gateway.post("/v1/ws-ticket", agent)).status_code == 201
-    entrance = gateway.doors.entrance
-    before, entrance.open = entrance.open, 10**9
-    try:
-        answer = await gateway.post("/v1/ws-ticket", agent)
-    finally:
-        entrance.open = before
-    assert answer.status_code == 429
-    assert int(answer.headers["Retry-After"]) >= HANDSHAKE_RETRY_S
+async def test_a_place_is_free_again_whatever_ended_its_socket() -> None:
+    entrance = Entrance(most=1, most_not_signed_in=1)
+    for place in (entrance.socket, entrance.stranger):
+        with suppress(ZeroDivisionError), place():
+            with pytest.raises(TooManyRequests), place():
+                pass
+            _ = 1 / 0
+        with place():
+            pass
+    assert (entrance.open, entrance.not_signed_in) == (0, 0)

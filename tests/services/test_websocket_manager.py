@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -27,7 +25,8 @@ from ghl_real_estate_ai.models.streams import LAG_POLICY, CloseCode, LagPolicy, 
 from ghl_real_estate_ai.services.websocket_manager import WebSocketManager
 from tests.support.clock import FakeClock, settle
 from tests.support.facts import LOCATION, NOON
-from tests.support.sockets import FakeSocket, Screen, connected, identity, watching
+from tests.support.followers import follow, fresh, of, publish, shown
+from tests.support.sockets import FakeSocket, connected, identity, watching
 from tests.support.stream_items import item
 
 ELSEWHERE = LocationId("loc-2")
@@ -42,33 +41,6 @@ def clock() -> FakeClock:
 @pytest.fixture
 def hub(clock: FakeClock) -> WebSocketManager:
     return WebSocketManager(clock=clock, sleep=clock.sleep)
-
-
-def publish(
-    hub: WebSocketManager, stream: Stream, key: str = "a", number: int = 0, location: LocationId = LOCATION
-) -> None:
-    hub.publish(location, stream, item(stream, key, number))
-
-
-def follow(*streams: Stream, **place: object) -> dict[str, object]:
-    return {"subscribe": [{"stream": stream, **place} for stream in streams]}
-
-
-def of(socket: FakeSocket, stream: Stream) -> list[dict[str, Any]]:
-    return [
-        m for m in socket.heard if m.get("c") == stream or m.get("subscribed", {}).get("stream") == stream
-    ]
-
-
-def shown(socket: FakeSocket, stream: Stream) -> Screen:
-    screen = Screen()
-    for message in of(socket, stream):
-        screen.apply(message)
-    return screen
-
-
-def fresh(hub: WebSocketManager, stream: Stream) -> list[dict[str, Any]]:
-    return [json.loads(text) for text in hub.snapshot(LOCATION, stream).items]
 
 
 # --- delivery -----------------------------------------------------------------------------------------------------
