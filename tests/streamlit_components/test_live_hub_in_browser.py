@@ -224,6 +224,34 @@ def test_a_restart_of_the_gateway_is_lived_through(page: Any, url: str, gateway:
     assert page.evaluate("__enterprisehub.mounts") == 1
 
 
+def test_a_hidden_tab_paints_nothing_and_shows_all_when_it_is_seen_again(
+    page: Any, url: str, gateway: LiveGateway
+) -> None:
+    sign_in(page, url, email=AGENT)
+    wait_until_live(page)
+    show_tab = """(hidden) => {
+      Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    page.evaluate(show_tab, True)
+    write(gateway, "nora", "Nora Night", "Are you asleep?")
+    page.wait_for_function(
+        "__enterprisehub.counts.conflated > 0"
+    )  # the lead, and then what was thought of its message
+    assert panel(page, "conversation_feed").get_by_text("Are you asleep?").count() == 0
+    page.evaluate(show_tab, False)
+    panel(page, "conversation_feed").get_by_text("Are you asleep?").wait_for()
+    panel(page, "lead_scores").locator('tr[data-key="nora"]').wait_for()
+    write(gateway, "nora", "Nora Night", "Good morning")
+    panel(page, "conversation_feed").get_by_text("Good morning").wait_for()
+    page.wait_for_function("__enterprisehub.paints.some((paint) => paint.stream === 'conversation_feed')")
+    # What waited for the eye says nothing about this screen's speed: of the two messages one is counted.
+    assert (
+        page.evaluate("__enterprisehub.paints.filter((paint) => paint.stream === 'conversation_feed').length")
+        == 1
+    )
+
+
 def test_a_gateway_that_is_behind_is_told_on_the_bar(page: Any, url: str, gateway: LiveGateway) -> None:
     sign_in(page, url, email=AGENT)
     wait_until_live(page)
