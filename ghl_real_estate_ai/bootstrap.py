@@ -1,4 +1,4 @@
-"""The switchboard: settings in, running services out. With ``bootstrap_redis`` the only file that knows vendors and databases.
+"""The switchboard: settings in, running services out. It and its two parts alone know vendors and databases.
 
 Called by ``api/app.py`` (``running``) and ``cli.py`` (``running``, ``opened``, ``connected``).
 """
@@ -16,35 +16,18 @@ from pathlib import Path
 from time import monotonic
 
 from ghl_real_estate_ai import telemetry
+from ghl_real_estate_ai.bootstrap_crm import Crm, compose_crm
 from ghl_real_estate_ai.bootstrap_redis import Shared, sharing
-from ghl_real_estate_ai.crm_ports import CrmAccountReader, ExportReader
-from ghl_real_estate_ai.errors import ConfigurationError, Unreachable
-from ghl_real_estate_ai.integrations.gohighlevel.account import GoHighLevelAccount
-from ghl_real_estate_ai.integrations.gohighlevel.api_request import ApiProfile
-from ghl_real_estate_ai.integrations.gohighlevel.client import GoHighLevelClient, TokenSource
+from ghl_real_estate_ai.crm_ports import ExportReader
+from ghl_real_estate_ai.errors import ConfigurationError
 from ghl_real_estate_ai.integrations.gohighlevel.csv_export import CsvExportReader
-from ghl_real_estate_ai.integrations.gohighlevel.history import GoHighLevelHistory
-from ghl_real_estate_ai.integrations.gohighlevel.oauth import GoHighLevelAccess, InstallPages
-from ghl_real_estate_ai.integrations.gohighlevel.oauth_endpoints import AppCredentials
-from ghl_real_estate_ai.integrations.gohighlevel.rate_limits import RateLimiter
-from ghl_real_estate_ai.integrations.gohighlevel.sealing import ACCESS, TokenSeal
-from ghl_real_estate_ai.integrations.gohighlevel.standings import Standings
-from ghl_real_estate_ai.integrations.gohighlevel.tokens import TokenKeeper
 from ghl_real_estate_ai.integrations.gohighlevel.webhooks import GoHighLevelWebhookReader
-from ghl_real_estate_ai.integrations.gohighlevel.writer import GoHighLevelWriter
-from ghl_real_estate_ai.integrations.http import HttpClient, HttpRequest
 from ghl_real_estate_ai.live_ports import SharedCache, WorkShare
 from ghl_real_estate_ai.ml.artifacts import Model, load_model, shipped_model
-from ghl_real_estate_ai.models.connections import Connection
 from ghl_real_estate_ai.models.events import LEAD_FACTS, LeadForgotten, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.ports import Clock, DurableWork, Memory, UnitOfWork, WebhookReader
 from ghl_real_estate_ai.services.churn_prediction_service import ChurnPredictionService
-from ghl_real_estate_ai.services.crm_connections import CrmConnections
-from ghl_real_estate_ai.services.crm_health import CrmHealth
-from ghl_real_estate_ai.services.crm_outbox import CrmOutbox
-from ghl_real_estate_ai.services.crm_reread import CrmReread
-from ghl_real_estate_ai.services.crm_sync import CrmSync
 from ghl_real_estate_ai.services.crm_write_back import CrmWriteBack, writes_back
 from ghl_real_estate_ai.services.delivery_tally import DeliveryCounter
 from ghl_real_estate_ai.services.event_bus import EventBus
@@ -104,26 +87,6 @@ class Time:
     clock: Clock = field(default_factory=SystemClock)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     seconds: Callable[[], float] = monotonic
-
-
-@dataclass(frozen=True)
-class Crm:
-    """The CRM beside us: who gave access, and how its accounts are looked at, read, written and judged."""
-
-    connections: CrmConnections
-    account: CrmAccountReader
-    sync: CrmSync
-    reread: CrmReread
-    outbox: CrmOutbox
-    health: CrmHealth
-    http: HttpClient
-    tokens: TokenKeeper
-
-    @asynccontextmanager
-    async def open(self) -> AsyncIterator[None]:
-        """Calls may be made within the block."""
-        async with self.http, self.tokens.open():
-            yield
 
 
 @dataclass(frozen=True)
@@ -195,7 +158,7 @@ async def connected(settings: Settings) -> AsyncIterator[tuple[Memory, EventInbo
         time = Time()
         bus = EventBus(memory=memory, clock=time.clock)
         inbox = EventInbox(memory=memory, bus=bus, clock=time.clock)
-        crm = _crm(settings, memory, inbox=inbox, time=time)
+        crm = _crm_of(settings, memory, inbox=inbox, time=time)
         async with crm.open():
             yield memory, inbox, crm
 
@@ -250,7 +213,7 @@ def _parts(
             log_lag=bus.lag if role.handles else partial(_lag, memory),
             model_versions={stamp.name: stamp.version for stamp in (engine.model.stamp, churn.model.stamp)},
         ),
-        crm=_crm(settings, memory, inbox=inbox, time=time, share=None if shared is None else shared.work),
+        crm=_crm_of(settings, memory, inbox=inbox, time=time, share=None if shared is None else shared.work),
         cache=SingleFlight() if shared is None else shared.cache,
         shared=shared,
     )
@@ -271,94 +234,23 @@ def _screens(
     return hub, relay
 
 
-def _crm(
+def _crm_of(
     settings: Settings, memory: Memory, *, inbox: EventInbox, time: Time, share: WorkShare | None = None
 ) -> Crm:
-    clock, sleep, mine = time.clock, time.sleep, _everybody if share is None else share.holds
-    http, seal = HttpClient(), TokenSeal(settings.sealing_secret())
-    limiter, standings = RateLimiter(seconds=time.seconds, sleep=sleep), Standings()
-    app = AppCredentials(settings.ghl_client_id, settings.ghl_client_secret)
-
-    def client(tokens: TokenSource, *, urgent: bool = False) -> GoHighLevelClient:
-        return GoHighLevelClient(
-            http=http,
-            tokens=tokens,
-            limiter=limiter,
-            standings=standings,
-            clock=clock,
-            api=ApiProfile(settings.ghl_api_version),
-            base_url=settings.ghl_api_url,
-            urgent=urgent,
-            sleep=sleep,
-        )
-
-    access = GoHighLevelAccess(
-        client_for=partial(client, urgent=True),
-        app=app,
-        pages=InstallPages(settings.ghl_install_url, settings.oauth_callback_url),
-        seal=seal,
-        clock=clock,
-        simulated=settings.ghl_is_simulated,
-    )
-    tokens = TokenKeeper(memory=memory, access=access, seal=seal, clock=clock, sleep=sleep)
-    history = GoHighLevelHistory(
-        client=client(tokens), wish_fields=settings.ghl_wish_fields, simulated=settings.ghl_is_simulated
-    )
-    account = GoHighLevelAccount(client=client(tokens, urgent=True), clock=clock)
-    writer = GoHighLevelWriter(client=client(tokens), memory=memory, clock=clock)
-    return Crm(
-        connections=CrmConnections(
-            memory=memory,
-            access=access,
-            clock=clock,
-            app_id=app.app_id,
-            adopt=tokens.token,
-            sleep=sleep,
-            mine=mine,
-        ),
-        account=account,
-        sync=CrmSync(memory=memory, reader=history, inbox=inbox, clock=clock, sleep=sleep, mine=mine),
-        reread=CrmReread(memory=memory, reader=history, inbox=inbox, clock=clock, sleep=sleep, mine=mine),
-        outbox=CrmOutbox(memory=memory, writer=writer, clock=clock, sleep=sleep),
-        health=_crm_health(settings, memory, account=account, http=http, seal=seal, clock=clock),
-        http=http,
-        tokens=tokens,
-    )
-
-
-def _crm_health(
-    settings: Settings,
-    memory: Memory,
-    *,
-    account: CrmAccountReader,
-    http: HttpClient,
-    seal: TokenSeal,
-    clock: Clock,
-) -> CrmHealth:
-    def unseal(connection: Connection) -> object:
-        return seal.open(connection.access_token, owner_id=connection.owner_id, field=ACCESS)
-
-    return CrmHealth(
-        memory=memory,
-        account=account,
-        unseal=unseal,
-        knock=partial(_knock, http),
+    return compose_crm(
+        settings,
+        memory,
+        inbox=inbox,
+        clock=time.clock,
+        sleep=time.sleep,
+        seconds=time.seconds,
         lag=partial(_lag, memory),
-        clock=clock,
-        gateway_url=settings.gateway_url,
+        mine=_everybody if share is None else share.holds,
     )
 
 
 def _everybody(_location_id: LocationId) -> bool:
     return True
-
-
-async def _knock(http: HttpClient, url: str) -> str | None:
-    try:
-        answer = await http.send(HttpRequest(name=f"GET {url}", method="GET", url=url))
-    except Unreachable as error:
-        return str(error)
-    return None if answer.success else f"GET {url}: status {answer.status}"
 
 
 async def _lag(memory: Memory, location_id: LocationId) -> int:

@@ -16,6 +16,7 @@ from typing import Annotated, Final
 import typer
 
 from ghl_real_estate_ai import bootstrap, telemetry
+from ghl_real_estate_ai.bootstrap_crm import Crm
 from ghl_real_estate_ai.budgets import INSTALL_STATE_S
 from ghl_real_estate_ai.commands import csv_import, doctor, records
 from ghl_real_estate_ai.commands.connect import APP, PRIVATE_TOKEN, ConnectOptions, Connector, connect
@@ -114,7 +115,7 @@ def connect_account(
 
 
 async def _connected(
-    memory: Memory, crm: bootstrap.Crm, options: ConnectOptions, *, unattended: bool
+    memory: Memory, crm: Crm, options: ConnectOptions, *, unattended: bool
 ) -> dict[str, object]:
     settings = load_settings()
     parts = Connector(
@@ -197,7 +198,7 @@ def import_file(
     show(summary.as_dict(), as_json=as_json, line="\n".join(summary.lines(job)))
 
 
-def _with_crm[T](work: Callable[[Memory, bootstrap.Crm], Coroutine[object, object, T]]) -> T:
+def _with_crm[T](work: Callable[[Memory, Crm], Coroutine[object, object, T]]) -> T:
     """Run one coroutine on the configured database and CRM."""
     settings = load_settings()
     telemetry.configure_logging(level="WARNING", as_json=settings.log_json)

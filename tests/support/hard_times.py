@@ -17,7 +17,8 @@ from pathlib import Path
 import httpx
 
 from ghl_real_estate_ai import bootstrap
-from ghl_real_estate_ai.bootstrap import Crm, Services, Time
+from ghl_real_estate_ai.bootstrap import Services, Time
+from ghl_real_estate_ai.bootstrap_crm import Crm
 from ghl_real_estate_ai.budgets import POLL_INTERVAL_S, REREADS_AT_ONCE
 from ghl_real_estate_ai.errors import EnterpriseHubError
 from ghl_real_estate_ai.models.connections import Connection, ConnectionStatus, WriteBackPart
