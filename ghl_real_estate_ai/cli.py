@@ -447,6 +447,7 @@ def bench(
 
     rows = benchmarks.run(only or [], say=lambda line: err.print(line, highlight=False))
     out.print(benchmarks.table(rows))
+    out.print(benchmarks.details(rows), highlight=False, markup=False, soft_wrap=True)
     if report is not None:
         bench_report.write(report, rows)
     if json_file is not None:

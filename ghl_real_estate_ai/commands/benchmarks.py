@@ -10,7 +10,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from ghl_real_estate_ai import budgets
 from ghl_real_estate_ai.commands import crm_benchmarks, fanout, live_benchmarks, measuring
@@ -194,13 +194,30 @@ def _measured(name: str, measure: Benchmark, say: Say) -> Row:
 
 def table(rows: Sequence[Row]) -> Table:
     """For a person: one line per promise, the stages below it."""
-    view = Table("number", "measured", "target", "", "peer", "ratio", "n", title=measuring.machine())
+    view = Table(
+        Column("number", no_wrap=True),
+        "measured",
+        "target",
+        "",
+        "peer",
+        "ratio",
+        "n",
+        title=measuring.machine(),
+    )
     for row in rows:
         peer = f"{row.peer_measured:.3g} {row.unit} {row.peer}" if row.peer_measured is not None else ""
         ratio = f"{row.ratio:.1f}x" if row.ratio is not None else ""
         view.add_row(row.name, row.figure, row.target, row.verdict, peer, ratio, f"{row.samples:,}")
         for stage, value in row.stages.items():
             view.add_row(f"  {stage}", f"{value:.3g} {row.unit}")
-        for what, seen in row.beside.items():
-            view.add_row(f"  {what}", seen)
     return view
+
+
+def details(rows: Sequence[Row]) -> str:
+    """What else was seen, line by line; rows that read the same run say it once."""
+    lines: list[str] = []
+    for row in rows:
+        said = [f"  {what}: {seen}" for what, seen in row.beside.items()]
+        if said and said != lines[-len(said) :]:
+            lines += [row.name, *said]
+    return "\n".join(lines)

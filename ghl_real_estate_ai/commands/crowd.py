@@ -38,7 +38,10 @@ class Load:
 
 @dataclass(frozen=True)
 class Account:
-    """What came of it. ``received`` of ``expected`` messages of the feed; ``ages`` of all publications; ``acks`` in ms."""
+    """What came of it. ``received`` of ``expected`` messages of the feed; ``ages`` of all publications; ``acks`` in ms.
+
+    CPU shares are of one processor: the gateway's, and that of the process with screens and senders.
+    """
 
     load: Load
     sent: int
@@ -48,6 +51,7 @@ class Account:
     ages: Ages
     acks: list[float]
     cpu_share: float
+    own_cpu_share: float
     trouble: str
 
     def as_dict(self) -> dict[str, object]:
@@ -72,6 +76,7 @@ class Account:
                 )
             },
             "gateway_cpu_share": round(self.cpu_share, 2),
+            "screens_cpu_share": round(self.own_cpu_share, 2),
         }
 
 
@@ -98,9 +103,10 @@ async def _put_load(settings: Settings, vendor: FakeGoHighLevel, pid: int, load:
     count = round(load.per_second * load.seconds)
     requests = [senders.signed_request(vendor, number) for number in range(count)]
     async with screens(settings, load.viewers, ages=True) as watching:
-        cpu, started = rig.cpu_seconds(pid), time.perf_counter()
+        cpu, own_cpu, started = rig.cpu_seconds(pid), time.process_time(), time.perf_counter()
         acks = await senders.steadily(requests, port=settings.port, per_second=load.per_second)
-        share = (rig.cpu_seconds(pid) - cpu) / (time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        share, own_share = (rig.cpu_seconds(pid) - cpu) / seconds, (time.process_time() - own_cpu) / seconds
         missing = await _settled(watching, count)
         assert watching.ages is not None  # noqa: S101  # reason: asked for above
         return Account(
@@ -112,6 +118,7 @@ async def _put_load(settings: Settings, vendor: FakeGoHighLevel, pid: int, load:
             ages=watching.ages,
             acks=acks,
             cpu_share=share,
+            own_cpu_share=own_share,
             trouble=", ".join(filter(None, (watching.trouble(), missing))),
         )
 
@@ -120,7 +127,7 @@ async def _settled(watching: Crowd, count: int) -> str:
     """Until everybody has each message and its lead's new score; what is not there after SETTLE_S, in words."""
     deadline = time.monotonic() + SETTLE_S
     wanted = count * len(watching.screens)
-    missing = {stream: wanted for stream in _EVERY_EVENT}
+    missing = dict.fromkeys(_EVERY_EVENT, wanted)
     while missing and time.monotonic() < deadline:
         await asyncio.sleep(0.2)
         missing = {

@@ -95,6 +95,14 @@ def test_a_number_that_cannot_be_measured_is_a_row_that_says_why_and_the_others_
     assert benchmarks.table(rows).row_count == 3
 
 
+def test_what_two_rows_saw_in_one_run_is_said_once() -> None:
+    seen = {"ours": "fast", "theirs": "slow"}
+    rows = [Row(name, "x", measured=2.0, unit="x", budget=1.0, samples=1, beside=seen) for name in ("A", "B")]
+    other = Row("C", "x", measured=2.0, unit="x", budget=1.0, samples=1, beside={"ours": "small"})
+    assert benchmarks.details([*rows, other]) == "A\n  ours: fast\n  theirs: slow\nC\n  ours: small"
+    assert benchmarks.details([]) == ""
+
+
 def test_what_was_measured_in_a_run_with_losses_has_failed_whatever_its_figure() -> None:
     row = Row("X", "x", measured=0.1, unit="MB", budget=1.0, samples=1, failed="3 x gaps")
     assert not row.passed
