@@ -29,12 +29,12 @@ from tests.support.ws_crowd import Viewer, crowd, dial, dismiss, frame, until
 pytestmark = pytest.mark.asyncio
 
 PLACE, FEED = LocationId("loc-own-process"), Stream.CONVERSATION_FEED
-LONG = "x" * 24_000
-MESSAGES = 300
-"""Of 24 KB each: 7 MB, of which the kernel holds up to 4 for a socket that nobody reads."""
+LONG = "x" * 32_000
+MESSAGES = 200
+"""Of 32 KB each: 6 MB, of which the kernel holds up to 4 for a socket that nobody reads."""
 
 MORE_MEMORY_MB = 24.0
-"""What ten stalled clients may add. A queue for each of them would hold 3 to 7 MB of these messages, times ten."""
+"""What ten stalled clients may add. A queue for each of them would hold 2 to 6 MB of these messages, times ten."""
 
 
 MORE_FILES = 10

@@ -90,7 +90,7 @@ async def test_recovery_reconnect(gateway: Gateway) -> None:
 
 
 STORMY = (FEED, Stream.LEAD_SCORES)
-ABORTS = 3
+ABORTS = 2
 
 
 async def storm(viewer: Viewer, chance: random.Random) -> None:

@@ -29,7 +29,7 @@ def heavy(stream: Stream, number: int) -> StreamItem:
     light = item(stream, f"lead-{number % 7}", number)
     if stream is LIGHT:
         return light
-    field = {
+    field: dict[Stream, dict[str, object]] = {
         CLOSED: {"text": HEAVY},
         CONFLATED: {"lead_name": HEAVY},
         SKIPPED: {"model_versions": {"m": HEAVY}},

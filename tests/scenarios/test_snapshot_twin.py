@@ -152,7 +152,8 @@ class Follower:
 
 async def twins(log: list[RecordedEvent]) -> set[str]:
     """Follow from the start and from each event on; returns the types that changed a stream."""
-    hub, changing = WebSocketManager(clock=FakeClock()), set()
+    hub = WebSocketManager(clock=FakeClock())
+    changing: set[str] = set()
     async with AsyncExitStack() as stack:
         followers: list[Follower] = []
         for fact in [None, *log]:
