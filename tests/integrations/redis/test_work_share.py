@@ -148,15 +148,15 @@ async def test_workers_share_fairly_and_a_newcomer_gets_its_part_soon(redis_url:
         await eventually(lambda: first.held == set(PLACES))
         async with Worker(client, "b").working() as second, Worker(client, "c").working() as third:
             workers = (first, second, third)
-            await eventually(
-                lambda: (
-                    all(worker.held for worker in workers)
-                    and sum(len(worker.held) for worker in workers) == len(PLACES)
-                )
-            )
-            assert set.union(*(worker.held for worker in workers)) == set(PLACES)
-            owned = Counter((await client.hgetall(f"{PREFIX}work:owners")).values())
-            assert sorted(owned.values()) == [10, 11, 11]
+
+            async def parts() -> list[int]:
+                return sorted(Counter((await client.hgetall(f"{PREFIX}work:owners")).values()).values())
+
+            async with asyncio.timeout(SOON_S):
+                while await parts() != [10, 11, 11]:
+                    await asyncio.sleep(0.01)
+            await eventually(lambda: set.union(*(worker.held for worker in workers)) == set(PLACES))
+            await eventually(lambda: sum(len(worker.held) for worker in workers) == len(PLACES))
             assert first.let_go >= 1, "it gave tenants back and must forget what it knew of them"
         await eventually(lambda: first.held == set(PLACES))
 
