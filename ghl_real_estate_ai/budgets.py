@@ -99,6 +99,12 @@ LISTING_BATCH_ROWS: Final = 2_000
 DURABLE_BATCH: Final = 64
 """Most events that a durable subscriber applies in one transaction."""
 
+RECENT_FACTS: Final = 32
+"""Newest facts of a tenant that are handed to handlers from memory; older ones are read from the log."""
+
+RECENT_TENANTS: Final = 256
+"""Tenants of which such facts are held."""
+
 DURABLE_RETRY_DELAYS_S: Final = (0.05, 0.25, 1.0)
 """Waits between attempts of a durable handler before the event goes to the dead letters."""
 

@@ -34,6 +34,7 @@ from ghl_real_estate_ai.live_ports import WorkShare
 from ghl_real_estate_ai.models.events import DeadLetter, Delivery, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.ports import Clock, DurableHandler, DurableWork, Memory, UnitOfWork
+from ghl_real_estate_ai.services.recent_facts import RecentFacts
 
 _log = telemetry.get_logger("event_bus")
 
@@ -50,7 +51,7 @@ class _Durable:
     handler: DurableHandler
     types: frozenset[str]
     on_rollback: Callable[[], None]
-    is_on: Callable[[UnitOfWork, LocationId], bool]
+    is_on: Callable[[UnitOfWork, LocationId], bool] | None
     look_again_at: float = 0.0  # loop time of the next look at every tenant
     dirty: set[LocationId] = field(default_factory=set)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -122,6 +123,10 @@ class EventBus:
         self._followers: list[_Follower] = []
         self._share = share
         self._busy: Callable[[], bool] = lambda: False
+        self._recent = RecentFacts()
+        # What handlers want follows from the log: after a power cut it is made again. Where other processes may have
+        # acted on it by then, it must be as durable as what it follows from.
+        self._commit = memory.derive if share is None else memory.write
         self.running = False
 
     def give_way_to(self, busy: Callable[[], bool]) -> None:
@@ -137,11 +142,11 @@ class EventBus:
         *,
         types: frozenset[str],
         on_rollback: Callable[[], None] = lambda: None,
-        is_on: Callable[[UnitOfWork, LocationId], bool] = lambda _uow, _location_id: True,
+        is_on: Callable[[UnitOfWork, LocationId], bool] | None = None,
     ) -> None:
         """Hear every event of these types in log order. ``on_rollback`` is called when a commit of its work failed.
 
-        ``is_on``: whether a tenant has a use for it at all; what happens while not is passed over unread.
+        ``is_on``: whether a tenant has a use for it at all (None: each has); what happens while not is passed over unread.
         """
         if any(other.name == name for other in self._durable):
             raise ValueError(f"durable subscriber {name!r} exists already: its cursor would be shared")
@@ -175,6 +180,8 @@ class EventBus:
         """Tell live and durable subscribers of facts that are committed."""
         committed = tuple(facts)
         for fact in committed:
+            if self._durable:
+                self._recent.add(fact)
             self.publish_live(fact)
             for subscriber in self._durable:
                 if fact.event.type in subscriber.types:
@@ -291,14 +298,7 @@ class EventBus:
             subscriber.positions[location_id] = subscriber.persisted[location_id] = start
         after = subscriber.positions[location_id]
 
-        def look(uow: UnitOfWork) -> tuple[list[RecordedEvent], int]:
-            if not subscriber.is_on(uow, location_id):
-                return [], uow.events.head(location_id)
-            return uow.events.read_types(
-                location_id, after=after, limit=DURABLE_BATCH, types=subscriber.types
-            )
-
-        wanted, upto = await self._memory.read(look)
+        wanted, upto = await self._next_of(subscriber, location_id, after)
         if upto <= after:
             return False
         try:
@@ -314,6 +314,26 @@ class EventBus:
                 await self._apply_or_bury(subscriber, location_id, recorded)
             await self._apply(subscriber, location_id, [], upto=upto)
         return True
+
+    async def _next_of(
+        self, subscriber: _Durable, location_id: LocationId, after: int
+    ) -> tuple[list[RecordedEvent], int]:
+        """The next events that it wants, and the position up to which there are no others: from memory, else the log."""
+        is_on, types = subscriber.is_on, subscriber.types
+        if is_on is None:
+            recent = self._recent.after(location_id, after, types=types, limit=DURABLE_BATCH)
+            if recent is not None:
+                return recent
+
+        def look(uow: UnitOfWork) -> tuple[list[RecordedEvent], int]:
+            if is_on is not None and not is_on(uow, location_id):
+                return [], uow.events.head(location_id)
+            return uow.events.read_types(location_id, after=after, limit=DURABLE_BATCH, types=types)
+
+        wanted, upto = await self._memory.read(look)
+        if is_on is None and upto > after:
+            self._recent.drop(location_id)
+        return wanted, upto
 
     async def _apply(
         self, subscriber: _Durable, location_id: LocationId, events: Sequence[RecordedEvent], *, upto: int
@@ -334,7 +354,7 @@ class EventBus:
             return facts
 
         if works or upto - before >= _PERSIST_SKIPPED_AFTER:
-            facts = await self._memory.write(commit)
+            facts = await self._commit(commit)
             subscriber.persisted[location_id] = upto
             self.announce(facts)
         telemetry.events_handled.labels(subscriber.name).inc(len(events))
