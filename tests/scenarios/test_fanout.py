@@ -15,7 +15,7 @@ from tests.support.gateway import HOME, Gateway, user_of
 from tests.support.stream_items import item
 from tests.support.ws_crowd import crowd, tokens_of, until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.untraced]
 
 
 def publish(gateway: Gateway, place: LocationId, stream: Stream, number: int) -> None:

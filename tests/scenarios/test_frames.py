@@ -15,7 +15,7 @@ from tests.support.gateway import Gateway
 from tests.support.stream_items import item
 from tests.support.ws_crowd import Opcode, RawSocket, Viewer, crowd, dial, dismiss, frame, tokens_of, until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.untraced]
 
 PLACE = LocationId("loc-frames")
 NORMAL, PROTOCOL_ERROR, BAD_TEXT, TOO_LARGE = 1000, 1002, 1007, 1009

@@ -38,6 +38,8 @@ from tests.support.facts import LOCATION, NOON
 from tests.support.sockets import FakeSocket, Screen, identity
 from tests.support.stream_items import item
 
+pytestmark = pytest.mark.untraced
+
 CLIENTS = 3
 LEADS = ("ana", "bo", "cem")
 TOKEN_S = 4 * PING_INTERVAL_S

@@ -19,7 +19,7 @@ from tests.support.ghl import GhlSigner
 from tests.support.stream_items import item
 from tests.support.ws_crowd import Opcode, crowd, dial, dismiss, frame, tokens_of, until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.untraced]
 
 
 async def test_limits_messages_per_minute(gateway: Gateway) -> None:

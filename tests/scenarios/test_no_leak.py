@@ -19,7 +19,7 @@ from tests.support.gateway import Gateway
 from tests.support.stream_items import item
 from tests.support.ws_crowd import Opcode, Viewer, crowd, dial, dismiss, frame, tokens_of, until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.untraced]
 
 PLACE = LocationId("loc-leak")
 OF_A_SOCKET = (

@@ -26,7 +26,7 @@ from tests.support.gateway import settings_for
 from tests.support.ghl import GhlSigner, encoded, webhook
 from tests.support.ws_crowd import Viewer, crowd, dial, dismiss, frame, until
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.untraced]
 
 PLACE, FEED = LocationId("loc-own-process"), Stream.CONVERSATION_FEED
 LONG = "x" * 32_000

@@ -18,7 +18,7 @@ from tests.support.ghl import GhlSigner
 from tests.support.stream_items import item
 from tests.support.ws_crowd import Viewer, crowd, dismiss, tokens_of, until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.untraced]
 
 FEED = Stream.CONVERSATION_FEED
 

@@ -11,7 +11,7 @@ from tests.support.gateway import Gateway
 from tests.support.stream_items import item
 from tests.support.ws_crowd import Viewer, crowd, tokens_of, until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.untraced]
 
 PLACE = LocationId("loc-slow")
 CLOSED, CONFLATED, SKIPPED = Stream.CONVERSATION_FEED, Stream.LEAD_SCORES, Stream.SYSTEM_PERFORMANCE

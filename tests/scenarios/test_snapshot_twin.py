@@ -29,6 +29,8 @@ from tests.support.lead_events import recorded
 from tests.support.sockets import FakeSocket, Screen, connected
 from tests.support.stream_items import CAUSE, STAMP, item
 
+pytestmark = pytest.mark.untraced
+
 LEADS = ("ana", "bo", "cem", "dia")
 
 at = st.integers(0, 5_000).map(lambda minutes: NOON + timedelta(minutes=minutes))

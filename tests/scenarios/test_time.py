@@ -24,7 +24,7 @@ from tests.support.ghl import GhlSigner
 from tests.support.stream_items import item
 from tests.support.ws_crowd import Viewer, crowd, tokens_of, until
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.untraced]
 
 PLACE = LocationId("loc-timed")
 
