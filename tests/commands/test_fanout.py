@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import sys
 
 import pytest
 
@@ -52,14 +53,17 @@ def test_a_peer_that_alters_what_it_sends_fails_the_run() -> None:
         fanout.hold(SMALL, say=silent, contestants=[liar])
 
 
-def test_a_peer_that_is_not_here_is_left_out_with_its_reason() -> None:
+def test_a_peer_that_is_not_here_or_does_not_start_is_left_out_with_its_reason() -> None:
     gone = peers.Peer(peers.NODE_WS, ("node",), "/", absent="node is not installed")
-    held = fanout.hold(SMALL, say=silent, contestants=[gone])
+    broken = peers.Peer(peers.SOCKET_IO, (sys.executable, "-c", "raise SystemExit(3)"), "/")
+    held = fanout.hold(SMALL, say=silent, contestants=[gone, broken])
     row = fanout.times(held, peers.NODE_WS, name="FAN_OUT_TIMES_NODE_WS", budget=10)
     assert row.figure == "not measured: node is not installed"
     assert row.verdict == "-"
     assert row.passed
     assert held.words()[peers.NODE_WS] == "not measured: node is not installed"
+    assert held.absent[peers.SOCKET_IO] == "Socket.IO does not listen; it ended with 3"
+    assert list(held.full) == [fanout.OURS]
 
 
 def test_times_are_compared_round_by_round_and_more_is_better() -> None:
