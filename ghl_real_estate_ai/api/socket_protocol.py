@@ -54,22 +54,24 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 class WireConnection:
     """``live_ports.ClientConnection`` over an accepted socket of ``SocketProtocol``: an offer is one write."""
 
+    __slots__ = ("_blocked", "_closed", "_ready", "_socket", "_transport", "takes_more")
+
     def __init__(self, socket: WebSocket, protocol: SocketProtocol) -> None:
-        self._socket = socket
-        self._protocol = protocol
+        self.takes_more = True
         self._transport = protocol.transport
+        self._socket = socket
         self._ready: Callable[[], None] = _nothing
         self._blocked = False
-        self.takes_more = True
+        self._closed = False
         # No buffer of its own: what does not leave at once blocks the socket, and its place in the log waits instead.
         self._transport.set_write_buffer_limits(0)
         protocol.wire = self
 
     def offer(self, bundle: Bundle) -> None:
-        """Write. Nothing follows a close frame, ours or the client's answer to one."""
-        if self._protocol.close_sent or self._transport.is_closing():
-            return
-        self._transport.write(bundle.wire)
+        """Write. Nothing follows a close frame: ours, the client's that was answered, or the server's at its stop."""
+        transport = self._transport
+        if self.takes_more and not transport.is_closing():
+            transport.write(bundle.wire)
 
     def when_ready(self, call: Callable[[], None]) -> None:
         """Call this each time the socket takes more again."""
@@ -77,6 +79,7 @@ class WireConnection:
 
     async def close(self, code: int, reason: str) -> None:
         """Close after what was written has left; nothing happens when the client has gone."""
+        self._closed, self.takes_more = True, False
         await close_socket(self._socket, code, reason)
 
     def drop(self) -> None:
@@ -97,8 +100,10 @@ class WireConnection:
         """It has taken everything."""
         if self._blocked:
             telemetry.sockets_blocked.dec()
-        self._blocked, self.takes_more = False, True
-        self._ready()
+        self._blocked = False
+        if not self._closed:
+            self.takes_more = True
+            self._ready()
 
     def lose(self) -> None:
         """The client has gone; the route hears it from ``receive``."""

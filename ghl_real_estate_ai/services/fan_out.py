@@ -24,6 +24,9 @@ _log = telemetry.get_logger("fan_out")
 class Follower:
     """One socket, as the sweep sees it: where it is, and short notes that go before publications, newest of each kind."""
 
+    # The sweep meets thousands of them in a row: what it looks at lies in one place.
+    __slots__ = ("connection", "notes", "place")
+
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
         self.place: Place = NOWHERE

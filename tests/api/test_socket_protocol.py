@@ -378,9 +378,10 @@ def test_uvicorns_class_still_says_when_no_frame_may_be_written() -> None:
     async def scenario() -> None:
         async with line("wire") as at:
             assert isinstance(at.connection, WireConnection), f"the scope lost our extension: {HOW}"
-            protocol = at.connection._protocol
-            for name in ("transport", "scope", "handshake_complete", "close_sent", "disconnected", "queue"):
+            (protocol,) = at.server.server_state.connections
+            for name in ("transport", "scope", "handshake_complete", "close_sent"):
                 assert hasattr(protocol, name), f"no {name}: {HOW}"
+            assert isinstance(protocol, SocketProtocol), HOW
             assert protocol.handshake_complete, HOW
             assert not protocol.close_sent, HOW
             await at.connection.close(4401, "no")
