@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from rich.table import Column, Table
 
 from ghl_real_estate_ai import budgets
-from ghl_real_estate_ai.commands import crm_benchmarks, fanout, live_benchmarks, measuring
+from ghl_real_estate_ai.commands import crm_benchmarks, fanout, launch, live_benchmarks, measuring
 from ghl_real_estate_ai.commands.learning import CITY_START, city_events
 from ghl_real_estate_ai.commands.measuring import Say
 from ghl_real_estate_ai.commands.rows import Row
@@ -177,7 +177,8 @@ def run(only: Sequence[str], *, say: Say, among: Mapping[str, Benchmark] = BENCH
     for name in only:
         if name not in among:
             raise InputError(f"--only {name}: no such number; one of {', '.join(among)}")
-    return [_measured(name, measure, say) for name, measure in among.items() if not only or name in only]
+    with launch.sigterm_as_interrupt():  # else the servers under test would outlive the bench
+        return [_measured(name, measure, say) for name, measure in among.items() if not only or name in only]
 
 
 def _measured(name: str, measure: Benchmark, say: Say) -> Row:

@@ -14,7 +14,7 @@ from typing import Final
 
 import uvloop
 
-from ghl_real_estate_ai.commands import measuring, rig, senders
+from ghl_real_estate_ai.commands import launch, measuring, rig, senders
 from ghl_real_estate_ai.commands.measuring import Say
 from ghl_real_estate_ai.models.streams import Stream
 from ghl_real_estate_ai.settings import Settings
@@ -82,7 +82,11 @@ class Account:
 
 def run(load: Load, *, say: Say) -> Account:
     """Start a throw-away installation, put the load on it, and account for every publication at every screen."""
-    with measuring.installation() as (settings, vendor), measuring.gateway(settings) as gateway:
+    with (
+        launch.sigterm_as_interrupt(),
+        measuring.installation() as (settings, vendor),
+        measuring.gateway(settings) as gateway,
+    ):
         say(f"{load.viewers} viewers, {load.per_second:g} events/s for {load.seconds:g} s")
         return uvloop.run(_put_load(settings, vendor, gateway.pid, load))
 
