@@ -200,6 +200,7 @@ async def served(
         uvicorn.Config(
             app, ws=SocketProtocol, ws_max_size=CLIENT_FRAME_BYTES, ws_per_message_deflate=False,
             ws_ping_interval=None, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=2,
+            timeout_keep_alive=60,  # a machine that stands still for seconds must not close what a test is about to use
         )
     )  # fmt: skip
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
