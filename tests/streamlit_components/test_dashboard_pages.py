@@ -82,9 +82,13 @@ def test_a_gateway_that_does_not_answer_is_named_with_the_fix(monkeypatch: pytes
 
 
 def test_too_many_attempts_say_how_long_to_wait(page: AppTest) -> None:
-    for _ in range(11):
+    for _ in range(
+        40
+    ):  # ten at once; one more becomes free every six seconds, which a busy machine may need for an attempt
         sign_in(page, "hasty@example.com", "wrong password")
-    assert page.error[0].value.startswith("Too many attempts. Try again in ")
+        if page.error[0].value.startswith("Too many attempts. Try again in "):
+            return
+    pytest.fail("nobody was told to wait")
 
 
 def test_somebody_of_several_locations_is_asked_which(page: AppTest, gateway: LiveGateway) -> None:

@@ -119,8 +119,10 @@ def test_a_message_moves_all_panels_and_leaves_its_paint_times(
     for stream in ("next_actions", "lead_scores", "churn_risk", "property_matches", "conversation_feed"):
         panel(page, stream).get_by_role("button", name="Maria Gomez", exact=True).first.wait_for()
     row = panel(page, "next_actions").locator('li[data-key="maria"]')
-    assert "waiting 5 min" in row.inner_text()
-    assert "Elm St" in panel(page, "conversation_feed").inner_text()
+    row.filter(
+        has_text="waiting 5 min"
+    ).wait_for()  # the lead has been shown before its message was thought through
+    panel(page, "conversation_feed").get_by_text("Elm St").first.wait_for()
     panel(page, "system_performance").get_by_text("Events", exact=True).wait_for()
     page.wait_for_function(
         "__enterprisehub.paints.some((p) => p.stream === 'lead_scores' && p.key === 'maria')"
@@ -153,11 +155,10 @@ def test_a_lead_opens_with_its_reasons_and_escape_gives_the_focus_back(
     page.keyboard.press("Enter")
     drawer = page.get_by_role("dialog", name="Omar Haddad")
     drawer.get_by_text("Is the price firm?").first.wait_for()
-    text = drawer.inner_text()
-    assert "chance of an appointment within" in text
-    assert "simulated data, not real leads" in text
+    drawer.filter(has_text="chance of an appointment within").wait_for()
+    drawer.filter(has_text="simulated data, not real leads").wait_for()
     for part in ("Next action", "Homes", "Why", "Conversation", "Timeline"):
-        assert drawer.get_by_role("heading", name=part, exact=True).count() == 1
+        drawer.get_by_role("heading", name=part, exact=True).wait_for()  # strict: there is one
     write(gateway, "omar", "Omar Haddad", "And is the roof new?")
     drawer.get_by_text("And is the roof new?").first.wait_for()
     page.keyboard.press("Escape")
@@ -185,13 +186,13 @@ def test_an_action_that_could_not_be_taken_stays_with_the_reason_and_can_be_trie
     sign_in(page, url, email=AGENT)
     wait_until_live(page)
     page.route("**/acknowledge", lambda route: route.abort())
-    row = panel(page, "next_actions").locator('li[data-key="tom"]')
+    row = panel(page, "next_actions").locator('li[data-key="tom"]', has_text="Please call me")
     take = row.get_by_role("button", name=FIRST)
     take.click()
     row.get_by_text("Not taken: the gateway does not answer. Try again.").wait_for()
     page.unroute("**/acknowledge")
     take.click()
-    row.filter(has_text="Please call me").wait_for(state="detached")
+    row.wait_for(state="detached")
 
 
 def test_what_a_lead_writes_is_text_and_never_markup(page: Any, url: str, gateway: LiveGateway) -> None:
