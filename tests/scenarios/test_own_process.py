@@ -24,6 +24,7 @@ from ghl_real_estate_ai.models.streams import CloseCode, Stream
 from ghl_real_estate_ai.settings import Settings
 from tests.support.gateway import settings_for
 from tests.support.ghl import GhlSigner, encoded, webhook
+from tests.support.ports import port_of_its_own
 from tests.support.ws_crowd import Viewer, crowd, dial, dismiss, frame, until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.untraced]
@@ -86,7 +87,7 @@ class Served:
 async def served(folder: Path) -> AsyncIterator[Served]:
     """`enterprisehub serve --no-dashboard`, with one location and tokens for 120 sockets, five a user."""
     signer = GhlSigner()
-    settings = settings_for(folder, signer).model_copy(update={"port": launch.free_port(0)})
+    settings = settings_for(folder, signer).model_copy(update={"port": port_of_its_own()})
     async with bootstrap.opened(settings) as memory:
         await records.add_location(memory, Location(location_id=PLACE, name="Home"))
     issuer = TokenIssuer(settings.signing_secret(), minutes=60, clock=SystemClock())
