@@ -93,7 +93,8 @@ class TopicLog:
         self.stream = stream
         self.epoch = _new_epoch()
         self.head = 0
-        self.removed_at = 0  # offset of the newest removal: who is before it and cannot get everything starts anew
+        # Offset of the newest removal: who is before it and cannot get everything starts anew.
+        self.removed_at = 0
         self._ring: deque[Frame] = deque()
         self._ring_bytes = 0
         self._published_bytes = 0
