@@ -322,13 +322,10 @@ def _subscribe_listeners(services: Services) -> None:
 async def running(settings: Settings, role: ProcessRole = ProcessRole.ALL) -> AsyncIterator[Services]:
     """Everything of a role, running. Dispatch begins where the last process stopped, screens start with what is known.
 
-    Raises ConfigurationError for a role that needs Redis when there is none in the settings.
+    Raises ConfigurationError for a role that needs Redis and a shared database when the settings name none.
     """
-    if role is not ProcessRole.ALL and not settings.redis_url:
-        raise ConfigurationError(
-            f"--role {role} shares the work with other processes: set ENTERPRISEHUB_REDIS_URL, e.g. "
-            "redis://127.0.0.1:6379/0, for all of them; without Redis `enterprisehub serve` does everything alone"
-        )
+    if role is not ProcessRole.ALL:
+        _refuse_to_share_nothing(settings, role)
     time = Time()
     async with (
         opened(settings) as memory,
@@ -345,6 +342,19 @@ async def running(settings: Settings, role: ProcessRole = ProcessRole.ALL) -> As
                 await services.hub.aclose()
                 for task in background:
                     task.cancel()
+
+
+def _refuse_to_share_nothing(settings: Settings, role: ProcessRole) -> None:
+    if not settings.redis_url:
+        raise ConfigurationError(
+            f"--role {role} shares the work with other processes: set ENTERPRISEHUB_REDIS_URL, e.g. "
+            "redis://127.0.0.1:6379/0, for all of them; without Redis `enterprisehub serve` does everything alone"
+        )
+    if not settings.database_url:  # each folder would have a database of its own, and half of the events
+        raise ConfigurationError(
+            f"--role {role} works on a database that all processes share: set DATABASE_URL, e.g. "
+            "postgresql://user:password@host/name, for all of them"
+        )
 
 
 async def _begin_with_what_is_known(services: Services) -> None:

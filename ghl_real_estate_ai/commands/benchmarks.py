@@ -13,7 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from rich.table import Column, Table
 
 from ghl_real_estate_ai import budgets
-from ghl_real_estate_ai.commands import crm_benchmarks, fanout, launch, live_benchmarks, measuring
+from ghl_real_estate_ai.commands import (
+    across_processes,
+    crm_benchmarks,
+    fanout,
+    launch,
+    live_benchmarks,
+    measuring,
+)
 from ghl_real_estate_ai.commands.learning import CITY_START, city_events
 from ghl_real_estate_ai.commands.measuring import Say
 from ghl_real_estate_ai.commands.rows import Row
@@ -169,6 +176,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "CONNECT_STORM_S": live_benchmarks.connect_storm,
     "BUSY_THREAD_TIMES": live_benchmarks.busy_thread,
     "WHOLE_PATH_P99_MS": live_benchmarks.whole_path,
+    "ACROSS_PROCESSES_P95_MS": across_processes.across_processes,
 }
 
 

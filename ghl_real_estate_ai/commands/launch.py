@@ -106,7 +106,7 @@ def _what_stopped_it(error: Exception) -> EnterpriseHubError:
         return cause
     crash = telemetry.crash_of(cause)
     _log.critical("gateway.crashed", **crash)
-    return EnterpriseHubError(f"the gateway stopped: {crash['error']} at {crash['place']}; please report it")
+    return EnterpriseHubError(f"this process stopped: {crash['error']} at {crash['place']}; please report it")
 
 
 def _uvicorn(app: FastAPI, settings: Settings) -> uvicorn.Server:

@@ -20,9 +20,9 @@ BURST_SENDERS: Final = 16
 _STEADY_SENDERS: Final = 32
 
 
-def signed_request(vendor: FakeGoHighLevel, number: int) -> bytes:
-    """A whole HTTP request with the n-th message."""
-    body = measuring.message_body(number)
+def signed_request(vendor: FakeGoHighLevel, number: int, *, lead: str | None = None) -> bytes:
+    """A whole HTTP request with the n-th message; of this lead, or of one of many."""
+    body = measuring.message_body(number, lead=lead)
     fields = {"Host": "bench", **vendor.headers(body), "Content-Length": str(len(body))}
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     return f"POST /webhooks/ghl HTTP/1.1\r\n{head}\r\n".encode() + body

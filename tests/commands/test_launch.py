@@ -21,6 +21,7 @@ import pytest
 from ghl_real_estate_ai.commands import launch
 from ghl_real_estate_ai.errors import ConfigurationError
 from ghl_real_estate_ai.settings import Settings, load_settings
+from tests.support.memory import sqlite_url
 from tests.support.ports import port_of_its_own
 from tests.support.redis import RedisServer
 
@@ -129,7 +130,7 @@ def test_a_gateway_whose_inside_crashed_ends_and_says_so_without_personal_data(t
             )
         assert process.wait(60) == 1
     said = log.read_text()
-    assert "the gateway stopped: " in said
+    assert "this process stopped: " in said
     assert "555" not in said
     assert "Traceback" not in said
 
@@ -212,19 +213,19 @@ def _leads_once_scored(gateway: str, token: str) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "fix"),
+    ("arguments", "urls", "fix"),
     [
-        (["--role", "gateway"], "ENTERPRISEHUB_REDIS_URL"),
-        (["--role", "worker"], "ENTERPRISEHUB_REDIS_URL"),
-        (["--no-dashboard"], "database"),
+        (["--role", "gateway"], {}, "ENTERPRISEHUB_REDIS_URL"),
+        (["--role", "worker"], {}, "ENTERPRISEHUB_REDIS_URL"),
+        (["--role", "worker"], {"redis_url": "redis://127.0.0.1:1/0"}, "DATABASE_URL"),
+        (["--no-dashboard"], {"database_url": "postgresql://nobody@127.0.0.1:1/none"}, "database"),
     ],
 )
 def test_what_keeps_serve_from_starting_is_one_line_with_the_fix(
-    tmp_path: Path, arguments: list[str], fix: str
+    tmp_path: Path, arguments: list[str], urls: dict[str, str], fix: str
 ) -> None:
-    url = "postgresql://nobody@127.0.0.1:1/none" if fix == "database" else ""
     settings = load_settings(
-        data_dir=tmp_path, port=port_of_its_own(), dashboard_port=port_of_its_own(), database_url=url
+        data_dir=tmp_path, port=port_of_its_own(), dashboard_port=port_of_its_own(), **urls
     )
     done = subprocess.run(
         [sys.executable, "-m", "ghl_real_estate_ai.cli", "serve", *arguments],
@@ -254,7 +255,12 @@ def test_a_role_starts_without_redis_says_so_and_works_once_it_is_there(
     tmp_path: Path, own_redis: RedisServer, role: str
 ) -> None:
     own_redis.kill()
-    settings = load_settings(data_dir=tmp_path, port=port_of_its_own(), redis_url=own_redis.url())
+    settings = load_settings(
+        data_dir=tmp_path,
+        port=port_of_its_own(),
+        database_url=sqlite_url(tmp_path),
+        redis_url=own_redis.url(),
+    )
     log = tmp_path / "server.log"
     command = [sys.executable, "-m", "ghl_real_estate_ai.cli", "serve", "--no-dashboard", "--role", role]
     url = f"http://127.0.0.1:{settings.port}"

@@ -16,6 +16,8 @@ from ghl_real_estate_ai.models.identifiers import Frozen
 
 router = APIRouter(tags=["health"])
 
+_log = telemetry.get_logger("health")
+
 
 class Readiness(Frozen):
     """``ready`` when every check but Redis's is "ok"; else the check says what is wrong.
@@ -41,7 +43,8 @@ async def ready(services: ServicesDep, response: Response) -> Readiness:
         await services.memory.read(lambda uow: uow.tenants.locations())
         database = "ok"
     except StorageUnavailable as error:
-        database = str(error)
+        _log.warning("database.away", reason=str(error))  # the driver names host and user: not for everybody
+        database = "not available; the log says why"
     checks = {
         "database": database,
         "models": "ok",  # services exist only with their models: a missing one stops the start
