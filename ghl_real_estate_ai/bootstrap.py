@@ -292,8 +292,8 @@ def _subscribe_handlers(services: Services) -> None:
         "crm_connections", services.crm.connections.uninstalled, types=frozenset({"CrmAppUninstalled"})
     )
     if services.shared is not None:
-        projector = ScreenProjector(backplane=services.shared.backplane, clock=clock)
-        bus.subscribe_durable(SCREENS, projector, types=PROJECTED)
+        projector = ScreenProjector(backplane=services.shared.backplane, memory=services.memory, clock=clock)
+        bus.subscribe_durable(SCREENS, projector, types=PROJECTED, on_rollback=projector.look_again)
 
 
 def _subscribe_listeners(services: Services) -> None:

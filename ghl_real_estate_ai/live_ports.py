@@ -168,6 +168,10 @@ class Backplane(Protocol):
         """Drop everything held of the tenant, for any of it may name the lead; a new epoch begins on every gateway."""
         ...
 
+    async def begin(self, location_id: LocationId, *, position: int) -> None:
+        """Begin a new epoch at this position, empty: what came before is in the database."""
+        ...
+
     async def held(self, location_id: LocationId) -> Held:
         """Everything that is held, taken together; makes the epoch of a tenant of whom nothing is."""
         ...

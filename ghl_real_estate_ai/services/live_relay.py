@@ -92,31 +92,69 @@ async def known_of(memory: Memory, location_id: LocationId) -> Known:
 class ScreenProjector:
     """``ports.DurableHandler``: each fact that changes screens, published once at its position of the log."""
 
-    def __init__(self, *, backplane: Backplane, clock: Clock) -> None:
+    def __init__(self, *, backplane: Backplane, memory: Memory, clock: Clock) -> None:
         self._backplane = backplane
+        self._memory = memory
         self._clock = clock
         self._published: dict[LocationId, int] = {}
 
     async def __call__(self, recorded: RecordedEvent) -> None:
         """Publish. The backplane knows a position that it has seen, so a repetition after a crash shows nothing twice."""
-        event, position = recorded.event, recorded.position
-        location_id = event.location_id
-        if isinstance(event, LeadForgotten):
-            await self._backplane.forget(location_id, event.lead_hash, position=position)
-            self._published[location_id] = position
+        location_id, position = recorded.event.location_id, recorded.position
+        if location_id not in self._published:
+            self._published[location_id] = await self._begin(location_id)
+        if position <= self._published[location_id]:
             return
+        if not await self._publish(recorded) and await self._drop_what_is_ahead(location_id):
+            await self._publish(recorded)
+        self._published[location_id] = position
+
+    def look_again(self) -> None:
+        """The bus begins again at its stored cursors: what was published is asked anew."""
+        self._published.clear()
+
+    async def _publish(self, recorded: RecordedEvent) -> bool:
+        event, position = recorded.event, recorded.position
+        if isinstance(event, LeadForgotten):
+            await self._backplane.forget(event.location_id, event.lead_hash, position=position)
+            return True
         now = self._clock.now()
         publications = [Publication.of(stream, item) for stream, item in items_of(recorded, now=now)]
         # also when there are none: Redis must know every position that the cursor counts as published
-        await self._backplane.publish(
-            location_id,
+        return await self._backplane.publish(
+            event.location_id,
             publications,
             position=position,
             at_ms=_ms(now),
             received_ms=_ms(recorded.received_at),
-            after=self._published.get(location_id, 0),
+            after=self._published[event.location_id],
         )
-        self._published[location_id] = position
+
+    async def _begin(self, location_id: LocationId) -> int:
+        """The position up to which all is published. A Redis that knows less than the cursor has lost something."""
+        await self._drop_what_is_ahead(location_id)
+        [(_, held)] = await self._backplane.ends([location_id])
+
+        def look(uow: UnitOfWork) -> tuple[int, int, list[RecordedEvent]]:
+            later, _ = uow.events.read_types(location_id, after=held, limit=1, types=PROJECTED)
+            return uow.events.head(location_id), uow.cursors.position(location_id, SCREENS), later
+
+        head, passed, later = await self._memory.read(look)
+        if held == passed == 0 and head > SNAPSHOT_ITEMS:
+            # Redis is new to a house that has a past: gateways take that from the database, nobody sees it pass by
+            await self._backplane.begin(location_id, position=head)
+            return head
+        lost = bool(later) and later[0].position <= passed
+        return later[0].position if lost else held
+
+    async def _drop_what_is_ahead(self, location_id: LocationId) -> bool:
+        """A log that is ahead of the database is of a day that the database was set back from: it would take no fact."""
+        [(epoch, held)] = await self._backplane.ends([location_id])
+        if epoch is None or held <= await self._memory.read(lambda uow: uow.events.head(location_id)):
+            return False
+        _log.warning("screens.dropped", location_id=location_id, position=held)
+        await self._backplane.drop(location_id, epoch=epoch)
+        return True
 
 
 # --- gateways -----------------------------------------------------------------------------------------------------
@@ -318,6 +356,7 @@ class LiveRelay:
     def _hand_over(self, location_id: LocationId, place: _Place, heard: Sequence[Heard]) -> bool:
         """Give the hub the next publications; False when they do not go on where this gateway is."""
         for entry in heard:
+            is_news = entry.position > place.position
             if entry.epoch != place.epoch:
                 if entry.forgotten is not None:
                     self._hub.forget(location_id, entry.forgotten)  # at once; what the database knows follows
@@ -332,6 +371,9 @@ class LiveRelay:
                 if ahead == 1:
                     self._hub.relay(location_id, placed)
                     place.heads[stream] = placed.offset
+                elif is_news:
+                    _log.warning("screens.offset_again", location_id=location_id, stream=stream)
+                    return False  # Redis forgot that it gave this offset to another publication
             self._observe(entry)
         return True
 

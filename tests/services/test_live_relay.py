@@ -400,6 +400,24 @@ async def test_facts_that_show_nothing_do_not_look_like_lost_ones(
             assert one.hub.snapshot(LOCATION, Stream.LEAD_SCORES).epoch == epoch
 
 
+async def test_an_offset_that_is_given_again_makes_a_gateway_take_the_tenant_up_anew(
+    redis_url: str, sqlite_memory: Database
+) -> None:
+    """Whoever published first after Redis fell back did not know what had been published."""
+    async with gateway(redis_url, sqlite_memory) as one, connected(redis_url) as redis:
+        log = Log(sqlite_memory, RedisBackplane(redis))
+        await one.relay.prepare(LOCATION)
+        await log.one_of_each("lead-1", 1)
+        await soon(lambda: told(one, Stream.NEXT_ACTIONS, offset=1))
+        before = await dumped(redis)
+        await log.one_of_each("lead-2", 2)
+        await soon(lambda: told(one, Stream.NEXT_ACTIONS, offset=2))
+        for key, value in before.items():
+            await redis.restore(key, 0, value, replace=True)
+        await log.one_of_each("lead-3", 3)
+        await soon(lambda: "lead-3" in keys_of(one.hub.snapshot(LOCATION, Stream.LEAD_SCORES)))
+
+
 # --- a Redis that goes --------------------------------------------------------------------------------------------
 
 

@@ -131,8 +131,8 @@ async def worker(url: str, memory: Memory) -> AsyncIterator[EventBus]:
             deadline_s=SOON_S,
         )
         bus.subscribe_durable("lead_intelligence", intelligence, types=LEAD_FACTS)
-        projector = ScreenProjector(backplane=RedisBackplane(redis), clock=clock)
-        bus.subscribe_durable(SCREENS, projector, types=PROJECTED)
+        projector = ScreenProjector(backplane=RedisBackplane(redis), memory=memory, clock=clock)
+        bus.subscribe_durable(SCREENS, projector, types=PROJECTED, on_rollback=projector.look_again)
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(bus.run())
             try:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from ghl_real_estate_ai.budgets import (
     BACKPLANE_BYTES,
@@ -23,6 +25,7 @@ from ghl_real_estate_ai.budgets import (
     FOLLOW_BLOCK_S,
     FOLLOW_ENTRIES,
 )
+from ghl_real_estate_ai.errors import BrokerUnavailable
 from ghl_real_estate_ai.integrations.redis.connection import PREFIX, broker_errors
 from ghl_real_estate_ai.live_ports import Heard, Held
 from ghl_real_estate_ai.models.identifiers import LocationId
@@ -66,18 +69,17 @@ redis.call('EXPIRE', log, ARGV[5])
 return 1
 """
 
-# Not DEL: an emptied stream remembers its last id, so whoever reads after that id misses nothing.
-_FORGET: Final = """
+# Not DEL: an emptied stream remembers its last id, so whoever reads after that id misses nothing. Whatever position Redis
+# has come to: what is held goes, for an erasure is never ignored.
+_BEGIN: Final = """
 local head, log = KEYS[1], KEYS[2]
-local published = redis.call('HGET', head, 'position')
-if published and tonumber(ARGV[1]) <= tonumber(published) then return 0 end
+local position = math.max(tonumber(ARGV[1]), tonumber(redis.call('HGET', head, 'position') or 0))
 redis.call('XTRIM', log, 'MAXLEN', 0)
 redis.call('DEL', head)
-redis.call('HSET', head, 'epoch', ARGV[2], 'position', ARGV[1])
-redis.call('XADD', log, '*', 'upto', 0, 'epoch', ARGV[2], 'position', ARGV[1], 'forgotten', ARGV[3])
+redis.call('HSET', head, 'epoch', ARGV[2], 'position', position)
+redis.call('XADD', log, '*', 'upto', 0, 'epoch', ARGV[2], 'position', position, 'forgotten', ARGV[3])
 redis.call('EXPIRE', head, ARGV[4])
 redis.call('EXPIRE', log, ARGV[4])
-return 1
 """
 
 _DROP: Final = """
@@ -98,7 +100,7 @@ class RedisBackplane:
         self._entries = entries
         self._bytes = size_bytes
         self._publish = redis.register_script(_PUBLISH)  # sent again when a new Redis does not know it
-        self._forget = redis.register_script(_FORGET)
+        self._begin = redis.register_script(_BEGIN)
         self._drop = redis.register_script(_DROP)
         self._wake_key = f"{PREFIX}screens-wake:{secrets.token_hex(8)}"
         self._wake_mark = _START
@@ -131,25 +133,31 @@ class RedisBackplane:
         arguments += [repr(at_ms), "" if received_ms is None else repr(received_ms), json.dumps(about), after]
         for it in publications:
             arguments += [it.stream.value, it.item]
-        with broker_errors("publishing to screens"):
+        with _refusals("publishing to screens"):
             async with asyncio.timeout(BROKER_TIMEOUT_S):
                 return bool(await self._publish(keys=_keys(location_id), args=arguments))
 
     async def forget(self, location_id: LocationId, lead_hash: str, *, position: int) -> None:
-        """Empty the tenant's log, for other leads' items may name this one; a new epoch begins with the word of it."""
-        with broker_errors("forgetting on screens"):
+        """Empty the tenant's log, for other leads' items may name this one; a new epoch begins with the word of it.
+
+        A repetition begins another one: that costs screens a snapshot.
+        """
+        with _refusals("forgetting on screens"):
             async with asyncio.timeout(BROKER_TIMEOUT_S):
-                await self._forget(
-                    keys=_keys(location_id),
-                    args=[position, _new_epoch(), lead_hash, int(BACKPLANE_KEEP_S)],
-                )
+                await self._begin(keys=_keys(location_id), args=_beginning(position, lead_hash))
+
+    async def begin(self, location_id: LocationId, *, position: int) -> None:
+        """Begin a new epoch at this position: what came before is taken from the database."""
+        with _refusals("beginning on screens"):
+            async with asyncio.timeout(BROKER_TIMEOUT_S):
+                await self._begin(keys=_keys(location_id), args=_beginning(position, ""))
 
     # --- what gateways do ----------------------------------------------------------------------------------------
 
     async def held(self, location_id: LocationId) -> Held:
         """Everything that is held, taken together. A tenant of whom nothing is held gets its epoch here."""
         head, log = _keys(location_id)
-        with broker_errors("reading what screens show"):
+        with _refusals("reading what screens show"):
             async with asyncio.timeout(BROKER_TIMEOUT_S):
                 pipe = self._redis.pipeline(transaction=True)
                 pipe.hsetnx(head, "epoch", _new_epoch())
@@ -173,13 +181,13 @@ class RedisBackplane:
 
     async def drop(self, location_id: LocationId, *, epoch: str) -> None:
         """Forget the tenant's log and the position that it has come to, if this is still its epoch."""
-        with broker_errors("dropping what screens show"):
+        with _refusals("dropping what screens show"):
             async with asyncio.timeout(BROKER_TIMEOUT_S):
                 await self._drop(keys=_keys(location_id), args=[epoch])
 
     async def ends(self, location_ids: Sequence[LocationId]) -> list[tuple[str | None, int]]:
         """Epoch, None if nothing is held, and position of the last fact of each, as they are now."""
-        with broker_errors("comparing with what screens show"):
+        with _refusals("comparing with what screens show"):
             async with asyncio.timeout(BROKER_TIMEOUT_S):
                 pipe = self._redis.pipeline(transaction=False)
                 for location_id in location_ids:
@@ -192,7 +200,7 @@ class RedisBackplane:
         by_key = {_keys(location_id)[1]: location_id for location_id in marks}
         after: dict[Any, Any] = {_keys(location_id)[1]: mark for location_id, mark in marks.items()}
         after[self._wake_key] = self._wake_mark
-        with broker_errors("following what screens show"):
+        with _refusals("following what screens show"):
             async with asyncio.timeout(FOLLOW_BLOCK_S + BROKER_TIMEOUT_S):
                 answer: Any = await self._redis.xread(
                     after, count=FOLLOW_ENTRIES, block=int(FOLLOW_BLOCK_S * 1_000)
@@ -208,12 +216,26 @@ class RedisBackplane:
 
     async def wake(self) -> None:
         """End the wait of this object's ``read``: there is another tenant to follow."""
-        with broker_errors("following another tenant"):
+        with _refusals("following another tenant"):
             async with asyncio.timeout(BROKER_TIMEOUT_S):
                 pipe = self._redis.pipeline(transaction=False)
                 pipe.xadd(self._wake_key, {"": ""}, maxlen=1, approximate=False)
                 pipe.expire(self._wake_key, _WAKE_KEPT_S)
                 await pipe.execute()
+
+
+@contextmanager
+def _refusals(what: str) -> Iterator[None]:
+    """Whatever Redis answers instead of doing it: the facts are not to blame, and are published when it is mended."""
+    try:
+        with broker_errors(what):
+            yield
+    except ResponseError as error:
+        raise BrokerUnavailable(f"{what}: Redis refused ({error})") from error
+
+
+def _beginning(position: int, forgotten: str) -> list[str | int]:
+    return [position, _new_epoch(), forgotten, int(BACKPLANE_KEEP_S)]
 
 
 def _keys(location_id: LocationId) -> list[str]:
@@ -256,6 +278,6 @@ def _heard(mark: bytes, fields: Mapping[bytes, bytes]) -> Heard:
         position=int(told["position"]),
         mark=mark.decode(),
         placed=placed,
-        forgotten=told.get("forgotten"),
+        forgotten=told.get("forgotten") or None,
         received_ms=float(told["received"]) if told.get("received") else None,
     )

@@ -264,15 +264,47 @@ async def test_nothing_of_a_forgotten_lead_stays_in_redis(backplane: RedisBackpl
     assert (word.epoch, word.placed) == (after.epoch, ())
 
 
-async def test_a_lead_is_forgotten_once_and_offsets_begin_anew(backplane: RedisBackplane) -> None:
+async def test_offsets_begin_anew_when_a_lead_is_forgotten(backplane: RedisBackplane) -> None:
     await publish(backplane, 1)
     await backplane.forget(LOCATION, "hash", position=2)
     epoch = (await backplane.held(LOCATION)).epoch
-    await backplane.forget(LOCATION, "hash", position=2)
     assert not await publish(backplane, 1), "an older fact must not bring anything back"
     assert await publish(backplane, 3)
     held = await backplane.held(LOCATION)
     assert (held.epoch, held.heads) == (epoch, {Stream.LEAD_SCORES: 1})
+
+
+async def test_an_erasure_counts_also_where_redis_is_ahead_of_the_database(
+    backplane: RedisBackplane, client: Redis
+) -> None:
+    """The database was set back; the position stays, for facts before it must not come twice."""
+    await publish(backplane, 900, publication(key="lead-gone"))
+    before = await backplane.held(LOCATION)
+    await backplane.forget(LOCATION, lead_hash(LOCATION, LeadId("lead-gone")), position=5)
+    assert b"lead-gone" not in await everything_in(client)
+    after = await backplane.held(LOCATION)
+    assert (after.epoch != before.epoch, after.position, after.heads) == (True, 900, {})
+
+
+async def test_a_log_begins_anew_at_a_position_and_names_nobody(backplane: RedisBackplane) -> None:
+    mark = (await backplane.held(LOCATION)).mark
+    await backplane.begin(LOCATION, position=70)
+    held = await backplane.held(LOCATION)
+    [(_, [word])] = await backplane.read({LOCATION: mark})
+    assert (word.epoch, word.position, word.placed, word.forgotten) == (held.epoch, 70, (), None)
+    assert not await publish(backplane, 70)
+    assert await publish(backplane, 71)
+
+
+async def test_whatever_redis_refuses_can_be_tried_again(backplane: RedisBackplane, client: Redis) -> None:
+    """A fact for screens is never to blame."""
+    await publish(backplane, 1)
+    for key in await client.keys(f"{PREFIX}screens-head*"):
+        await client.set(key, "not what it should be")
+    with pytest.raises(BrokerUnavailable):
+        await publish(backplane, 2)
+    with pytest.raises(BrokerUnavailable):
+        await backplane.held(LOCATION)
 
 
 async def test_a_reader_misses_nothing_however_fast_forgetting_and_publishing_follow_each_other(
