@@ -1,6 +1,6 @@
 """The hub keeps its speed: processor time against a plain loop in the same process, and counts of what it does.
 
-No wall clock and no milliseconds: rounds of both are interleaved, the median of their ratios is judged. The plain loop is
+No wall clock and no milliseconds: rounds of both are interleaved, the least of each is judged: others only add to it. The plain loop is
 what the `websockets` library does for each message and client: frame it, take the bytes, write them.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import statistics
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -33,7 +32,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.untraced]
 
 SCREENS = 1_000
 BURST = 32
-ROUNDS = 9
+ROUNDS = 40
 FEED = Stream.CONVERSATION_FEED
 
 BURST_RATIO_MOST = 0.045
@@ -143,17 +142,16 @@ async def ratio_to_plain_loop(burst_size: int) -> float:
     burst = items(burst_size)
     message = burst[0].model_dump_json(by_alias=True).encode()
     async with hub_with(SCREENS) as (hub, sockets):
-        ratios = []
+        ours, plain = list[float](), list[float]()
         gc.collect()
         gc.disable()  # a collection in one of the halves would decide the round
         try:
-            for _ in range(ROUNDS + 1):
-                ours = [await publish(hub, sockets, burst) for _ in range(4)]
-                plain = [plain_loop(protocols, message) for _ in range(4)]
-                ratios.append(statistics.median(ours) / statistics.median(plain))
+            for _ in range(ROUNDS):
+                ours.append(await publish(hub, sockets, burst))
+                plain.append(plain_loop(protocols, message))
         finally:
             gc.enable()
-    return statistics.median(ratios[1:])
+    return min(ours) / min(plain)  # what else runs on the machine can only add to either
 
 
 async def test_a_burst_costs_a_small_part_of_the_plain_loop() -> None:

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SECRET_NAME = "Zenobia Unmistakable"
 OPEN_TO_ALL = {
+    "GET /client/{name}",  # the client module and its example: plain files, no data
     "GET /oauth/ghl/callback",  # its own tests; does nothing without a state that we gave out
     "GET /health/live",
     "GET /health/ready",
