@@ -1,6 +1,6 @@
 """Fan-out, ours and the peers' in one run: deliveries per second with many publishes in flight, and CPU per delivery.
 
-Called by ``benchmarks``. All servers hold their 1,000 screens all the time and are measured in turn, round by round, so
+Called by ``benchmarks`` and, for its words, ``bench_report``. All servers hold their 1,000 screens all the time and are measured in turn, round by round, so
 that a slow minute of the machine hits everybody. A run in which a screen missed, doubled or altered anything has failed.
 """
 
@@ -11,7 +11,7 @@ import functools
 import gc
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -29,6 +29,9 @@ OURS: Final = "ours"
 WINDOW: Final = 32
 """Publishes in flight when the capacity is measured; the next half of them goes when everybody has the half before."""
 
+BUSY: Final = 0.9
+"""Share of a processor from which its process is the limit: deliveries per second are then as many as it can do."""
+
 _LOOK_S: Final = 0.5
 """How often a running round looks whether something went wrong."""
 
@@ -45,11 +48,12 @@ class Size:
 
 @dataclass(frozen=True)
 class Round:
-    """What one round of one server showed."""
+    """What one round of one server showed; processor time of the server, and of the process that holds its screens."""
 
     deliveries: int
     seconds: float
     cpu_seconds: float
+    crowd_seconds: float
 
     @property
     def per_s(self) -> float:
@@ -60,6 +64,21 @@ class Round:
     def cpu_us(self) -> float:
         """Microseconds of the server's processor per delivery."""
         return self.cpu_seconds * 1e6 / self.deliveries
+
+    @property
+    def server_share(self) -> float:
+        """Share of a processor that the server used."""
+        return self.cpu_seconds / self.seconds
+
+    @property
+    def crowd_share(self) -> float:
+        """Share of a processor that the screens used."""
+        return self.crowd_seconds / self.seconds
+
+    @property
+    def saturated(self) -> bool:
+        """Whether one of the two could not have done more."""
+        return max(self.server_share, self.crowd_share) >= BUSY
 
 
 @dataclass
@@ -98,6 +117,10 @@ class Contest:
                 "deliveries_per_s": self.per_s(server),
                 "cpu_us": statistics.median(one.cpu_us for one in self.full[server]),
                 "cpu_us_closed": self.cpu_us(server),
+                "server_share": statistics.median(one.server_share for one in self.full[server]),
+                "crowd_share": statistics.median(one.crowd_share for one in self.full[server]),
+                "rounds": len(self.full[server]),
+                "not_saturated": sum(not one.saturated for one in self.full[server]),
             }
             for server in sorted(self.full, key=self.per_s, reverse=True)
         }
@@ -106,10 +129,30 @@ class Contest:
         """For the table."""
         measured = {
             server: f"{of['deliveries_per_s']:,.0f} deliveries/s, {of['cpu_us']:.2f} us of CPU each;"
-            f" one at a time {of['cpu_us_closed']:.2f} us"
+            f" one at a time {of['cpu_us_closed']:.2f} us; {limit(of)}"
             for server, of in self.figures().items()
         }
         return {**measured, **{server: f"not measured: {why}" for server, why in self.absent.items()}}
+
+
+def limit(of: Mapping[str, float]) -> str:
+    """What kept a server's deliveries per second from being more, by its figures: only the first is its capacity."""
+    server, crowd = f"{of['server_share']:.0%}", f"{of['crowd_share']:.0%}"
+    idle = (
+        f"; {of['not_saturated']:.0f} of {of['rounds']:.0f} rounds not saturated"
+        if of["not_saturated"]
+        else ""
+    )
+    if of["server_share"] >= BUSY:
+        return f"the server was busy {server}, the crowd {crowd}: its capacity{idle}"
+    if of["crowd_share"] >= BUSY:
+        return (
+            f"the crowd was busy {crowd} while it received {of['deliveries_per_s']:,.0f}/s, the server {server}:"
+            f" a lower bound of its capacity{idle}"
+        )
+    return (
+        f"not saturated: the server was busy {server}, the crowd {crowd}; a lower bound of its capacity{idle}"
+    )
 
 
 def hold(size: Size, *, say: Say, contestants: Sequence[peers.Peer] | None = None) -> Contest:
@@ -159,7 +202,8 @@ async def in_flight(
     """Keep so many publishes in flight for so long, then wait for the last of them at every screen."""
     step = max(1, window // 2)
     first, finished = publisher.sent, asyncio.Event()
-    before, cpu_before = crowd.received[rig.FEED], rig.cpu_seconds(server.pid)
+    before = crowd.received[rig.FEED]
+    cpu_before, crowd_before = rig.cpu_seconds(server.pid), time.process_time()
     started = time.perf_counter()
 
     def reached(goal: int) -> None:
@@ -178,6 +222,7 @@ async def in_flight(
         deliveries=crowd.received[rig.FEED] - before,
         seconds=taken,
         cpu_seconds=rig.cpu_seconds(server.pid) - cpu_before,
+        crowd_seconds=time.process_time() - crowd_before,
     )
 
 

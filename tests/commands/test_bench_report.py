@@ -9,9 +9,11 @@ from ghl_real_estate_ai.commands import bench_report, measuring
 from ghl_real_estate_ai.commands.rows import Row
 
 FIGURES = {
-    "ours": {"deliveries_per_s": 1_000_000.0, "cpu_us": 0.9, "cpu_us_closed": 9.0},
-    "Node ws": {"deliveries_per_s": 50_000.0, "cpu_us": 12.0, "cpu_us_closed": 11.0},
-}
+    "ours": {"deliveries_per_s": 1_000_000.0, "cpu_us": 0.9, "cpu_us_closed": 9.0,
+             "server_share": 0.8, "crowd_share": 0.96, "rounds": 7.0, "not_saturated": 0.0},
+    "Node ws": {"deliveries_per_s": 50_000.0, "cpu_us": 12.0, "cpu_us_closed": 11.0,
+                "server_share": 0.99, "crowd_share": 0.2, "rounds": 7.0, "not_saturated": 0.0},
+}  # fmt: skip
 FAN_OUT = Row(
     "FAN_OUT_TIMES_NODE_WS", "deliveries", measured=20.0, unit="x", budget=10.0, samples=5_000_000, peer="Node ws",
     peer_measured=1.0, more_is_better=True, figures=FIGURES, beside={"ours": "fast"},
@@ -33,7 +35,10 @@ def test_a_run_writes_a_row_per_number_a_table_by_server_and_a_plot(tmp_path: Pa
     assert "in 0.5 ms; seen: y" in page
     assert "not measured: this machine allows few files" in page
     assert "not measured: it fell over" in page
-    assert "| ours | 1,000,000 | 0.90 | 9.00 |" in page
+    assert "| ours | 1,000,000 | 0.90 | 9.00 | the crowd was busy 96% while it received 1,000,000/s" in page
+    assert (
+        "| Node ws | 50,000 | 12.00 | 11.00 | the server was busy 99%, the crowd 20%: its capacity |" in page
+    )
     assert (
         "![Bars by server. Deliveries per second to 1,000 screens: ours 1,000,000, Node ws 50,000.](benchmarks.svg)"
         in page

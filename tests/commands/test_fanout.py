@@ -6,6 +6,8 @@ import dataclasses
 import json
 import os
 import sys
+import threading
+import time
 
 import pytest
 
@@ -20,13 +22,15 @@ def silent(_line: str) -> None:
     """Benchmarks say what they do; tests need not hear it."""
 
 
-def contest(**rates: float) -> fanout.Contest:
-    """As if it had been held, with so many deliveries per second of each server."""
+def contest(*, server_s: float = 0.5, crowd_s: float = 0.1, **rates: float) -> fanout.Contest:
+    """As if it had been held, with so many deliveries per second of each server, and so much processor time a second."""
     held = fanout.Contest()
     for server, per_s in rates.items():
         name = {"ws": peers.NODE_WS}.get(server, server)
-        held.full[name] = [fanout.Round(deliveries=round(per_s), seconds=1.0, cpu_seconds=0.5)] * 3
-        held.closed[name] = [fanout.Round(deliveries=round(per_s), seconds=2.0, cpu_seconds=1.0)] * 3
+        held.full[name] = [
+            fanout.Round(round(per_s), seconds=1.0, cpu_seconds=server_s, crowd_seconds=crowd_s)
+        ] * 3
+        held.closed[name] = [fanout.Round(round(per_s), seconds=2.0, cpu_seconds=1.0, crowd_seconds=0.2)] * 3
     return held
 
 
@@ -39,6 +43,7 @@ def test_ours_and_every_peer_that_is_here_are_measured_in_one_run() -> None:
     for rounds in (*held.full.values(), *held.closed.values()):
         assert [one.deliveries % SMALL.screens for one in rounds] == [0]
         assert all(one.deliveries > 0 and one.per_s > 0 for one in rounds)
+        assert all(one.server_share > 0 and one.crowd_share > 0 for one in rounds)
     assert list(held.figures()) == sorted(held.full, key=held.per_s, reverse=True)
 
 
@@ -83,6 +88,42 @@ def test_the_closed_loop_compares_processor_time_per_delivery() -> None:
     row = fanout.cpu_ratio(contest(ours=40_000, ws=50_000))
     assert row.measured == pytest.approx(50 / 40)
     assert not row.passed
+
+
+@pytest.mark.parametrize(
+    ("server_s", "crowd_s", "said"),
+    [
+        (0.97, 0.4, "the server was busy 97%, the crowd 40%: its capacity"),
+        (0.7, 0.95, "the crowd was busy 95% while it received 50,000/s, the server 70%: a lower bound of its capacity"),
+        (0.6, 0.5, "not saturated: the server was busy 60%, the crowd 50%; a lower bound of its capacity; 3 of 3 rounds not saturated"),
+    ],
+)  # fmt: skip
+def test_what_a_rate_is_worth_is_said_by_who_was_busy(server_s: float, crowd_s: float, said: str) -> None:
+    held = contest(server_s=server_s, crowd_s=crowd_s, ours=50_000)
+    assert fanout.limit(held.figures()["ours"]) == said
+    assert held.words()["ours"].endswith(said)
+
+
+def test_one_idle_round_among_busy_ones_is_told() -> None:
+    held = contest(server_s=0.95, ours=50_000)
+    held.full["ours"][0] = fanout.Round(50_000, seconds=1.0, cpu_seconds=0.2, crowd_seconds=0.2)
+    assert fanout.limit(held.figures()["ours"]).endswith("its capacity; 1 of 3 rounds not saturated")
+
+
+def test_a_process_s_time_is_its_own_clock_s_finer_than_a_kernel_tick_and_threads_that_ended_count() -> None:
+    def burn() -> None:
+        done = time.thread_time() + 0.05
+        while time.thread_time() < done:
+            pass
+
+    own = os.getpid()
+    before = rig.cpu_seconds(own)
+    thread = threading.Thread(target=burn)
+    thread.start()
+    thread.join()
+    assert rig.cpu_seconds(own) - before >= 0.05
+    low, seen, high = time.process_time(), rig.cpu_seconds(own), time.process_time()
+    assert low <= seen <= high
 
 
 def test_a_small_item_is_as_long_as_was_said_and_known_again() -> None:
