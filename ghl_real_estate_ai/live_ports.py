@@ -38,6 +38,10 @@ class ClientConnection(Protocol):
         ...
 
 
+Seat = tuple[LocationId, UserId, str]
+"""Whose it is, and its name."""
+
+
 class Seats(Protocol):
     """How many sockets each user holds, over all gateways."""
 
@@ -45,10 +49,10 @@ class Seats(Protocol):
         """Sit down; False when the user holds as many as one may. ``seat``: a name that no other seat has. Raises BrokerUnavailable."""
         ...
 
-    async def keep(self, seats: Sequence[tuple[LocationId, UserId, str]]) -> None:
+    async def keep(self, seats: Sequence[Seat]) -> list[Seat]:
         """These are still taken: called every PING_INTERVAL_S, so that those of a gateway that died become free.
 
-        Raises BrokerUnavailable.
+        Returns those that are not taken (any more). Raises BrokerUnavailable.
         """
         ...
 

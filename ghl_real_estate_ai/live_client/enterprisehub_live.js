@@ -71,6 +71,11 @@ const STOP_REASONS = {
   4529: "You have too many live screens open. Close one, then reload this page.",
 };
 
+/** @type {Record<number, string>} */
+const BREAK_REASONS = {
+  4430: "You have too many live screens open, or some were cut off a moment ago. Trying again.",
+};
+
 /** Full jitter: anywhere up to a doubling ceiling, so a fleet does not come back at once. @param {number} attempt @param {() => number} random */
 export function backoffMs(attempt, random) {
   return random() * Math.min(BACKOFF_LIMIT_MS, BACKOFF_FIRST_MS * 2 ** attempt);
@@ -308,6 +313,7 @@ export class LiveConnection {
 
   /** @param {{message: string, stream?: string}} error */
   #refused(error) {
+    if (this.greetedAt === null) return; // nobody was let in: the close that follows says what to do
     if (error.stream) this.waitingFor.delete(error.stream);
     if (!this.waitingFor.size && this.state.name !== "live") this.#set("live", error.message);
   }
@@ -366,7 +372,7 @@ export class LiveConnection {
       return this.#end("stopped", STOP_REASONS[code] ?? `The gateway ended the connection (${code}).`);
     }
     if (code === TOKEN_EXPIRED) this.attempt = 0; // expected once per token: a new ticket tells whether the session lives
-    this.#broken(since, "The connection to the gateway broke.", code === RATE_LIMITED ? RATE_LIMITED_MS : 0);
+    this.#broken(since, BREAK_REASONS[code] ?? "The connection to the gateway broke.", code === RATE_LIMITED ? RATE_LIMITED_MS : 0);
   }
 
   /** No message for too long, not even a ping: the line is dead. One timer looks again when the limit may be reached. */

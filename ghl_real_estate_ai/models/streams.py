@@ -69,6 +69,9 @@ class CloseCode(IntEnum):
     TOO_SLOW = 4408  # fell behind on a stream that must not lose: reconnect and resume from the last offset
     NO_PONG = 4412  # a ping stayed unanswered: reconnect and resume
     RATE_LIMITED = 4429  # sent more messages than allowed: wait a minute, reconnect
+    SEATS_TAKEN = (
+        4430  # all gateways together count too many sockets of this user, maybe of one that died: reconnect
+    )
     MALFORMED = 4500  # a message that is not of this protocol: a bug in the client, do not retry
     FORBIDDEN_STREAM = 4503  # asked for a stream that the role or tenant does not hold: do not retry
     TOO_MANY_CONNECTIONS = 4529  # more sockets than one user may hold: close one first

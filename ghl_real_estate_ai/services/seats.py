@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ghl_real_estate_ai.budgets import CONNECTIONS_PER_USER
+from ghl_real_estate_ai.live_ports import Seat
 from ghl_real_estate_ai.models.identifiers import LocationId, UserId
 
 
@@ -29,8 +30,9 @@ class LocalSeats:
         self._taken[location_id, user_id] += 1
         return True
 
-    async def keep(self, seats: Sequence[tuple[LocationId, UserId, str]]) -> None:
-        """Nothing to do."""
+    async def keep(self, seats: Sequence[Seat]) -> list[Seat]:
+        """Nothing to do: none is forgotten."""
+        return []
 
     async def leave(self, location_id: LocationId, user_id: UserId, seat: str) -> None:
         """Free it."""

@@ -43,6 +43,12 @@ _TOO_MANY = Ended(
     f"a user may hold {CONNECTIONS_PER_USER} sockets; close one first",
     refusal=True,
 )
+_SEATS_TAKEN = Ended(
+    CloseCode.SEATS_TAKEN,
+    f"a user may hold {CONNECTIONS_PER_USER} sockets at all gateways together; those of a gateway that died count "
+    "for a minute: reconnect, or close one",
+    refusal=True,
+)
 
 
 class WebSocketManager:
@@ -195,7 +201,7 @@ class WebSocketManager:
         )
         try:
             self._enter(session)
-            ended = _TOO_MANY
+            ended = _SEATS_TAKEN
             if await self._sits_everywhere(session):
                 session.greet(delay=self._delay(identity.location_id) if self._delayed else None)
                 ended = await session.run(incoming)
@@ -262,13 +268,16 @@ class WebSocketManager:
     async def _keep_seats(self, seats: Seats) -> None:
         while True:
             await self._sleep(PING_INTERVAL_S)
-            sitting = [
-                (location_id, session.identity.user_id, session.seat)
+            sitting = {
+                (location_id, session.identity.user_id, session.seat): session
                 for location_id, sessions in self._sessions.items()
                 for session in sessions
-            ]
+            }
             try:
-                await seats.keep(sitting)
+                for seat in await seats.keep(tuple(sitting)):
+                    await seats.take(*seat)
+                    if sitting[seat] not in self._sessions.get(seat[0], ()):
+                        await seats.leave(*seat)  # it left while Redis was asked
             except BrokerUnavailable:
                 _log.warning("seats.not_kept", seats=len(sitting))
 

@@ -107,7 +107,7 @@ async def test_a_users_sockets_are_counted_over_both_together(tmp_path: Path, re
             assert await is_let_in(client)
         for gateway in pair:
             async with gateway.socket(headers=gateway.bearer(AGENT)) as client:
-                assert await client.code() == CloseCode.TOO_MANY_CONNECTIONS
+                assert await client.code() == CloseCode.SEATS_TAKEN
         await open_sockets.aclose()
 
         async def has_room() -> bool:

@@ -176,6 +176,24 @@ test("when the token still lives, an expired ticket only costs a new one", async
   assert.equal(line.state.name, "resuming");
 });
 
+test("a line that finds no seat comes back by itself, and is never called live meanwhile", async () => {
+  const outside = new FakeOutside();
+  const { line, states } = await live(outside);
+  outside.socket.onclose({ code: 1006 });
+  for (let attempt = 0; attempt < 3; attempt += 1) {
+    await outside.pass(20_000);
+    outside.say({ error: { code: "SEATS_TAKEN", message: "too many" } });
+    outside.socket.onclose({ code: 4430 });
+  }
+  assert.deepEqual(states.slice(states.indexOf("live") + 1).filter((name) => name === "live"), []);
+  assert.equal(line.state.name, "stale");
+  assert.match(line.state.detail, /too many live screens/);
+  await outside.pass(20_000);
+  outside.say(hello(outside.time), subscribed("lead_scores", "e1", 1), subscribed("conversation_feed", "e1", 1));
+  assert.equal(line.state.name, "live");
+  line.stop();
+});
+
 test("codes from 4500 on end the line with a sentence that helps", async () => {
   const outside = new FakeOutside();
   const { line } = await live(outside);

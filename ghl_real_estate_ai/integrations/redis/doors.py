@@ -19,7 +19,7 @@ from ghl_real_estate_ai.budgets import CONNECTIONS_PER_USER, SEAT_LIFE_S, SEATS_
 from ghl_real_estate_ai.errors import BrokerUnavailable, TooManyRequests
 from ghl_real_estate_ai.integrations.redis.connection import PREFIX
 from ghl_real_estate_ai.integrations.redis.link import Link
-from ghl_real_estate_ai.live_ports import RateLimit
+from ghl_real_estate_ai.live_ports import RateLimit, Seat
 from ghl_real_estate_ai.models.identifiers import Frozen, LocationId, UserId, UtcTime
 from ghl_real_estate_ai.models.leads import Identity
 
@@ -55,13 +55,19 @@ return 1
 _KEEP_SEATS: Final = (
     _NOW
     + """
+local missing = {}
 for i, key in ipairs(KEYS) do
-  redis.call('ZADD', key, now + ARGV[1], ARGV[i + 1])
-  redis.call('PEXPIRE', key, ARGV[1])
+  if redis.call('ZSCORE', key, ARGV[i + 1]) then
+    redis.call('ZADD', key, now + ARGV[1], ARGV[i + 1])
+    redis.call('PEXPIRE', key, ARGV[1])
+  else
+    missing[#missing + 1] = i
+  end
 end
+return missing
 """
 )
-"""Seats that a lost Redis has forgotten are there again after it: these sockets are open."""
+"""Takes none: a socket may have left since the list was made. Returns the numbers of those that nobody has taken."""
 
 
 class _Kept(Frozen):
@@ -134,12 +140,15 @@ class RedisSeats:
         keys, arguments = [_seats(location_id, user_id)], (seat, CONNECTIONS_PER_USER, self._life_ms)
         return bool(await self._link.ask("seats", partial(self._take, keys=keys, args=arguments)))
 
-    async def keep(self, seats: Sequence[tuple[LocationId, UserId, str]]) -> None:
-        """These are still taken. Raises BrokerUnavailable."""
+    async def keep(self, seats: Sequence[Seat]) -> list[Seat]:
+        """These are still taken; returns those that are not, for Redis has lost them. Raises BrokerUnavailable."""
+        lost: list[Seat] = []
         for some in batched(seats, SEATS_PER_CALL):
             keys = [_seats(location_id, user_id) for location_id, user_id, _ in some]
             arguments: list[int | str] = [self._life_ms, *(seat for _, _, seat in some)]
-            await self._link.ask("seats", partial(self._keep, keys=keys, args=arguments))
+            missing = await self._link.ask("seats", partial(self._keep, keys=keys, args=arguments))
+            lost += [some[number - 1] for number in cast(list[int], missing)]
+        return lost
 
     async def leave(self, location_id: LocationId, user_id: UserId, seat: str) -> None:
         """Free it. Raises BrokerUnavailable; it becomes free by itself then."""

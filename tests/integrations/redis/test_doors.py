@@ -248,7 +248,17 @@ async def test_the_seats_of_a_gateway_that_died_become_free_and_those_that_are_k
         assert len(taken) == CONNECTIONS_PER_USER - len(kept), "the kept ones still count"
 
 
-async def test_seats_that_redis_has_forgotten_are_there_again_when_they_are_kept(
+async def test_a_seat_that_was_left_is_not_taken_by_keeping_it(pair: tuple[Gateway, Gateway]) -> None:
+    seats = pair[0].doors.seats
+    stays, left = (LOCATION, ANA, "stays"), (LOCATION, ANA, "left")
+    for seat in (stays, left):
+        await seats.take(*seat)
+    await seats.leave(*left)
+    assert await seats.keep([stays, left]) == [left]
+    assert await pair[0].redis.zrange((await pair[0].redis.keys("*seats*"))[0], 0, -1) == [b"stays"]
+
+
+async def test_whoever_keeps_seats_hears_which_of_them_redis_has_forgotten(
     own_redis: RedisServer,
 ) -> None:
     async with gateway_on(own_redis.url()) as here:
@@ -259,7 +269,10 @@ async def test_seats_that_redis_has_forgotten_are_there_again_when_they_are_kept
         ]
         for n in range(CONNECTIONS_PER_USER):
             held.append((LOCATION, ANA, f"ana {n}"))
-        await seats.keep(held)
+        assert await seats.keep(held) == held
+        for seat in held:
+            assert await seats.take(*seat)
+        assert await seats.keep(held) == []
         own_redis.kill()
         for call in (
             seats.take(LOCATION, ANA, "x"),
@@ -270,7 +283,8 @@ async def test_seats_that_redis_has_forgotten_are_there_again_when_they_are_kept
                 await call
         own_redis.start()
         here.clock.set_forward(1)
-        await seats.keep(held)
+        for seat in await seats.keep(held):
+            await seats.take(*seat)
         assert not await seats.take(LOCATION, ANA, "one more")
         assert await here.redis.dbsize() == len({(place, user) for place, user, _ in held})
         assert all([await here.redis.pttl(key) > 0 async for key in here.redis.scan_iter()])
