@@ -8,6 +8,9 @@ event exactly once. A handler that fails is retried with back-off, then the even
 Several processes may dispatch one log: a ``WorkShare`` says whose turn a tenant is. It only saves work. What keeps two
 from applying the same is the fence: a cursor moves only from where its mover believes it is.
 
+A database that was away may come back a little older (a standby took over, a power cut took the newest derived facts). So
+after its troubles, and when a log is shorter than it was, nothing that was remembered counts: the stored cursors do.
+
 Called by ``event_inbox``, the API routes and ``bootstrap``.
 """
 
@@ -81,7 +84,12 @@ class _Follower:
     name: str
     hear: Callable[[RecordedEvent], None]
     types: frozenset[str]
-    positions: dict[LocationId, int] | None = None
+    begun: dict[LocationId, int] | None = None  # the heads when it began
+    positions: dict[LocationId, int] = field(default_factory=dict)
+
+    def doubt(self) -> None:
+        """It has no cursor: it hears again what came since it began."""
+        self.positions = dict(self.begun or {})
 
 
 @dataclass(eq=False)
@@ -180,7 +188,7 @@ class EventBus:
         """Tell live and durable subscribers of facts that are committed."""
         committed = tuple(facts)
         for fact in committed:
-            if self._durable:
+            if self._durable and self._handles(fact.event.location_id):
                 self._recent.add(fact)
             self.publish_live(fact)
             for subscriber in self._durable:
@@ -220,13 +228,19 @@ class EventBus:
 
     def let_go(self) -> None:
         """Some tenants are somebody else's now: what is remembered is dropped before the next batch."""
+        self._doubt()
         for subscriber in self._durable:
-            subscriber.is_stale = True
             subscriber.wake.set()
 
     def passed(self, location_id: LocationId) -> int:
         """The position up to which every durable subscriber has come."""
         return min((subscriber.positions.get(location_id, 0) for subscriber in self._durable), default=0)
+
+    def _doubt(self) -> None:
+        """What is remembered may not be what the database holds: each subscriber reads it anew before its next batch."""
+        self._recent.clear()
+        for subscriber in self._durable:
+            subscriber.is_stale = True
 
     def _handles(self, location_id: LocationId) -> bool:
         return self._share is None or self._share.holds(location_id)
@@ -249,7 +263,9 @@ class EventBus:
 
     async def _dispatch(self, subscriber: _Durable) -> None:
         while True:
-            await self._wait(subscriber)
+            await _woken(subscriber)
+            subscriber.drop_if_stale()
+            await self._look(subscriber)
             for location_id in tuple(subscriber.dirty):
                 subscriber.dirty.discard(location_id)
                 subscriber.drop_if_stale()
@@ -261,34 +277,34 @@ class EventBus:
         try:
             return await self._drain_batch(subscriber, location_id)
         except _AWAY as error:
-            subscriber.on_rollback()
+            if isinstance(error, StorageUnavailable):
+                self._doubt()
+            else:
+                subscriber.on_rollback()
             _log.warning("batch.delayed", subscriber=subscriber.name, reason=str(error))
             await self._sleep(self._poll_s)
         except Overtaken as error:
-            subscriber.is_stale = True
+            self._doubt()
             _log.warning(
                 "batch.overtaken", subscriber=subscriber.name, location=location_id, reason=str(error)
             )
         return True
 
-    async def _wait(self, subscriber: _Durable) -> None:
-        """Until there is something to do; every ``poll_s``, busy or idle, look whose log has grown: another process may have
-        appended.
-        """
+    async def _look(self, subscriber: _Durable) -> None:
+        """Every ``poll_s``, busy or idle, whose log has grown: another process may have appended."""
         now = asyncio.get_running_loop().time
-        if not subscriber.dirty:
-            with suppress(TimeoutError):
-                async with asyncio.timeout_at(subscriber.look_again_at):
-                    await subscriber.wake.wait()
-        subscriber.wake.clear()
         if now() < subscriber.look_again_at:
             return
         subscriber.look_again_at = now() + self._poll_s
         try:
-            grown = await self._memory.read(partial(_grown_logs, positions=dict(subscriber.positions)))
+            grown, shorter = await self._memory.read(partial(_compared, positions=dict(subscriber.positions)))
         except StorageUnavailable as error:
+            self._doubt()
             _log.warning("look.delayed", subscriber=subscriber.name, reason=str(error))
             return
+        if shorter:
+            self._doubt()
+            _log.error("log.set_back", subscriber=subscriber.name, locations=shorter)
         subscriber.dirty.update(filter(self._handles, grown))
 
     async def _drain_batch(self, subscriber: _Durable, location_id: LocationId) -> bool:
@@ -299,6 +315,8 @@ class EventBus:
         after = subscriber.positions[location_id]
 
         wanted, upto = await self._next_of(subscriber, location_id, after)
+        if upto < after:
+            self._doubt()  # the log is shorter than it was; the next look finds what is to do
         if upto <= after:
             return False
         try:
@@ -419,14 +437,18 @@ class EventBus:
             try:
                 await self._hear_new(follower)
             except StorageUnavailable as error:
+                follower.doubt()
                 _log.warning("look.delayed", subscriber=follower.name, reason=str(error))
             await self._sleep(self._poll_s)
 
     async def _hear_new(self, follower: _Follower) -> None:
         heads = await self._memory.read(lambda uow: uow.events.heads())
-        if follower.positions is None:
-            follower.positions = heads
+        if follower.begun is None:
+            follower.begun = heads
+            follower.doubt()
         for location_id, head in heads.items():
+            if head < follower.positions.get(location_id, 0):  # set back, nobody knows how far
+                follower.begun[location_id] = follower.positions[location_id] = 0
             while (after := follower.positions.get(location_id, 0)) < head:
                 facts, upto = await self._memory.read(
                     partial(_next_of_types, location_id=location_id, after=after, types=follower.types)
@@ -442,9 +464,20 @@ def _next_of_types(
     return uow.events.read_types(location_id, after=after, limit=DURABLE_BATCH, types=types)
 
 
-def _grown_logs(uow: UnitOfWork, *, positions: Mapping[LocationId, int]) -> list[LocationId]:
-    """Those that go on behind these positions: most are idle most of the time."""
-    return [log for log, head in uow.events.heads().items() if head > positions.get(log, 0)]
+def _compared(uow: UnitOfWork, *, positions: Mapping[LocationId, int]) -> tuple[list[LocationId], int]:
+    """The logs that go on behind these positions, few of many, and how many end before: when any does, all are looked at."""
+    heads = uow.events.heads()
+    shorter = sum(position > heads.get(log, 0) for log, position in positions.items())
+    return [log for log, head in heads.items() if shorter or head > positions.get(log, 0)], shorter
+
+
+async def _woken(subscriber: _Durable) -> None:
+    """Until there is something to do, or the next look is due."""
+    if not subscriber.dirty:
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(subscriber.look_again_at):
+                await subscriber.wake.wait()
+    subscriber.wake.clear()
 
 
 async def _deliver(subscriber: _Live) -> None:

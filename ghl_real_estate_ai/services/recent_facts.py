@@ -45,3 +45,7 @@ class RecentFacts:
     def drop(self, location_id: LocationId) -> None:
         """The log holds something that this process did not put there: it may say that a lead was erased."""
         self._runs.pop(location_id, None)
+
+    def clear(self) -> None:
+        """The log may not hold these any more, or somebody else looks after their tenants now."""
+        self._runs.clear()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -102,6 +104,19 @@ async def handled(bus: EventBus) -> None:
             await asyncio.sleep(0.01)
 
 
+async def published(bus: EventBus, name: str) -> weakref.ref[RecordedEvent]:
+    """A message, and whether anything holds it still."""
+    (fact,) = await bus.publish([message(name)])
+    assert fact is not None
+    return weakref.ref(fact)
+
+
+async def is_held(memory: Memory, fact: weakref.ref[RecordedEvent]) -> bool:
+    await memory.write(lambda _: None)  # the writer keeps its last change until the next one
+    gc.collect()
+    return fact() is not None
+
+
 async def holds_every_event(memory: Memory, messages: int) -> None:
     """The stored lead is what a replay of the log makes of it."""
     lead = await memory.read(lambda uow: uow.leads.get(LOCATION, LEAD))
@@ -176,3 +191,34 @@ async def test_what_is_not_ones_share_is_told_and_left_alone_until_it_is(sqlite_
         await handled(process.bus)
     assert process.bus.passed(LOCATION) >= 1
     assert process.handled == ["c"]
+
+
+async def test_no_text_of_a_lead_stays_where_its_erasure_may_not_be_heard(sqlite_memory: Database) -> None:
+    await serve(sqlite_memory)
+    process = Process(sqlite_memory)
+    fact = await published(process.bus, "m1")
+    assert not await is_held(sqlite_memory, fact)
+    async with process.running():
+        process.take_over()
+        await handled(process.bus)
+        fact = await published(process.bus, "m2")
+        await handled(process.bus)
+        process.give_up()
+        assert not await is_held(sqlite_memory, fact)
+
+
+async def test_what_an_idle_process_remembers_is_dropped_as_soon_as_it_lets_go(
+    sqlite_memory: Database,
+) -> None:
+    await serve(sqlite_memory)
+    process = Process(sqlite_memory)
+    async with process.running():
+        process.take_over()
+        await process.bus.publish([message("m1")])
+        await handled(process.bus)
+        async with asyncio.timeout(SOON_S):
+            while process.bus.passed(LOCATION) == 0:
+                await asyncio.sleep(0.01)
+            process.give_up()
+            while process.bus.passed(LOCATION):
+                await asyncio.sleep(0.01)

@@ -289,15 +289,27 @@ class FakeUnitOfWork:
 
 
 class FakeMemory:
-    """Implements ``ports.Memory``. ``fail_writes`` many writes fail, as a full disk would. ``reads`` counts reads."""
+    """Implements ``ports.Memory``. ``fail_writes`` many writes fail, as a full disk would. ``reads`` counts reads.
+
+    While it is ``away`` reads fail. ``keep`` and ``go_back``: what was stored in between is lost.
+    """
 
     def __init__(self) -> None:
         self._state = _State()
         self.fail_writes = 0
         self.reads = 0
+        self.away = False
+
+    def keep(self) -> _State:
+        return self._state.snapshot()
+
+    def go_back(self, state: _State) -> None:
+        self._state = state
 
     async def read[T](self, query: Callable[[UnitOfWork], T]) -> T:
         self.reads += 1
+        if self.away:
+            raise StorageUnavailable("the database does not answer")
         return query(FakeUnitOfWork(self._state.snapshot()))
 
     async def write[T](self, change: Callable[[UnitOfWork], T]) -> T:
