@@ -140,7 +140,7 @@ SNAPSHOT_ITEMS: Final = 500
 """Latest items that a topic's snapshot holds, newest first; the REST list holds them all."""
 
 CLIENT_BEHIND_BYTES: Final = 1_048_576
-"""A client further behind than this is conflated, skipped or closed, by its stream's lag policy."""
+"""A client further behind than this is conflated or skipped; closed, by a stream that must not lose, only while its socket takes nothing."""
 
 FEED_LOOKED_AT: Final = 10_000
 """Newest positions of a log among which the messages of a feed's first snapshot are looked for."""

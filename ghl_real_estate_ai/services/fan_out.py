@@ -127,7 +127,7 @@ class FanOut:
         """One write at most; returns how many messages it had."""
         connection, place = follower.connection, follower.place
         if not connection.takes_more:
-            stuck_on = place.overrun()
+            stuck_on = place.overrun(blocked=True)
             if stuck_on is not None:
                 follower.lose(stuck_on)
             return 0

@@ -58,11 +58,15 @@ class Place:
             return self
         return self.with_cursor(Cursor(log, None, -1, opened=False))
 
-    def overrun(self) -> Stream | None:
-        """The stream that must not lose and has lost what comes next here, if there is one."""
+    def overrun(self, *, blocked: bool = False) -> Stream | None:
+        """The stream that must not lose and has lost what comes next here, if there is one.
+
+        ``blocked``: the socket takes nothing, so too many bytes behind counts too; else all of the ring can be sent.
+        """
         for cursor in self._must_not_lose:
-            if cursor.follows and cursor.log.lost(cursor.offset):
-                return cursor.log.stream
+            log = cursor.log
+            if cursor.follows and (log.lost if blocked else log.gone)(cursor.offset):
+                return log.stream
         return None
 
 
@@ -123,15 +127,23 @@ def _attended(cursor: Cursor, writing: _Writing) -> Cursor:
     """The cursor after what has to be said before frames can follow it."""
     if not cursor.follows:
         return _opened(cursor, writing)
-    if cursor.log.lost(cursor.offset):
+    if _is_too_far_behind(cursor):
         return _caught_up(cursor, writing)
     return cursor
+
+
+def _is_too_far_behind(cursor: Cursor) -> bool:
+    """Whether a socket that takes more does not get everything. What must not be lost is sent as long as it is held."""
+    log = cursor.log
+    must_not_lose = LAG_POLICY[log.stream] is LagPolicy.CLOSE
+    return log.gone(cursor.offset) if must_not_lose else log.lost(cursor.offset)
 
 
 def _opened(cursor: Cursor, writing: _Writing) -> Cursor:
     """On its own place if the log still holds what follows, else at the snapshot."""
     log = cursor.log
-    resumes = not cursor.opened and log.can_resume(cursor.epoch, cursor.offset)
+    held = not cursor.opened and log.can_resume(cursor.epoch, cursor.offset)
+    resumes = held and not _is_too_far_behind(cursor)
     if not writing.takes(log.resumed(cursor.offset) if resumes else log.opening()):
         return cursor
     if not cursor.opened:
@@ -172,7 +184,7 @@ def _merge(cursors: list[Cursor], writing: _Writing) -> None:
     behind = [
         _numbered(index, cursor.log.after(cursor.offset))
         for index, cursor in enumerate(cursors)
-        if cursor.offset < cursor.log.head and not cursor.log.lost(cursor.offset)
+        if cursor.offset < cursor.log.head
     ]
     come_to: dict[int, int] = {}
     for _, index, frame in heapq.merge(*behind):

@@ -199,10 +199,12 @@ class TopicLog:
         return framed(f'{{"subscribed":{{{_place(self.stream, self.epoch, offset)},"recovered":true}}}}')
 
     def can_resume(self, epoch: str | None, offset: int | None) -> bool:
-        """Whether everything published after this place is still here, and not too much to catch up with."""
-        if epoch != self.epoch or offset is None or offset > self.head:
-            return False
-        return not self.lost(offset)
+        """Whether everything published after this place is still here."""
+        return epoch == self.epoch and offset is not None and offset <= self.head and not self.gone(offset)
+
+    def gone(self, offset: int) -> bool:
+        """Whether what follows ``offset`` has left the ring."""
+        return self._index_after(offset) < 0
 
     def lost(self, offset: int) -> bool:
         """Whether a reader at ``offset`` is further behind than the ring, or than CLIENT_BEHIND_BYTES."""
@@ -216,7 +218,7 @@ class TopicLog:
         return 0 <= self._index_after(offset) <= len(self._ring)
 
     def after(self, offset: int) -> Iterator[Frame]:
-        """The frames after ``offset``, in order. The caller has asked ``lost`` before."""
+        """The frames after ``offset``, in order. The caller has asked ``gone`` before."""
         # By index, not islice: a deque is quick at both ends, and a follower reads at the end.
         return (self._ring[i] for i in range(self._index_after(offset), len(self._ring)))
 

@@ -112,7 +112,7 @@ class Peer:
             assert message["o"] == screen.offset + 1, "a hole or a double in a stream that must not lose"
         if "gap" in message and LAG_POLICY[stream] is LagPolicy.SKIP:
             self.skipped.add(stream)
-        else:
+        elif place is None or not place["recovered"]:  # a resume after the gap brings nothing of what was skipped
             self.skipped.discard(stream)
         screen.apply(message)
 

@@ -116,6 +116,18 @@ def test_a_reader_is_lost_when_it_is_behind_by_more_bytes_than_allowed() -> None
     assert not log.lost(3)
 
 
+def test_everything_that_the_ring_holds_can_be_resumed_however_many_bytes_it_has() -> None:
+    log = TopicLog(Stream.CONVERSATION_FEED)
+    for number in range(5):
+        log.append(big(f"m-{number}", CLIENT_BEHIND_BYTES // 2), at_ms=0)
+    assert log.lost(0)
+    assert log.can_resume(log.epoch, 0)
+    assert len(log.history(epoch=log.epoch, after=0).frames) == 5
+    for number in range(5, 9):
+        log.append(big(f"m-{number}", CLIENT_BEHIND_BYTES // 2), at_ms=0)
+    assert not log.can_resume(log.epoch, 0)
+
+
 def test_resume_gives_exactly_the_missed_frames() -> None:
     log = filled(Stream.LEAD_SCORES, "a", "b", "c")
     history = log.history(epoch=log.epoch, after=1)
