@@ -1,7 +1,8 @@
 """Fan-out, ours and the peers' in one run: deliveries per second with many publishes in flight, and CPU per delivery.
 
-Called by ``benchmarks`` and, for its words, ``bench_report``. All servers hold their 1,000 screens all the time and are measured in turn, round by round, so
-that a slow minute of the machine hits everybody. A run in which a screen missed, doubled or altered anything has failed.
+Called by ``benchmarks``; ``bench_report`` takes its words. All servers hold their 1,000 screens all the time and are
+measured in turn, round by round, so that a slow minute of the machine hits everybody. A run in which a screen missed,
+doubled or altered anything has failed.
 """
 
 from __future__ import annotations

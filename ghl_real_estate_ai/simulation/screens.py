@@ -152,7 +152,10 @@ class Crowd:
         mark = self._mark
         if mark is None or mark.topic != topic:
             return
-        for goal in range((before - mark.after) // mark.step + 1, (now - mark.after) // mark.step + 1):
+        met, meets = (before - mark.after) // mark.step, (now - mark.after) // mark.step
+        if met == meets:  # what comes alone mostly meets none
+            return
+        for goal in range(met + 1, meets + 1):
             self._reached[goal] += 1
             if self._reached[goal] == len(self.screens):
                 del self._reached[goal]

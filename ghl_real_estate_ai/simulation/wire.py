@@ -98,9 +98,12 @@ class Reader:
         self._check = check
         self._chunks: dict[tuple[int, bytes], Chunk] = {}
         self._messages: dict[bytes, tuple[Part, ...]] = {}
+        self._last = Chunk(b"", (), b"", ())
 
     def read(self, data: bytes) -> Chunk:
         """``data`` begins with a frame."""
+        if data == self._last.data:  # what the screen before got: by far the most of all
+            return self._last
         key = (len(data), data[:_HEAD_BYTES])
         chunk = self._chunks.get(key)
         if chunk is None or chunk.data != data:
@@ -108,6 +111,7 @@ class Reader:
             if len(self._chunks) >= _REMEMBERED:
                 self._chunks.clear()
             self._chunks[key] = chunk
+        self._last = chunk
         return chunk
 
     def _read_anew(self, data: bytes) -> Chunk:
