@@ -11,7 +11,9 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
+    AuthenticationError,
     ClusterDownError,
+    NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
@@ -27,8 +29,8 @@ from ghl_real_estate_ai.errors import BrokerUnavailable, ConfigurationError
 PREFIX: Final = "enterprisehub:"
 """Of every key: a Redis may serve others too."""
 
-_PASSING: Final = (OutOfMemoryError, ReadOnlyError, ClusterDownError, TryAgainError)
-_PASSING_WORDS: Final = ("BUSY", "MISCONF")
+_PASSING: Final = (ReadOnlyError, ClusterDownError, TryAgainError)
+_PASSING_WORDS: Final = ("BUSY ", "MISCONF", "NOREPLICAS", "UNBLOCKED")
 """Answers by which Redis says that it cannot now: the client knows most by their first word, and cuts it off."""
 
 
@@ -61,6 +63,13 @@ def broker_errors(what: str) -> Iterator[None]:
     """Redis's own troubles as BrokerUnavailable; an answer that is a bug of ours stays what it is."""
     try:
         yield
+    except (AuthenticationError, NoPermissionError) as error:
+        raise BrokerUnavailable(
+            f"{what}: Redis refuses the user of ENTERPRISEHUB_REDIS_URL ({error}); correct user and password there, or "
+            f"allow that user every command on {PREFIX}*"
+        ) from error
+    except OutOfMemoryError as error:
+        raise BrokerUnavailable(f"{what}: Redis is full; raise its maxmemory ({error})") from error
     except (RedisConnectionError, RedisTimeoutError, OSError) as error:
         raise BrokerUnavailable(f"{what}: Redis does not answer ({type(error).__name__})") from error
     except ResponseError as error:

@@ -331,15 +331,19 @@ class RedisWorkShare:
         ]
 
     async def _clean(self) -> None:
-        """Names of workers that are gone leave the groups; what they had taken is taken over."""
+        """Names of workers that are gone leave the groups; what they had taken is taken over.
+
+        So is what this worker was handed and did not take: its lease was over just then, or the answer was lost.
+        """
         with broker_errors("cleaning up after workers that are gone"):
             alive = set(await self._client.zrange(_WORKERS, 0, -1))
         for partition in sorted(self._held):
             with broker_errors("cleaning up after workers that are gone"):
                 consumers = await self._client.xinfo_consumers(_stream(partition), _GROUP)
             gone = [one for one in consumers if one["name"] not in alive]
-            if any(one["pending"] for one in consumers if one["name"] != self._worker.encode()):
-                self._unprepared.add(partition)  # read by the last holder after it was ours
+            taken = sum(entry.partition == partition for entry in self._unfinished)
+            if sum(one["pending"] for one in consumers) > taken:
+                self._unprepared.add(partition)  # or read by the last holder after it was ours
             for one in gone:
                 if not one["pending"] and one["idle"] >= self._gone_s * 1_000:
                     with broker_errors("cleaning up after workers that are gone"):

@@ -46,6 +46,7 @@ class Worker:
         self.let_go = 0
         self.passed: dict[LocationId, int] = {}
         self.passed_by_others = 0
+        self.holds_none = False
         self.goes_on = asyncio.Event()
         self.goes_on.set()
         self.share = RedisWorkShare(
@@ -56,7 +57,12 @@ class Worker:
             renew_s=RENEW_S,
             gone_s=0.2,
             sleep=self._sleep,
+            seconds=self._seconds,
         )
+
+    def _seconds(self) -> float:
+        """Its clock; while it ``holds_none`` no lease that it has is good any more."""
+        return monotonic() + 2 * LEASE_S * self.holds_none
 
     async def _sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -97,6 +103,16 @@ async def pending(client: Redis) -> int:
     """Entries that somebody took and did not acknowledge."""
     keys = [key async for key in client.scan_iter(f"{PREFIX}work:[0-9]*")]
     return sum([(await client.xpending(key, "workers"))["pending"] for key in keys])
+
+
+async def waiting(client: Redis) -> int:
+    """The number of a client that waits in a blocking call."""
+    async with asyncio.timeout(SOON_S):
+        while True:
+            found = [one for one in await client.client_list() if "b" in one["flags"]]
+            if found:
+                return int(found[0]["id"])
+            await asyncio.sleep(0.01)
 
 
 async def test_a_lone_worker_soon_holds_every_tenant_and_looks_at_all(redis_url: str) -> None:
@@ -268,3 +284,49 @@ async def test_telling_never_waits_and_holds_no_more_tenants_than_its_bound(own_
             await eventually(told)
         count = sum([await client.xlen(key) async for key in client.scan_iter(f"{PREFIX}work:[0-9]*")])
         assert count <= WORK_TOLD + 500
+
+
+async def test_a_flush_while_a_worker_waits_ends_nothing(own_redis: RedisServer) -> None:
+    async with connected(own_redis.url()) as client, Worker(client, "a").working() as worker:
+        await eventually(lambda: worker.held == set(PLACES))
+        await waiting(client)
+        await client.flushall()
+        async with Worker(client, "g", handles=False).working() as gateway:
+
+            def told() -> bool:
+                gateway.share.tell([fact(PLACES[0], 2)])
+                return worker.looked[PLACES[0]] > 0
+
+            await eventually(told)
+
+
+async def test_a_failover_while_a_worker_waits_ends_nothing(own_redis: RedisServer) -> None:
+    async with connected(own_redis.url()) as client, Worker(client, "a").working() as worker:
+        await eventually(lambda: worker.held == set(PLACES))
+        await client.client_unblock(await waiting(client), error=True)
+        async with Worker(client, "g", handles=False).working() as gateway:
+            gateway.share.tell([fact(PLACES[0], 2)])
+            await eventually(lambda: worker.looked[PLACES[0]] > 0)
+
+
+async def test_what_came_while_its_lease_was_over_is_looked_at_after_it_was_renewed(redis_url: str) -> None:
+    async with connected(redis_url) as client:
+        worker = Worker(client, "a")
+        async with worker.working():
+            await eventually(lambda: worker.held == set(PLACES))
+            await waiting(client)
+            worker.goes_on.clear()
+            worker.holds_none = True  # it was too late to renew, and does so now
+            async with Worker(client, "g", handles=False).working() as gateway:
+                gateway.share.tell([fact(PLACES[0], 2)])
+                async with asyncio.timeout(SOON_S):
+                    while await pending(client) == 0:
+                        await asyncio.sleep(0.01)
+            assert worker.looked[PLACES[0]] == 0
+            worker.holds_none = False
+            worker.goes_on.set()
+            await eventually(lambda: worker.looked[PLACES[0]] > 0)
+            worker.passed[PLACES[0]] = 2
+            async with asyncio.timeout(SOON_S):
+                while await pending(client):
+                    await asyncio.sleep(0.01)
