@@ -406,6 +406,9 @@ FOLLOW_AGAIN_S: Final = 1.0
 SCREENS_DELAYED_S: Final = 1.0
 """When Redis has not answered a gateway for this long, it tells its screens that news is delayed."""
 
+SCREENS_STILL_S: Final = 3.0
+"""When a tenant's next fact for screens has not been published for this long, its screens hear that news is delayed."""
+
 WORK_PARTITIONS: Final = 32
 """Parts into which the tenants are shared out; so many workers can have work at most. The same in all processes."""
 

@@ -28,6 +28,7 @@ from ghl_real_estate_ai.budgets import (
     FOLLOW_TENANTS,
     PREPARED_AT_ONCE,
     SCREENS_DELAYED_S,
+    SCREENS_STILL_S,
     SNAPSHOT_ITEMS,
 )
 from ghl_real_estate_ai.errors import BrokerUnavailable, StorageUnavailable
@@ -36,6 +37,7 @@ from ghl_real_estate_ai.models.events import LeadForgotten, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.streams import Placed, Publication, Stream, StreamItem
 from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork
+from ghl_real_estate_ai.services.screen_lag import ScreenLag
 from ghl_real_estate_ai.services.stream_projection import Projected, items_of, items_of_lead
 
 _log = telemetry.get_logger("live_relay")
@@ -186,6 +188,7 @@ class _Place:
 
     epoch: str = ""
     position: int = 0
+    shown: int = 0  # of the log, as the database knew it
     heads: dict[Stream, int] = field(default_factory=dict)
     mark: str = ""
     adopted: bool = False
@@ -225,6 +228,8 @@ class LiveRelay:
         self._turns = asyncio.Semaphore(PREPARED_AT_ONCE)
         self._new_group = asyncio.Event()
         self._delayed = False
+        self._lag = ScreenLag(backplane=backplane, memory=memory, clock=clock, types=PROJECTED)
+        self._still: dict[LocationId, datetime] = {}
 
     async def prepare(self, location_id: LocationId) -> None:
         """Return when the hub may show this tenant. Without Redis it shows what the database knows, until Redis is back.
@@ -259,6 +264,7 @@ class LiveRelay:
         """Follow until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch(), name="screens watch")
+            tasks.create_task(self._watch_lag(), name="screens lag")
             following = 0
             while True:
                 for group in self._groups[following:]:
@@ -282,7 +288,7 @@ class LiveRelay:
         history = [placed for entry in held.entries for placed in entry.placed]
         self._hub.adopt(location_id, epoch=held.epoch, seeds=known.items, history=history, heads=held.heads)
         place.epoch, place.position, place.mark = held.epoch, held.position, held.mark
-        place.heads, place.adopted = dict(held.heads), True
+        place.heads, place.shown, place.adopted = dict(held.heads), known.position, True
 
     async def _belongs(self, location_id: LocationId, held: Held, *, known: Known, seen: _Place) -> bool:
         """Whether Redis and the database tell the same story. One of them may have been set back to an earlier day."""
@@ -399,6 +405,28 @@ class LiveRelay:
         if delayed != self._delayed:
             self._delayed = delayed
             self._hub.delayed(None, since if delayed else None)
+
+    async def _watch_lag(self) -> None:
+        """Redis answers, but a tenant's news does not come: its screens hear that."""
+        while True:
+            await self._sleep(SCREENS_STILL_S / 3)
+            shown = {
+                location_id: place.shown
+                for group in self._groups
+                for location_id, place in group.places.items()
+                if place.adopted
+            }
+            try:
+                still = await self._lag.look(shown)
+            except (BrokerUnavailable, StorageUnavailable):
+                continue  # the others say so
+            for location_id in {*still, *self._still}:
+                since = still.get(location_id)
+                if since != self._still.get(location_id):
+                    self._hub.delayed(location_id, since)
+            if len(still) > len(self._still):
+                _log.warning("screens.still", tenants=len(still))
+            self._still = still
 
 
 def _continues(held: Held, position: int) -> bool:

@@ -45,6 +45,19 @@ async def test_a_silence_is_dated_from_the_first_question_without_answer_and_sai
     assert "redis.example:6379" in said
 
 
+async def test_a_redis_that_takes_no_writes_is_silent(own_redis: RedisServer) -> None:
+    clock = Clock()
+    async with connected(own_redis.url()) as client:
+        pulse = Pulse(client, place="x", clock=clock)
+        await client.config_set("maxmemory", "1")
+        await pulse.feel()
+        assert pulse.silent_since == clock.now()
+        await client.config_set("maxmemory", "0")
+        await pulse.feel()
+        assert pulse.silent_since is None
+        assert all([0 < await client.ttl(key) <= 60 for key in await client.keys()])
+
+
 async def test_it_is_felt_again_and_again_until_cancelled(own_redis: RedisServer) -> None:
     felt = asyncio.Semaphore(0)
 
