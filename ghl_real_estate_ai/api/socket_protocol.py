@@ -32,6 +32,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             extensions = cast(dict[str, object], self.scope["extensions"])
             extensions[WIRE] = self
 
+    def handle_ping(self) -> None:
+        """Answer; not while the network does not take everything: a client that only asks and never reads costs nothing."""
+        pong = b"".join(self.conn.data_to_send())
+        if self.writable.is_set():
+            self.transport.write(pong)
+
     def pause_writing(self) -> None:
         """Something that was written has not left."""
         super().pause_writing()

@@ -75,7 +75,7 @@ class ClientSession(Follower):
         self._ended: Ended | None = None
         self._reading = asyncio.timeout(None)
         self._heard: deque[datetime] = deque(maxlen=CLIENT_MESSAGES_PER_MIN)
-        self._pinged_at: datetime | None = None
+        self._pinged_at: datetime | None = None  # None: answered
         self._next_ping = now() + timedelta(seconds=PING_INTERVAL_S)
 
     async def run(self, incoming: AsyncIterator[str]) -> Ended:
@@ -157,7 +157,7 @@ class ClientSession(Follower):
         return self._obey(message)
 
     def _obey(self, message: ClientMessage) -> Ended | None:
-        if message.pong is not None:
+        if self._pinged_at is not None and message.pong == _ms(self._pinged_at):
             self._pinged_at = None
         for stream in message.unsubscribe or ():
             self._unsubscribe(stream)
@@ -222,7 +222,7 @@ class ClientSession(Follower):
         elif self._pinged_at is None and now >= self._next_ping:
             self._pinged_at = now
             self._next_ping = now + timedelta(seconds=PING_INTERVAL_S)
-            self.say("ping", f'{{"ping":{now.timestamp() * 1_000:.0f}}}')
+            self.say("ping", f'{{"ping":{_ms(now)}}}')
 
     def _next_beat(self) -> datetime:
         if self._pinged_at is None:
@@ -233,12 +233,16 @@ class ClientSession(Follower):
         who = self.identity
         hello = {
             "connection": self.seat,
-            "server_time_ms": round(self._now().timestamp() * 1_000),
+            "server_time_ms": _ms(self._now()),
             "expires_at": who.expires_at,
             "user": {"user_id": who.user_id, "role": who.role, "location_id": who.location_id},
             "streams": [stream for stream in Stream if who.role in AUDIENCE[stream]],
         }
         return to_json({"hello": hello}).decode()
+
+
+def _ms(at: datetime) -> int:
+    return round(at.timestamp() * 1_000)
 
 
 async def say_goodbye(connection: ClientConnection, ended: Ended) -> None:

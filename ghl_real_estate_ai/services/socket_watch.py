@@ -52,10 +52,13 @@ class SocketWatch:
 
     def look(self, now: datetime) -> None:
         """Let everybody act who is due."""
-        begun = sorted(slot for slot in self._slots if slot <= _slot(now))
-        for watched in [watched for slot in begun for watched in self._slots[slot]]:
-            if watched.due <= now:
+        current = _slot(now)
+        begun = sorted(slot for slot in self._slots if slot <= current)
+        for slot, watched in [(begin, watched) for begin in begun for watched in self._slots[begin]]:
+            is_due = watched.due <= now
+            if is_due:
                 watched.look(now)
+            if is_due or slot < current:  # who has become due later is not asked again each second
                 self.add(watched)
 
 

@@ -302,6 +302,23 @@ async def test_a_blocked_socket_is_still_read_from(kind: str) -> None:
 
 
 @on_both_loops
+async def test_pings_of_a_client_that_does_not_read_make_nothing_grow(kind: str) -> None:
+    async with line(kind) as at:
+        offered = await stalled(at)
+        (protocol,) = at.server.server_state.connections
+        waiting = protocol.transport.get_write_buffer_size()
+        for number in range(20):
+            for _ in range(100):
+                at.client.ping()
+            at.client.say(f"{number}")
+            await until(lambda: at.accepted.heard[-1:] == [f"{number}"])  # noqa: B023  # reason: awaited here
+        if kind == "wire":
+            assert protocol.transport.get_write_buffer_size() <= waiting
+        await at.client.until(lambda: len(at.client.texts) == len(offered))
+        assert (at.client.texts, at.client.broken) == (offered, None)
+
+
+@on_both_loops
 async def test_the_servers_stop_ends_the_socket_with_a_code(kind: str) -> None:
     async with line(kind) as at:
         at.connection.offer(Bundle.of("first"))
@@ -364,6 +381,7 @@ HOW = (
 def test_uvicorns_class_still_has_what_we_use_of_it() -> None:
     methods = {
         "handle_connect": ["self", "event"],
+        "handle_ping": ["self"],
         "pause_writing": ["self"],
         "resume_writing": ["self"],
         "connection_lost": ["self", "exc"],
@@ -379,7 +397,15 @@ def test_uvicorns_class_still_says_when_no_frame_may_be_written() -> None:
         async with line("wire") as at:
             assert isinstance(at.connection, WireConnection), f"the scope lost our extension: {HOW}"
             (protocol,) = at.server.server_state.connections
-            for name in ("transport", "scope", "handshake_complete", "close_sent"):
+            for name in (
+                "transport",
+                "scope",
+                "handshake_complete",
+                "close_sent",
+                "close_timeout",
+                "writable",
+                "conn",
+            ):
                 assert hasattr(protocol, name), f"no {name}: {HOW}"
             assert isinstance(protocol, SocketProtocol), HOW
             assert protocol.handshake_complete, HOW

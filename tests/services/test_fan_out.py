@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import SWEEP_SOCKETS, WRITE_BYTES
+from ghl_real_estate_ai.budgets import CLIENT_BEHIND_BYTES, SWEEP_SOCKETS, WRITE_BYTES
 from ghl_real_estate_ai.models.frames import Bundle
 from ghl_real_estate_ai.models.identifiers import LeadId
-from ghl_real_estate_ai.models.streams import CloseCode, LeadRemovedItem, Stream
+from ghl_real_estate_ai.models.streams import LAG_POLICY, CloseCode, LagPolicy, LeadRemovedItem, Stream
 from ghl_real_estate_ai.services.websocket_manager import WebSocketManager
 from tests.support.clock import FakeClock, settle
 from tests.support.facts import LOCATION, NOON
@@ -23,6 +23,7 @@ from tests.support.stream_items import item
 
 FEED = Stream.CONVERSATION_FEED
 SCORES = Stream.LEAD_SCORES
+CONFLATED = [stream for stream, policy in LAG_POLICY.items() if policy is LagPolicy.CONFLATE]
 
 
 @pytest.fixture
@@ -38,6 +39,14 @@ def new_hub() -> WebSocketManager:
 def feed(hub: WebSocketManager, number: int, *, size: int) -> None:
     message = item(FEED, "a", number).model_copy(update={"text": "x" * size})
     hub.publish(LOCATION, FEED, message)
+
+
+def publish_heavy(hub: WebSocketManager, stream: Stream, count: int) -> None:
+    """Four of them are as much as a socket that takes nothing may be behind."""
+    field = "text" if stream is FEED else "lead_name"
+    heavy = item(stream, "a").model_copy(update={field: "x" * (CLIENT_BEHIND_BYTES // 4)})
+    for _ in range(count):
+        hub.publish(LOCATION, stream, heavy)
 
 
 class WireSocket(FakeSocket):
@@ -190,6 +199,51 @@ async def test_a_place_that_is_too_far_behind_for_a_removal_gets_the_snapshot(hu
         await settle()
         assert shown(socket, SCORES).shown == fresh(hub, SCORES)
         assert [i["key"] for i in shown(socket, SCORES).shown] == ["b"]
+
+
+@pytest.mark.asyncio
+async def test_being_too_many_bytes_behind_counts_as_too_slow_and_nothing_is_lost_by_the_resume(
+    hub: WebSocketManager,
+) -> None:
+    async with connected(hub) as socket:
+        await socket.say(follow(FEED))
+        socket.stall()
+        publish_heavy(hub, FEED, 7)
+        await settle()
+        socket.flow()
+        await settle()
+        assert socket.code == CloseCode.TOO_SLOW
+        screen = shown(socket, FEED)
+    async with connected(hub) as socket:
+        await socket.say(follow(FEED, epoch=screen.epoch, offset=screen.offset))
+        first, *rest = of(socket, FEED)
+        assert first["subscribed"]["recovered"] is True
+        assert [m["o"] for m in rest] == list(range(screen.offset + 1, 8))
+        assert socket.code is None
+
+
+@pytest.mark.asyncio
+async def test_a_burst_of_many_bytes_closes_nobody_whose_socket_takes_more(hub: WebSocketManager) -> None:
+    async with connected(hub) as socket:
+        await socket.say(follow(FEED))
+        publish_heavy(hub, FEED, 12)
+        await settle()
+        assert socket.code is None
+        assert [m["o"] for m in of(socket, FEED)[1:]] == list(range(1, 13))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("stream", CONFLATED)
+async def test_a_client_that_comes_back_too_many_bytes_behind_gets_the_snapshot_of_a_keyed_stream(
+    hub: WebSocketManager, stream: Stream
+) -> None:
+    publish(hub, stream)
+    place = hub.snapshot(LOCATION, stream)
+    publish_heavy(hub, stream, 7)
+    async with connected(hub) as socket:
+        await socket.say(follow(stream, epoch=place.epoch, offset=place.offset))
+        (only,) = of(socket, stream)
+        assert only["subscribed"]["recovered"] is False
 
 
 @pytest.mark.asyncio

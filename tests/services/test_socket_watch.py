@@ -45,6 +45,19 @@ def test_each_is_looked_at_in_the_second_in_which_it_is_due(
     assert not watch._slots
 
 
+def test_who_has_become_due_later_is_not_asked_again_before() -> None:
+    watch, thing = SocketWatch(), Thing(1, 10)
+    watch.add(thing)
+    thing.due = NOON + timedelta(seconds=20)
+    for second in range(3):
+        watch.look(NOON + timedelta(seconds=second))
+    assert len(watch._slots) == 1
+    assert min(watch._slots) > (NOON + timedelta(seconds=19)).timestamp()
+    for second in range(3, 21):
+        watch.look(NOON + timedelta(seconds=second))
+    assert thing.looks == [20]
+
+
 def test_who_is_due_in_this_second_but_not_yet_waits() -> None:
     watch, thing = SocketWatch(), Thing(0.9, 10)
     watch.add(thing)
