@@ -379,8 +379,8 @@ BROKER_CONNECTIONS: Final = 50
 BACKPLANE_ENTRIES: Final = 4_096
 """Facts that Redis keeps for the screens of one tenant, and up to a hundred more: it trims whole nodes."""
 
-BACKPLANE_BYTES: Final = 8_388_608
-"""Bytes of items that Redis keeps of one tenant, whichever bound is reached first."""
+BACKPLANE_BYTES: Final = 4_194_304
+"""Bytes of items that Redis keeps of one tenant, whichever bound is reached first: a new gateway's clients resume from them."""
 
 BACKPLANE_KEEP_S: Final = 86_400.0
 """A tenant without news for this long leaves Redis; the next fact begins a new epoch."""

@@ -22,17 +22,7 @@ from ghl_real_estate_ai.services.live_relay import SCREENS
 from ghl_real_estate_ai.services.topic_log import Snapshot
 from ghl_real_estate_ai.storage.database import Database
 from tests.support.facts import LOCATION, NOON, contact, message
-from tests.support.live_house import (
-    SHARED,
-    SOON_S,
-    Gateway,
-    Log,
-    alike,
-    follow,
-    gateway,
-    soon,
-    worker,
-)
+from tests.support.live_house import SHARED, SOON_S, Gateway, Log, alike, follow, gateway, soon, worker
 from tests.support.redis import RedisServer
 from tests.support.sockets import FakeSocket, identity
 from tests.support.sockets import connected as socket_at
