@@ -67,6 +67,7 @@ class ClientSession(Follower):
         super().__init__(connection)
         self.identity = identity
         self.seat = seat
+        self.greeted = False
         self._topic = topic
         self._fan_out = fan_out
         self._now = now
@@ -88,6 +89,7 @@ class ClientSession(Follower):
 
     def greet(self, *, delay: str | None) -> None:
         """Say hello; then, if news is delayed, that."""
+        self.greeted = True
         self.say("hello", self._hello())
         if delay is not None:
             self.say("delayed", delay)

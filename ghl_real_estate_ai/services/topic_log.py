@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from ghl_real_estate_ai.budgets import (
@@ -143,21 +143,14 @@ class TopicLog:
             self._remember(frame)
         self._begin_epoch(_new_epoch())
 
-    def adopt(
-        self, *, epoch: str, seeds: Iterable[Publication], history: Sequence[Placed], head: int | None
-    ) -> None:
-        """Become a shared topic: ``seeds`` for the snapshot, oldest first, then its newest publications in order.
-
-        ``head``: the offset that the topic has come to, where ``history`` does not tell. Raises HoleInLog.
-        """
+    def begin(self, *, epoch: str, seeds: Iterable[Publication], head: int) -> None:
+        """Become a shared topic that has come to the offset ``head``: ``seeds`` for the snapshot, oldest first."""
         self._latest = {}
         self._begin_epoch(epoch)
         for publication in seeds:
             self._remember(self._frame(publication, offset=0, at_ms=0.0))
         self.removed_at = 0
-        self.head = history[0].offset - 1 if history else head or 0
-        for placed in history:
-            self.relay(placed)
+        self.head = head
 
     def forget(self, is_forgotten: Callable[[LeadId], bool], *, epoch: str | None = None) -> bool:
         """Drop a lead's items. The new epoch makes every open screen take a snapshot without the lead.

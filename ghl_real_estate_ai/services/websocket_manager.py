@@ -115,15 +115,15 @@ class WebSocketManager:
         ``heads``: the offset that each topic has come to, for those without history. Open sockets of the same epoch
         whose next publication is held go on without a gap or double; others get a snapshot. Raises HoleInLog.
         """
-        known = _by_stream(seeds)
-        for stream in SHARED_STREAMS:
-            topic = self._topic(location_id, stream)
-            topic.log.adopt(
-                epoch=epoch,
-                seeds=known.get(stream, ()),
-                history=[placed for placed in history if placed.publication.stream is stream],
-                head=(heads or {}).get(stream),
-            )
+        known, begins = _by_stream(seeds), dict(heads or {})
+        for placed in reversed(history):
+            begins[placed.publication.stream] = placed.offset - 1
+        topics = {stream: self._topic(location_id, stream) for stream in SHARED_STREAMS}
+        for stream, topic in topics.items():
+            topic.log.begin(epoch=epoch, seeds=known.get(stream, ()), head=begins.get(stream, 0))
+        for placed in history:  # over all streams in their own order: so a client gets them
+            topics[placed.publication.stream].log.relay(placed)
+        for topic in topics.values():
             for session in self._sessions.get(location_id, ()):
                 session.revise(topic)
             self._fan_out.changed(topic)
@@ -147,7 +147,8 @@ class WebSocketManager:
             self._delayed[location_id] = since
         for place in [*self._sessions] if location_id is None else [location_id]:
             for session in self._sessions.get(place, ()):
-                session.say("delayed", self._delay(place))
+                if session.greeted:
+                    session.say("delayed", self._delay(place) or '{"delayed":null}')
 
     # --- what comes out ------------------------------------------------------------------------------------------
 
@@ -203,7 +204,7 @@ class WebSocketManager:
             self._enter(session)
             ended = _SEATS_TAKEN
             if await self._sits_everywhere(session):
-                session.greet(delay=self._delay(identity.location_id) if self._delayed else None)
+                session.greet(delay=self._delay(identity.location_id))
                 ended = await session.run(incoming)
             session.leave()
             await say_goodbye(connection, ended)
@@ -286,11 +287,9 @@ class WebSocketManager:
             await self._sleep(WATCH_INTERVAL_S)
             self._watch.look(self._clock.now())
 
-    def _delay(self, location_id: LocationId) -> str:
+    def _delay(self, location_id: LocationId) -> str | None:
         since = self._delayed.get(location_id) or self._delayed.get(None)
-        if since is None:
-            return '{"delayed":null}'
-        return f'{{"delayed":{{"since_ms":{since.timestamp() * 1_000:.0f}}}}}'
+        return None if since is None else f'{{"delayed":{{"since_ms":{since.timestamp() * 1_000:.0f}}}}}'
 
     def _enter(self, session: ClientSession) -> None:
         location_id = session.identity.location_id

@@ -164,6 +164,18 @@ async def test_a_forgotten_row_is_not_told_again_to_a_client_that_is_conflated(h
         assert [m["e"]["key"] for m in of(socket, SCORES) if "e" in m] == ["busy"]
 
 
+@pytest.mark.asyncio
+async def test_a_resume_after_adopting_is_in_order_of_publication_over_all_streams(
+    hub: WebSocketManager,
+) -> None:
+    order = [(FEED, 1), (SCORES, 1), (FEED, 2), (SCORES, 2), (FEED, 3)]
+    history = [placed(stream, offset) for stream, offset in order]
+    hub.adopt(LOCATION, epoch="e", seeds=[(FEED, item(FEED, "seed"))], history=history)
+    async with connected(hub) as socket:
+        await socket.say(follow(SCORES, FEED, epoch="e", offset=0))
+        assert [(m["c"], m["o"]) for m in socket.heard if "e" in m] == order
+
+
 # --- delays -------------------------------------------------------------------------------------------------------
 
 
@@ -195,6 +207,13 @@ async def test_a_delay_of_all_is_told_to_all_and_one_of_a_tenant_outlives_it(hub
         await settle()
         assert here.heard[-1] == {"delayed": {"since_ms": NOON.timestamp() * 1_000 - 5_000}}
         assert there.heard[-1] == {"delayed": None}
+
+
+@pytest.mark.asyncio
+async def test_a_new_socket_hears_nothing_of_another_tenants_delay(hub: WebSocketManager) -> None:
+    hub.delayed(ELSEWHERE, NOON)
+    async with connected(hub) as socket:
+        assert [[*m] for m in socket.heard] == [["hello"]]
 
 
 @pytest.mark.asyncio
@@ -244,6 +263,31 @@ class SharedSeats:
     async def leave(self, location_id: LocationId, user_id: UserId, seat: str) -> None:
         self._reach()
         self.taken.discard((location_id, user_id, seat))
+
+
+class SlowSeats(SharedSeats):
+    """Answers when told to."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(most)
+        self.answers = asyncio.Event()
+
+    async def take(self, location_id: LocationId, user_id: UserId, seat: str) -> bool:
+        await self.answers.wait()
+        return await super().take(location_id, user_id, seat)
+
+
+@pytest.mark.asyncio
+async def test_a_delay_is_told_after_the_hello_of_a_socket_that_still_waits_for_its_seat() -> None:
+    seats = SlowSeats(most=5)
+    hub = WebSocketManager(clock=FakeClock(), seats=seats)
+    async with connected(hub) as socket:
+        hub.delayed(LOCATION, NOON)
+        await settle()
+        assert socket.heard == []
+        seats.answers.set()
+        await settle()
+        assert [[*m] for m in socket.heard] == [["hello"], ["delayed"]]
 
 
 @pytest.mark.asyncio
