@@ -103,12 +103,18 @@ export function stateInWords(state, now) {
   return `the gateway is behind by ${span(now - state.delayed_since_ms)}`;
 }
 
+/** Never backwards, and right after a sleep: a tab's own clock stands still while the machine does, `wall` does not. */
+export function steadyClock(wall = Date.now, own = () => performance.timeOrigin + performance.now()) {
+  let last = 0;
+  return () => (last = Math.max(last, wall(), own()));
+}
+
 /** The real outside of a browser tab. @returns {Outside} */
 export function browserOutside() {
   return {
     fetch: (url, options) => fetch(url, options),
     open: (url) => new WebSocket(url),
-    now: () => performance.timeOrigin + performance.now(),
+    now: steadyClock(),
     random: Math.random,
     later: (run, ms) => setTimeout(run, ms),
     cancel: (timer) => clearTimeout(timer),
@@ -191,12 +197,12 @@ export class LiveConnection {
 
   async #connect() {
     this.#cancel("retry");
-    const mine = (this.connecting = {}); // an answer to an older attempt changes nothing
+    const mine = (this.connecting = new AbortController()); // an answer to an older attempt changes nothing
     this.#later("watch", CONNECT_WAIT_MS, () => this.#broken(this.brokenSince, "The gateway does not get round to an answer."));
-    let answer = await this.#askForTicket();
+    let answer = await this.#askForTicket(mine.signal);
     if (mine !== this.connecting) return;
     if (answer.status === 401 && this.renewToken) {
-      answer = (await this.#newToken()) ?? (await this.#askForTicket());
+      answer = (await this.#newToken()) ?? (await this.#askForTicket(mine.signal));
       if (mine !== this.connecting) return;
     }
     if (answer.ticket) return this.#open(answer.ticket);
@@ -207,12 +213,13 @@ export class LiveConnection {
     this.#retry(`The gateway refused a ticket (HTTP ${answer.status}).`, answer.waitMs);
   }
 
-  /** @returns {Promise<TicketAnswer>} */
-  async #askForTicket() {
+  /** @param {AbortSignal} signal @returns {Promise<TicketAnswer>} */
+  async #askForTicket(signal) {
     try {
       const answer = await this.outside.fetch(`${this.apiUrl}/v1/ws-ticket`, {
         method: "POST",
         headers: { Authorization: `Bearer ${this.token}` },
+        signal,
       });
       if (answer.ok) return { ticket: (await answer.json()).ticket };
       return { status: answer.status, waitMs: patienceMs(answer.headers.get("Retry-After"), this.outside.now()) };
@@ -278,8 +285,11 @@ export class LiveConnection {
     this.positions.set(stream, { epoch, offset }); // of the snapshot; or our own, and what was missed follows
     if (recovered) this.counts.recovered += 1;
     this.waitingFor.delete(stream);
-    this.#tell(message, now);
-    if (!this.waitingFor.size && this.state.name !== "live") this.#set("live");
+    try {
+      this.#tell(message, now);
+    } finally {
+      if (!this.stopped && !this.waitingFor.size && this.state.name !== "live") this.#set("live");
+    }
   }
 
   /** @param {any} message @param {number} now */
@@ -324,6 +334,7 @@ export class LiveConnection {
   #tell(message, now) {
     if (this.outside.hidden() && this.#hold(message, now)) return;
     this.#tellHeld();
+    if (this.stopped) return this.positions.clear(); // by the page, just now; a later start must not skip this message
     this.hear(message, now);
   }
 
@@ -358,9 +369,9 @@ export class LiveConnection {
   }
 
   #awake() {
-    if (!this.outside.hidden()) this.#tellHeld();
     if (this.greetedAt !== null) this.#listenForSilence(); // timers of a hidden page, or a sleeping machine, run late
     this.retryNow();
+    if (!this.outside.hidden()) this.#tellHeld();
   }
 
   // --- breaking ---------------------------------------------------------------------------------------------------
@@ -394,7 +405,7 @@ export class LiveConnection {
     const now = this.outside.now();
     if (this.greetedAt !== null && now - this.greetedAt > STEADY_AFTER_MS) this.attempt = 0;
     this.greetedAt = null;
-    this.connecting = null;
+    this.#giveUp();
     const wait = atLeast + backoffMs(this.attempt, this.outside.random);
     this.attempt += 1;
     this.counts.reconnects += 1;
@@ -409,17 +420,25 @@ export class LiveConnection {
   /** @param {StateName} name @param {string} detail */
   #end(name, detail) {
     this.#rest();
-    this.#tellHeld();
-    this.#set(name, detail);
+    try {
+      this.#tellHeld();
+    } finally {
+      this.#set(name, detail);
+    }
   }
 
   #rest() {
     this.stopped = true;
-    this.connecting = null;
+    this.#giveUp();
     this.greetedAt = null;
     this.endWake?.();
     for (const timer of [...this.timers.keys()]) this.#cancel(timer);
     this.#drop();
+  }
+
+  #giveUp() {
+    this.connecting?.abort(); // a request that hangs would hold one of the browser's few connections
+    this.connecting = null;
   }
 
   #drop() {

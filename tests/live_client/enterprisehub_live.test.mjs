@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { LiveConnection, backoffMs, span, stateInWords } from "../../ghl_real_estate_ai/live_client/enterprisehub_live.js";
+import { LiveConnection, backoffMs, span, stateInWords, steadyClock } from "../../ghl_real_estate_ai/live_client/enterprisehub_live.js";
 import { LiveItems } from "../../ghl_real_estate_ai/live_client/live_items.js";
 import { FakeOutside, answer, hello, publication, settled, subscribed, ticket } from "./fake_outside.mjs";
 
@@ -257,6 +257,59 @@ test("a page may follow fewer streams than it is allowed to", async () => {
   assert.equal(line.state.name, "live");
 });
 
+test("a page that stops the line while it hears is left alone: no live, and not a message more", async () => {
+  const outside = new FakeOutside();
+  const { line, heard, states } = connection(outside, { streams: ["lead_scores"] });
+  line.hear = (message) => (heard.push(message), line.stop());
+  await line.start();
+  outside.say(hello(outside.time), subscribed("lead_scores", "e1", 1, []));
+  assert.deepEqual([heard.length, states], [1, ["resuming"]]);
+});
+
+test("a page that stops the line at the first of the held messages hears no other, and a later start begins anew", async () => {
+  const outside = new FakeOutside();
+  const { line, heard } = await live(outside);
+  outside.isHidden = true;
+  outside.say(publication("conversation_feed", 11));
+  outside.isHidden = false;
+  line.hear = (message) => (heard.push(message), line.stop());
+  outside.say(publication("conversation_feed", 12));
+  assert.deepEqual(offsets(heard), [11]);
+  await line.start();
+  outside.say(hello(outside.time));
+  assert.deepEqual(outside.socket.sent[0].subscribe, [{ stream: "lead_scores" }, { stream: "conversation_feed" }]);
+  line.stop();
+});
+
+test("a page that throws over a message does not keep the state from being true", async () => {
+  const outside = new FakeOutside();
+  const { line } = connection(outside, { streams: ["lead_scores"] });
+  line.hear = () => {
+    throw new Error("a bug of the page");
+  };
+  await line.start();
+  outside.say(hello(outside.time));
+  assert.throws(() => outside.say(subscribed("lead_scores", "e1", 1, [])), /bug of the page/);
+  assert.equal(line.state.name, "live");
+  outside.isHidden = true;
+  outside.say(publication("lead_scores", 2));
+  outside.time += 3_600_000; // the machine slept
+  assert.throws(() => outside.wake(), /bug of the page/);
+  assert.equal(line.state.name, "stale");
+});
+
+test("a page that throws when the line ends for good is told that it has", async () => {
+  const outside = new FakeOutside();
+  const { line, states } = await live(outside);
+  outside.isHidden = true;
+  outside.say(publication("conversation_feed", 11));
+  line.hear = () => {
+    throw new Error("a bug of the page");
+  };
+  assert.throws(() => outside.socket.onclose({ code: 4503 }), /bug of the page/);
+  assert.equal(states.at(-1), "stopped");
+});
+
 // --- nobody looks ---------------------------------------------------------------------------------------------------
 
 test("while hidden, the newest of each key and every message of the feed are held, and heard in one go when seen", async () => {
@@ -462,6 +515,35 @@ test("a machine that slept notices its dead line when it wakes", async () => {
   outside.wake();
   await settled();
   assert.equal(words(line, outside), "stale 1 h 00");
+  assert.equal(outside.requests.length, 2);
+});
+
+test("the clock goes on over a sleep that stops the tab's own, and never goes back when the wall clock does", () => {
+  let [wall, own] = [1_000_000, 1_000_000.5];
+  const now = steadyClock(() => wall, () => own);
+  assert.equal(now(), 1_000_000.5);
+  wall += 3_600_000; // the machine slept
+  assert.equal(now(), 4_600_000);
+  [wall, own] = [wall - 5_000, own + 10];
+  assert.equal(now(), 4_600_000);
+  [wall, own] = [0, 5_000_000]; // set back for good: the tab's own clock goes on
+  assert.equal(now(), 5_000_000);
+  assert.ok(Math.abs(steadyClock()() - Date.now()) < 60_000);
+});
+
+test("a request for a ticket that hangs is aborted when it is given up, and when the line is stopped", async () => {
+  const outside = new FakeOutside({ tickets: ["silent"] });
+  const { line } = connection(outside);
+  line.start();
+  await outside.pass(19_000);
+  assert.ok(!outside.requests[0].signal.aborted);
+  await outside.pass(1_001);
+  assert.equal(outside.requests.length, 2);
+  assert.ok(outside.requests[0].signal.aborted);
+  assert.ok(!outside.requests[1].signal.aborted);
+  line.stop();
+  await settled();
+  assert.ok(outside.requests[1].signal.aborted);
   assert.equal(outside.requests.length, 2);
 });
 

@@ -40,7 +40,7 @@ export class FakeOutside {
   fetch = async (url, options) => {
     this.requests.push({ url, ...options });
     const answer = this.tickets.length > 1 ? this.tickets.shift() : this.tickets[0];
-    if (answer === "silent") return new Promise(() => {});
+    if (answer === "silent") return new Promise((_, fail) => options.signal.addEventListener("abort", () => fail(options.signal.reason)));
     if (answer === "unreachable") throw new TypeError("failed to fetch");
     return answer ?? ticket(`ticket-${this.requests.length}`);
   };
