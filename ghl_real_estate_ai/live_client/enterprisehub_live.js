@@ -50,7 +50,7 @@ const CONNECT_WAIT_MS = 20_000; // from the request for a ticket to the server's
 const SILENCE_LIMIT_MS = 45_000; // the server pings every 25 s and waits 10 s: after 45 s the line is dead
 const RESUMING_FOR_MS = 5_000; // how long a break counts as a blink before the data is called stale
 const STEADY_AFTER_MS = 10_000; // a line that lived this long starts the next back-off from the beginning
-const RATE_LIMITED_MS = 60_000;
+const COME_AGAIN_MS = 60_000; // when the gateway asks for patience by a close code
 const RENEW_BEFORE_MS = 60_000; // of a shorter life: its last quarter
 const LONGEST_TIMER_MS = 2 ** 31 - 1; // what setTimeout can hold
 const MESSAGES_HELD = 2_000; // while nobody looks
@@ -58,8 +58,8 @@ const MESSAGES_HELD = 2_000; // while nobody looks
 const NO_CODE = 1006; // the browser's own word for a line that broke without a close
 const TOKEN_EXPIRED = 4403;
 const RATE_LIMITED = 4429;
-const FIRST_STOP_CODE = 4500; // 4500-4999: trying again cannot help
-const LAST_STOP_CODE = 4999;
+const TOO_MANY_CONNECTIONS = 4529;
+const [FIRST_STOP_CODE, LAST_STOP_CODE] = [4500, 4999]; // trying again cannot help
 
 // A stream whose every message counts. Of the others the newest item per key is the whole truth.
 const LOSSLESS = new Set(["conversation_feed"]);
@@ -73,6 +73,7 @@ const STOP_REASONS = {
 
 /** @type {Record<number, string>} */
 const BREAK_REASONS = {
+  4529: "You have too many live screens open, or this one's broken line still counts. Trying again in a minute.",
   4430: "You have too many live screens open, or some were cut off a moment ago. Trying again.",
 };
 
@@ -146,26 +147,20 @@ export class LiveConnection {
     this.renewToken = renewToken;
     this.wanted = streams && new Set(streams);
     this.outside = outside;
-    /** @type {Map<string, {epoch: string, offset: number}>} */
-    this.positions = new Map(); // by stream: how far the line has come
+    /** @type {Map<string, {epoch: string, offset: number}>} */ this.positions = new Map(); // by stream: how far the line has come
     this.waitingFor = new Set(); // streams asked for and not yet confirmed
     this.counts = { reconnects: 0, duplicates: 0, gaps: 0, recovered: 0, conflated: 0 };
     this.clockSkewMs = 0; // the gateway's clock is ahead of this one by so much
-    /** @type {Map<any, {message: Message, now: number}>} */
-    this.held = new Map();
-    /** @type {Map<string, any>} */
-    this.timers = new Map(); // "retry", "stale", "watch", "renew"
+    /** @type {Map<any, {message: Message, now: number}>} */ this.held = new Map();
+    /** @type {Map<string, any>} */ this.timers = new Map(); // "retry", "stale", "watch", "renew"
     this.stopped = true;
+    this.wasLive = false; // since its start
     this.attempt = 0;
     this.notBefore = -Infinity; // the gateway asked for patience until then
-    /** @type {number | null} */
-    this.lastHeard = null;
-    /** @type {number | null} */
-    this.brokenSince = null;
-    /** @type {number | null} */
-    this.greetedAt = null; // when this socket's hello came
-    /** @type {State} */
-    this.state = {
+    /** @type {number | null} */ this.lastHeard = null;
+    /** @type {number | null} */ this.brokenSince = null;
+    /** @type {number | null} */ this.greetedAt = null; // when this socket's hello came
+    /** @type {State} */ this.state = {
       name: "resuming", since_ms: outside.now(), detail: "", retry_at_ms: null, delayed_since_ms: null, user: null, streams: [],
     };
   }
@@ -173,7 +168,7 @@ export class LiveConnection {
   /** Open the line. Settles when the first ticket came or did not; every later trouble is told by `stateChanged`. */
   start() {
     if (!this.stopped) return Promise.resolve();
-    this.stopped = false;
+    this.stopped = this.wasLive = false;
     this.brokenSince = this.outside.now();
     this.endWake = this.outside.onWake(() => this.#awake());
     this.#set("resuming");
@@ -344,8 +339,7 @@ export class LiveConnection {
     const every = LOSSLESS.has(stream);
     if (message.snapshot && every) return false; // it begins the feed anew: rare, and large
     if (message.snapshot) this.#dropHeld(stream);
-    /** @type {any} */
-    let id = message; // one of its own: nothing replaces it
+    /** @type {any} */ let id = message; // one of its own: nothing replaces it
     if (message.e && !every) id = `${stream} ${message.e.key}`;
     else if (message.gap || (message.subscribed && !message.snapshot)) id = `${stream}, ${message.gap ? "gap" : "recovered"}`;
     if (this.held.delete(id)) this.counts.conflated += 1;
@@ -379,11 +373,13 @@ export class LiveConnection {
   /** @param {number} code */
   #closed(code) {
     const since = code === NO_CODE ? this.lastHeard : this.outside.now(); // a code came over the line: it was good so far
-    if (code >= FIRST_STOP_CODE && code <= LAST_STOP_CODE) {
+    const displaced = code === TOO_MANY_CONNECTIONS && this.wasLive; // a broken line of ours may keep its seat for a while
+    if (code >= FIRST_STOP_CODE && code <= LAST_STOP_CODE && !displaced) {
       return this.#end("stopped", STOP_REASONS[code] ?? `The gateway ended the connection (${code}).`);
     }
     if (code === TOKEN_EXPIRED) this.attempt = 0; // expected once per token: a new ticket tells whether the session lives
-    this.#broken(since, BREAK_REASONS[code] ?? "The connection to the gateway broke.", code === RATE_LIMITED ? RATE_LIMITED_MS : 0);
+    const patience = code === RATE_LIMITED || displaced ? COME_AGAIN_MS : 0;
+    this.#broken(since, BREAK_REASONS[code] ?? "The connection to the gateway broke.", patience);
   }
 
   /** No message for too long, not even a ping: the line is dead. One timer looks again when the limit may be reached. */
@@ -405,9 +401,7 @@ export class LiveConnection {
     const now = this.outside.now();
     if (this.greetedAt !== null && now - this.greetedAt > STEADY_AFTER_MS) this.attempt = 0;
     this.greetedAt = null;
-    this.#giveUp();
-    const wait = atLeast + backoffMs(this.attempt, this.outside.random);
-    this.attempt += 1;
+    const wait = atLeast + backoffMs(this.attempt++, this.outside.random);
     this.counts.reconnects += 1;
     this.notBefore = now + atLeast;
     for (const timer of ["watch", "renew"]) this.#cancel(timer);
@@ -429,19 +423,15 @@ export class LiveConnection {
 
   #rest() {
     this.stopped = true;
-    this.#giveUp();
     this.greetedAt = null;
     this.endWake?.();
     for (const timer of [...this.timers.keys()]) this.#cancel(timer);
     this.#drop();
   }
 
-  #giveUp() {
+  #drop() {
     this.connecting?.abort(); // a request that hangs would hold one of the browser's few connections
     this.connecting = null;
-  }
-
-  #drop() {
     const socket = this.socket;
     this.socket = null; // handlers of this socket fall silent from here on
     socket?.close();
@@ -477,6 +467,7 @@ export class LiveConnection {
   /** @param {StateName} name @param {string} [detail] @param {number | null} [retry_at_ms] */
   #set(name, detail = "", retry_at_ms = null) {
     if (name === "live") {
+      this.wasLive = true;
       this.brokenSince = null;
       this.#cancel("stale");
     }

@@ -194,9 +194,31 @@ test("a line that finds no seat comes back by itself, and is never called live m
   line.stop();
 });
 
+test("a line that was live and finds its seat taken, maybe by its own broken socket, comes again after a minute", async () => {
+  const outside = new FakeOutside();
+  const { line, states } = await live(outside);
+  outside.socket.onclose({ code: 1006 });
+  await outside.pass(1);
+  outside.socket.onclose({ code: 4529 });
+  assert.match(line.state.detail, /still counts. Trying again in a minute/);
+  await outside.pass(50_000);
+  outside.wake(); // the gateway's wish for patience holds
+  await settled();
+  assert.equal(outside.sockets.length, 2);
+  await outside.pass(10_001);
+  outside.say(hello(outside.time), subscribed("lead_scores", "e1", 10), subscribed("conversation_feed", "e1", 10));
+  assert.equal(line.state.name, "live");
+  assert.ok(!states.includes("stopped"));
+  line.stop();
+  await line.start();
+  outside.socket.onclose({ code: 4529 }); // begun anew: it was never live since
+  assert.equal(line.state.name, "stopped");
+});
+
 test("codes from 4500 on end the line with a sentence that helps", async () => {
   const outside = new FakeOutside();
-  const { line } = await live(outside);
+  const { line } = connection(outside);
+  await line.start();
   outside.socket.onclose({ code: 4529 });
   await outside.pass(60_000);
   assert.equal(line.state.name, "stopped");
@@ -384,7 +406,7 @@ test("when the line ends for good, what is held is heard before", async () => {
   const { heard, states } = await live(outside);
   outside.isHidden = true;
   outside.say(publication("conversation_feed", 11));
-  outside.socket.onclose({ code: 4529 });
+  outside.socket.onclose({ code: 4500 });
   assert.deepEqual(offsets(heard), [11]);
   assert.equal(states.at(-1), "stopped");
 });
