@@ -11,7 +11,7 @@ import itertools
 import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ghl_real_estate_ai.budgets import (
     CLIENT_BEHIND_BYTES,
@@ -152,25 +152,20 @@ class TopicLog:
         self.removed_at = 0
         self.head = head
 
-    def forget(self, is_forgotten: Callable[[LeadId], bool], *, epoch: str | None = None) -> bool:
-        """Drop a lead's items. The new epoch makes every open screen take a snapshot without the lead.
+    def forget(self, is_forgotten: Callable[[LeadId], bool]) -> bool:
+        """Drop a lead's items. The new epoch makes every open screen take a snapshot without the lead; offsets go on.
 
-        ``epoch``: the one that a shared topic begins with, from offset 1. Without it a topic that holds nothing of the
-        lead stays as it is (False), and offsets go on.
+        A topic that holds nothing of the lead stays as it is (False).
         """
         held = (*self._ring, *self._latest.values())
-        known = any(frame.lead_id is not None and is_forgotten(frame.lead_id) for frame in held)
-        if epoch is None and not known:
+        if not any(frame.lead_id is not None and is_forgotten(frame.lead_id) for frame in held):
             return False
         self._latest = {
             key: frame
             for key, frame in self._latest.items()
             if frame.lead_id is None or not is_forgotten(frame.lead_id)
         }
-        if epoch is not None:
-            self._latest = {key: replace(frame, offset=0) for key, frame in self._latest.items()}
-            self.head = self.removed_at = 0
-        self._begin_epoch(epoch or _new_epoch())
+        self._begin_epoch(_new_epoch())
         return True
 
     # --- reading -------------------------------------------------------------------------------------------------

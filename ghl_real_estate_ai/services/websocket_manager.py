@@ -128,15 +128,11 @@ class WebSocketManager:
                 session.revise(topic)
             self._fan_out.changed(topic)
 
-    def forget(self, location_id: LocationId, forgotten: str, *, epoch: str | None = None) -> None:
-        """Drop every item of the lead with this hash; open screens get a snapshot without it.
-
-        ``epoch``: the shared one that begins, with offset 1, in all shared topics of the tenant.
-        """
+    def forget(self, location_id: LocationId, forgotten: str) -> None:
+        """Drop every item of the lead with this hash; open screens get a snapshot without it. A shared log is adopted next."""
         for stream in Stream:
             topic = self._topic(location_id, stream)
-            shared = epoch if stream in SHARED_STREAMS else None
-            if topic.log.forget(lambda lead: lead_hash(location_id, lead) == forgotten, epoch=shared):
+            if topic.log.forget(lambda lead: lead_hash(location_id, lead) == forgotten):
                 self._fan_out.changed(topic)
 
     def delayed(self, location_id: LocationId | None, since: datetime | None) -> None:

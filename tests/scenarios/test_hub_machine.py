@@ -112,7 +112,9 @@ class Peer:
             assert message["o"] == screen.offset + 1, "a hole or a double in a stream that must not lose"
         if "gap" in message and LAG_POLICY[stream] is LagPolicy.SKIP:
             self.skipped.add(stream)
-        elif place is None or not place["recovered"]:  # a resume after the gap brings nothing of what was skipped
+        elif (
+            place is None or not place["recovered"]
+        ):  # a resume after the gap brings nothing of what was skipped
             self.skipped.discard(stream)
         screen.apply(message)
 
@@ -375,8 +377,10 @@ class RelayedHubMachine(HubMachine):
         self.hub.relay(LOCATION, placed)  # a follower that comes back tells things twice
 
     def drop_lead(self, digest: str) -> None:
+        """At once, with the word of it; what the database knows follows."""
         self.begin_epoch()
-        self.hub.forget(LOCATION, digest, epoch=self.epoch)
+        self.hub.forget(LOCATION, digest)
+        self.adopt(0)
 
     @rule(news=some_news, keep=st.integers(0, 6), choice=choices, asleep=st.booleans())
     def adopt_again(self, news: list[tuple[Stream, str]], keep: int, choice: int, asleep: bool) -> None:

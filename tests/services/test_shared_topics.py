@@ -130,7 +130,7 @@ async def test_a_client_that_asks_to_resume_while_its_topic_is_adopted_is_judged
 
 
 @pytest.mark.asyncio
-async def test_forgetting_in_a_shared_log_begins_its_new_epoch_in_every_shared_topic(
+async def test_a_forgotten_lead_leaves_a_shared_topic_before_the_log_that_follows_is_adopted(
     hub: WebSocketManager,
 ) -> None:
     history = [placed(SCORES, 1, "goes"), placed(SCORES, 2, "stays"), placed(FEED, 1, "goes")]
@@ -138,8 +138,10 @@ async def test_forgetting_in_a_shared_log_begins_its_new_epoch_in_every_shared_t
     own = hub.snapshot(LOCATION, Stream.SYSTEM_PERFORMANCE).epoch
     async with connected(hub) as socket:
         await socket.say(follow(SCORES))
-        hub.forget(LOCATION, lead_hash(LOCATION, LeadId("goes")), epoch="after")
+        hub.forget(LOCATION, lead_hash(LOCATION, LeadId("goes")))
         await settle()
+        assert [i["lead_id"] for i in shown(socket, SCORES).shown] == ["stays"]
+        hub.adopt(LOCATION, epoch="after", seeds=[(SCORES, item(SCORES, "stays"))], history=())
         for offset in (1, 2):
             hub.relay(LOCATION, placed(SCORES, offset, f"later-{offset}"))
         await settle()
@@ -150,9 +152,13 @@ async def test_forgetting_in_a_shared_log_begins_its_new_epoch_in_every_shared_t
 
 
 @pytest.mark.asyncio
-async def test_a_forgotten_row_is_not_told_again_to_a_client_that_is_conflated(hub: WebSocketManager) -> None:
-    hub.adopt(LOCATION, epoch="e", seeds=(), history=[placed(SCORES, n, f"k{n % 3}") for n in range(1, 50)])
-    hub.forget(LOCATION, lead_hash(LOCATION, LeadId("k1")), epoch="after")
+async def test_a_row_that_stays_after_forgetting_is_not_told_again_to_a_client_that_is_conflated(
+    hub: WebSocketManager,
+) -> None:
+    seeds = [(SCORES, item(SCORES, key)) for key in ("k0", "k1", "k2")]
+    hub.adopt(LOCATION, epoch="e", seeds=seeds, history=[placed(SCORES, 1, "k1")])
+    hub.forget(LOCATION, lead_hash(LOCATION, LeadId("k1")))
+    hub.adopt(LOCATION, epoch="after", seeds=[seeds[0], seeds[2]], history=())
     async with connected(hub) as socket:
         await socket.say(follow(SCORES))
         socket.stall()
