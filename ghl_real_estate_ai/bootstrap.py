@@ -18,6 +18,7 @@ from time import monotonic
 from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.bootstrap_crm import Crm, compose_crm
 from ghl_real_estate_ai.bootstrap_redis import Shared, sharing
+from ghl_real_estate_ai.budgets import DATABASE_ANSWER_S
 from ghl_real_estate_ai.crm_ports import ExportReader
 from ghl_real_estate_ai.errors import ConfigurationError
 from ghl_real_estate_ai.integrations.gohighlevel.csv_export import CsvExportReader
@@ -141,9 +142,11 @@ def database_url(settings: Settings) -> str:
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Database]:
-    """The database alone, for commands that need no running services."""
-    database = Database(database_url(settings), sqlite_synchronous=settings.sqlite_synchronous)
+async def opened(settings: Settings, *, answer_s: float | None = None) -> AsyncIterator[Database]:
+    """The database alone, for commands that need no running services. They wait for it: ``answer_s`` is None."""
+    database = Database(
+        database_url(settings), sqlite_synchronous=settings.sqlite_synchronous, answer_s=answer_s
+    )
     await database.start()
     try:
         yield database
@@ -210,7 +213,7 @@ def _parts(
             memory=memory,
             hub=hub,
             clock=clock,
-            log_lag=bus.lag if role.handles else partial(_lag, memory),
+            log_lag=bus.lag if shared is None else partial(_lag, memory),
             model_versions={stamp.name: stamp.version for stamp in (engine.model.stamp, churn.model.stamp)},
         ),
         crm=_crm_of(settings, memory, inbox=inbox, time=time, share=None if shared is None else shared.work),
@@ -328,7 +331,7 @@ async def running(settings: Settings, role: ProcessRole = ProcessRole.ALL) -> As
         _refuse_to_share_nothing(settings, role)
     time = Time()
     async with (
-        opened(settings) as memory,
+        opened(settings, answer_s=DATABASE_ANSWER_S) as memory,
         sharing(settings, handles=role.handles, clock=time.clock) as shared,
     ):
         services = compose(settings, memory, time=time, role=role, shared=shared)

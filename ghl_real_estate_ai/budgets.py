@@ -127,6 +127,9 @@ GROUP_COMMIT_MAX: Final = 256
 DATABASE_LOCK_WAIT_S: Final = 5.0
 """Longest wait for a lock that another process holds; then the write is answered 429."""
 
+DATABASE_ANSWER_S: Final = 10.0
+"""Longest that a running service waits for the database's answer; a server that hangs is then as good as one that is away."""
+
 DATABASE_READERS: Final = 4
 """Threads, and connections, that read at the same time."""
 

@@ -10,11 +10,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Self
 
+import sqlalchemy as sa
+
 from ghl_real_estate_ai import budgets
 from ghl_real_estate_ai.errors import StorageUnavailable
 from ghl_real_estate_ai.ports import UnitOfWork
 from ghl_real_estate_ai.storage.compaction import compact
-from ghl_real_estate_ai.storage.engines import DATABASE_ERRORS, make_engine, our_error
+from ghl_real_estate_ai.storage.engines import DATABASE_ERRORS, Line, make_engine, our_error
 from ghl_real_estate_ai.storage.group_commit import GroupCommit
 from ghl_real_estate_ai.storage.migrations import migrate
 from ghl_real_estate_ai.storage.unit_of_work import SqlUnitOfWork
@@ -23,8 +25,14 @@ from ghl_real_estate_ai.storage.unit_of_work import SqlUnitOfWork
 class Database:
     """``ports.Memory``. Reads run in a few threads, each on a consistent view; writes go through the group commit."""
 
-    def __init__(self, url: str, *, sqlite_synchronous: str = "FULL") -> None:
-        """Nothing is opened yet. Raises ConfigurationError for a URL that we cannot use."""
+    def __init__(self, url: str, *, sqlite_synchronous: str = "FULL", answer_s: float | None = None) -> None:
+        """Nothing is opened yet. Raises ConfigurationError for a URL that we cannot use.
+
+        ``answer_s``: the longest that a read or write waits for the database; None: as long as it takes, as an operator's
+        command may. Migration and compaction always do.
+        """
+        self._answer_s = answer_s
+        self._reading: set[Line] = set()
         # Two writing connections: the group commit's own, and one for compaction.
         self._writer_engine: Final = make_engine(
             url, access="write", connections=2, sqlite_synchronous=sqlite_synchronous
@@ -51,16 +59,21 @@ class Database:
         except BaseException:  # whatever went wrong, cancelled too: leave no thread and no connection behind
             await self.aclose()
             raise
-        self._writer = GroupCommit(self._writer_engine, loop, quick=self._quick_engine)
+        self._writer = GroupCommit(
+            self._writer_engine, loop, quick=self._quick_engine, answer_s=self._answer_s
+        )
 
     async def aclose(self) -> None:
-        """Commit what waits, let running reads end, close every connection. Later calls raise StorageUnavailable."""
+        """Commit what waits, let running reads end, close every connection. Later calls raise StorageUnavailable.
+
+        What the database does not answer in time is cut off.
+        """
         readers, writer = self._readers, self._writer
         self._readers = self._writer = None
         if writer is not None:
-            await asyncio.to_thread(writer.close)
+            await self._ended(writer.close, or_else=writer.give_up)
         if readers is not None:
-            await asyncio.to_thread(readers.shutdown)
+            await self._ended(readers.shutdown, or_else=self._cut_reads)
         self._writer_engine.dispose()
         self._quick_engine.dispose()
         self._reader_engine.dispose()
@@ -73,8 +86,16 @@ class Database:
         await self.aclose()
 
     async def read[T](self, query: Callable[[UnitOfWork], T]) -> T:
-        """Run a query on a consistent view. Raises StorageUnavailable."""
-        return await self._in_reader(lambda: self._query(query))
+        """Run a query on a consistent view; again, when the server was restarted since. Raises StorageUnavailable."""
+        line = Line()
+        try:
+            async with asyncio.timeout(self._answer_s) as patience:
+                return await self._in_reader(lambda: self._query(query, line))
+        except TimeoutError as error:
+            if not patience.expired():  # the query's own
+                raise
+            line.cut()
+            raise StorageUnavailable(f"the database has not answered for {self._answer_s:g} s") from error
 
     async def write[T](self, change: Callable[[UnitOfWork], T]) -> T:
         """Run a change; returns when it is durable, and raises StorageUnavailable when it is not.
@@ -115,6 +136,27 @@ class Database:
                 raise
             raise translated from error
 
-    def _query[T](self, query: Callable[[UnitOfWork], T]) -> T:
-        with self._reader_engine.begin() as connection:
+    def _query[T](self, query: Callable[[UnitOfWork], T], line: Line) -> T:
+        self._reading.add(line)
+        try:
+            return self._query_once(query, line)
+        except sa.exc.DBAPIError as error:
+            if not error.connection_invalidated or line.is_cut:
+                raise
+            return self._query_once(query, line)
+        finally:
+            self._reading.discard(line)
+
+    def _query_once[T](self, query: Callable[[UnitOfWork], T], line: Line) -> T:
+        with line.begin(self._reader_engine) as connection:
             return query(SqlUnitOfWork(connection))
+
+    def _cut_reads(self) -> None:
+        for line in tuple(self._reading):
+            line.cut()
+
+    async def _ended(self, close: Callable[[], None], *, or_else: Callable[[], None]) -> None:
+        closing = asyncio.ensure_future(asyncio.to_thread(close))
+        if not (await asyncio.wait({closing}, timeout=self._answer_s))[0]:
+            or_else()
+        await closing

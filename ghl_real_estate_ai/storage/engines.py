@@ -5,9 +5,14 @@ Called by ``Database`` and ``GroupCommit``. Nothing here knows a table.
 
 from __future__ import annotations
 
+import os
+import socket
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, Literal
+from time import monotonic
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -26,6 +31,36 @@ _LOST_RACE: Final = "40"
 
 class LostRace(StorageUnavailable):
     """Another process won a deadlock. The change may succeed when it is tried alone."""
+
+
+class Line:
+    """The connection that a thread is using, so that another one can cut it off from a server that does not answer."""
+
+    def __init__(self) -> None:
+        self.is_cut = False
+        self._driver: Any = None
+        self._since = monotonic()
+
+    @contextmanager
+    def begin(self, engine: sa.Engine) -> Iterator[sa.Connection]:
+        """A transaction; it can be cut off until it is committed."""
+        self._since = monotonic()
+        try:
+            with engine.begin() as connection:
+                self._driver = connection.connection.driver_connection
+                yield connection
+        finally:
+            self._driver = None
+
+    def cut(self, *, at_it_s: float = 0.0) -> None:
+        """Whoever waits in the transaction gets an error now, if it began ``at_it_s`` ago. Files have no line to cut."""
+        driver = self._driver
+        if driver is None or not hasattr(driver, "fileno") or monotonic() - self._since < at_it_s:
+            return
+        self.is_cut = True
+        # Closing it under the other thread would free the number of its socket for somebody else's.
+        with suppress(OSError, sa.exc.DBAPIError), socket.socket(fileno=os.dup(driver.fileno())) as line:
+            line.shutdown(socket.SHUT_RDWR)
 
 
 def make_engine(
@@ -95,8 +130,6 @@ def _postgresql_engine(
         url.set(drivername="postgresql+psycopg"),
         pool_size=pool["pool_size"],
         max_overflow=pool["max_overflow"],
-        pool_pre_ping=access
-        == "read",  # a restarted server goes unnoticed; a write must say that it was not stored
         connect_args={
             "options": " ".join(options).strip(),
             "connect_timeout": int(budgets.OUTBOUND_TIMEOUT_S),

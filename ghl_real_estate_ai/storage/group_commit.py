@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from ghl_real_estate_ai import budgets
 from ghl_real_estate_ai.errors import StorageUnavailable
 from ghl_real_estate_ai.ports import UnitOfWork
-from ghl_real_estate_ai.storage.engines import DATABASE_ERRORS, LostRace, our_error
+from ghl_real_estate_ai.storage.engines import DATABASE_ERRORS, Line, LostRace, our_error
 from ghl_real_estate_ai.storage.unit_of_work import SqlUnitOfWork
 
 _RACES: Final = 3
@@ -64,28 +64,58 @@ class GroupCommit:
     """Takes changes from the event loop, commits them in groups in its own thread, and then tells the callers."""
 
     def __init__(
-        self, engine: sa.Engine, loop: asyncio.AbstractEventLoop, *, quick: sa.Engine | None = None
+        self,
+        engine: sa.Engine,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        quick: sa.Engine | None = None,
+        answer_s: float | None = None,
     ) -> None:
-        """``quick``: an engine on the same database that does not wait for the disk; None: every commit waits."""
+        """``quick``: an engine on the same database that does not wait for the disk; None: every commit waits.
+
+        ``answer_s``: the longest that a caller waits; None: as long as it takes.
+        """
         self._engine = engine
         self._quick = quick or engine
         self._loop = loop
+        self._answer_s = answer_s
+        self._line = Line()
+        self._given_up = False
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="storage-writer", daemon=True)
         self._thread.start()
 
     async def write[T](self, change: Callable[[UnitOfWork], T], *, waits_for_disk: bool = True) -> T:
-        """Returns after the commit. Raises StorageUnavailable when nothing was stored, else what the change raised."""
+        """Returns after the commit. Raises StorageUnavailable when nothing was stored, else what the change raised.
+
+        When there is no answer in time, nobody knows: it may still be stored.
+        """
         if self._queue.qsize() >= budgets.WRITE_QUEUE:
             raise StorageUnavailable("too many writes are waiting; send again in a moment")
         future: asyncio.Future[T] = self._loop.create_future()
         self._queue.put(_Change(change, future, waits_for_disk=waits_for_disk))
-        return await future
+        try:
+            async with asyncio.timeout(self._answer_s) as patience:
+                return await future
+        except TimeoutError as error:
+            if not patience.expired():  # the change's own
+                raise
+            # Not when the writer is busy with later changes: then this one waited for its turn.
+            self._line.cut(at_it_s=(self._answer_s or 0.0) / 2)
+            raise StorageUnavailable(
+                f"the database has not answered for {self._answer_s:g} s, and whether it was stored is not known; "
+                "send again"
+            ) from error
 
     def close(self) -> None:
         """Commit what waits, then stop. Blocks; the event loop must run meanwhile, for it tells the callers."""
         self._queue.put(None)
         self._thread.join()
+
+    def give_up(self) -> None:
+        """The database hangs: ``close`` shall end, and what waits fail."""
+        self._given_up = True
+        self._line.cut()
 
     def _run(self) -> None:
         closing = False
@@ -111,6 +141,9 @@ class GroupCommit:
 
     def _settle(self, group: Sequence[_Waiting]) -> None:
         """Commit them together; when one spoils it, commit each alone, so that only the guilty one fails."""
+        if self._given_up:
+            _fail(group, StorageUnavailable("the database is closed"))
+            return
         failure = self._commit(group)
         if failure is None:
             return
@@ -140,7 +173,7 @@ class GroupCommit:
         """One transaction. Returns why it was rolled back, None when it is durable."""
         engine = self._engine if any(change.waits_for_disk for change in group) else self._quick
         try:
-            with engine.begin() as connection:
+            with self._line.begin(engine) as connection:
                 uow = SqlUnitOfWork(connection)
                 for change in group:
                     change.apply(uow)
