@@ -111,7 +111,7 @@ def compose_crm(
         account=account,
         sync=CrmSync(memory=memory, reader=history, inbox=inbox, clock=clock, sleep=sleep, mine=mine),
         reread=CrmReread(memory=memory, reader=history, inbox=inbox, clock=clock, sleep=sleep, mine=mine),
-        outbox=CrmOutbox(memory=memory, writer=writer, clock=clock, sleep=sleep),
+        outbox=CrmOutbox(memory=memory, writer=writer, clock=clock, sleep=sleep, mine=mine),
         health=_crm_health(settings, memory, account=account, http=http, seal=seal, lag=lag, clock=clock),
         http=http,
         tokens=tokens,

@@ -87,13 +87,17 @@ class CrmOutbox:
         clock: Clock,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         luck: Callable[[], float] = random.random,
+        mine: Callable[[LocationId], bool] = lambda _location_id: True,
     ) -> None:
-        """``luck``: draws from 0 to 1 for the waits, so that what failed together does not come back together."""
+        """``mine``: whether a location is this process's to look after, as things stand now.
+
+        ``luck``: draws from 0 to 1 for the waits, so that what failed together does not come back together."""
         self._memory = memory
         self._writer = writer
         self._clock = clock
         self._sleep = sleep
         self._luck = luck
+        self._mine = mine
         self._sending: set[LocationId] = set()
 
     async def run(self) -> None:
@@ -118,7 +122,7 @@ class CrmOutbox:
         due = await self._memory.read(
             lambda uow: uow.changes.due_locations(now=now, limit=CRM_OUTBOX_LOCATIONS)
         )
-        idle = [location_id for location_id in due if location_id not in self._sending]
+        idle = [place for place in due if place not in self._sending and self._mine(place)]
         begun = idle[: CRM_OUTBOX_LOCATIONS - len(self._sending)]
         self._sending.update(begun)
         return [tasks.create_task(self._send_due(place), name=f"outbox:{place}") for place in begun]

@@ -9,7 +9,8 @@ import pytest
 
 from ghl_real_estate_ai.budgets import POLL_INTERVAL_S, POLL_LOOK_S, REREAD_AGAIN_S, REREAD_LOOK_S
 from ghl_real_estate_ai.models.identifiers import LocationId
-from ghl_real_estate_ai.models.synchronization import RereadRequest
+from ghl_real_estate_ai.models.synchronization import ChangeKind, RereadRequest
+from ghl_real_estate_ai.services.crm_outbox import CrmOutbox
 from ghl_real_estate_ai.services.crm_reread import CrmReread
 from ghl_real_estate_ai.services.crm_sync import CrmSync
 from ghl_real_estate_ai.services.event_bus import EventBus
@@ -17,6 +18,7 @@ from ghl_real_estate_ai.services.event_inbox import EventInbox
 from tests.support.clock import FakeClock, settle
 from tests.support.facts import LEAD, LOCATION, message
 from tests.support.fake_memory import FakeMemory
+from tests.support.outbox_house import connected as house_connected
 from tests.support.scripted_crm import ScriptedCrm, connected
 
 pytestmark = pytest.mark.asyncio
@@ -88,3 +90,13 @@ async def test_a_lead_is_read_again_by_who_holds_its_location() -> None:
         await clock.advance(2 * REREAD_LOOK_S)
         assert crm.reread == [LEAD]
         running.cancel()
+
+
+async def test_a_change_is_sent_by_who_holds_its_location() -> None:
+    house, share = await house_connected(), Share()
+    await house.want(ChangeKind.NOTE, "n")
+    outbox = CrmOutbox(memory=house.memory, writer=house.writer, clock=house.clock, mine=share.mine)
+    assert await outbox.step() == 0
+    share.held.add(LOCATION)
+    assert await outbox.step() == 1
+    assert house.writer.made == ["n"]
