@@ -25,6 +25,8 @@ from ghl_real_estate_ai.simulation.screens import Ages, Crowd
 STORM: Final = 5_000
 _SEED: Final = 7
 _BURST: Final = 32
+_STALLED_FOR: Final = 40_000
+"""Publications, 13 MB: more than the kernel keeps for a socket that nobody reads (some 4 MB) and the gateway together."""
 
 
 # --- slow clients ---------------------------------------------------------------------------------------------------
@@ -42,9 +44,9 @@ class Slow:
 
 def slow_clients(say: Say) -> Row:
     """Memory that ten stalled screens cost, while the other 190 must get everything."""
-    say("SLOW_CLIENTS: 10 of 200 screens stop reading, 20,000 publications")
+    say(f"SLOW_CLIENTS: 10 of 200 screens stop reading, {_STALLED_FOR:,} publications")
     with rig.our_server(200) as server, rig.on_processor(1):
-        slow = uvloop.run(stall(server, screens=200, stalled=10, publications=20_000))
+        slow = uvloop.run(stall(server, screens=200, stalled=10, publications=_STALLED_FOR))
     return Row(
         name="SLOW_CLIENTS",
         what="memory growth of the gateway while 10 of 200 screens do not read; the others miss nothing",
@@ -77,13 +79,21 @@ async def stall(server: rig.Server, *, screens: int, stalled: int, publications:
             screen.go_on_reading()
         await _until_settled(slow, publisher.sent)
         missed = sum(publisher.sent - screen.places.get(rig.FEED, 0) for screen in quick.screens)
-        trouble = ", ".join(filter(None, [quick.trouble(), f"{missed} missed" if missed else ""]))
+        kept_up = _caught_up(slow, publisher.sent)
+        swallowed = (
+            f"{kept_up} of {stalled} slow ones caught up: the kernel kept it all for them" if kept_up else ""
+        )
+        trouble = ", ".join(filter(None, [quick.trouble(), f"{missed} missed" if missed else "", swallowed]))
         return Slow(most - before, (publisher.sent - first) * (screens - stalled), _ends(slow), trouble)
 
 
 def _ends(slow: Crowd) -> str:
     ends = {f"closed with {code}": count for code, count in slow.closed.items()} | {"dropped": slow.lost}
     return ", ".join(f"{count} {end}" for end, count in ends.items() if count) or "caught up"
+
+
+def _caught_up(slow: Crowd, offset: int) -> int:
+    return sum(screen.places.get(rig.FEED, 0) == offset for screen in slow.screens)
 
 
 async def _publish(screens: Crowd, publisher: rig.Publisher, count: int) -> None:
@@ -99,8 +109,7 @@ async def _until_settled(slow: Crowd, offset: int) -> None:
     """Those that read again learn that they were too slow, by a close code or by a connection that is gone; or catch up."""
     deadline = time.monotonic() + rig.ARRIVE_WITHIN_S
     while time.monotonic() < deadline:
-        caught_up = sum(screen.places.get(rig.FEED, 0) == offset for screen in slow.screens)
-        if caught_up + sum(slow.closed.values()) + slow.lost >= len(slow.screens):
+        if _caught_up(slow, offset) + sum(slow.closed.values()) + slow.lost >= len(slow.screens):
             return
         await asyncio.sleep(0.05)
 
