@@ -156,7 +156,8 @@ class Database:
             line.cut()
 
     async def _ended(self, close: Callable[[], None], *, or_else: Callable[[], None]) -> None:
-        closing = asyncio.ensure_future(asyncio.to_thread(close))
-        if not (await asyncio.wait({closing}, timeout=self._answer_s))[0]:
-            or_else()
-        await closing
+        async with asyncio.TaskGroup() as tasks:
+            closing = tasks.create_task(asyncio.to_thread(close), name="storage: close")
+            ended, _ = await asyncio.wait({closing}, timeout=self._answer_s)
+            if not ended:
+                or_else()
