@@ -37,9 +37,11 @@ part("sign-in").addEventListener("submit", async (/** @type {SubmitEvent} */ eve
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(Object.fromEntries(fields)),
-  });
-  const body = await answer.json();
-  if (!answer.ok) return void (part("trouble").textContent = body.error.message);
+  }).catch(() => null);
+  const body = await answer?.json().catch(() => null); // a proxy may answer with a page of its own
+  if (!answer?.ok || !body) {
+    return void (part("trouble").textContent = body?.error?.message ?? "The gateway does not answer. Try again in a moment.");
+  }
   form.reset();
   begin(body.access_token);
 });
@@ -92,11 +94,12 @@ function paintSoon(stream) {
 }
 
 function paint() {
-  for (const stream of changed) {
+  const streams = [...changed];
+  changed.clear(); // before anything can go wrong: else no later message would ask for a frame
+  for (const stream of streams) {
     const lines = items.of(stream).slice(0, ITEMS_SHOWN).map((item) => node("li", (LINES[stream] ?? JSON.stringify)(item)));
     listOf(stream).replaceChildren(...lines);
   }
-  changed.clear();
 }
 
 /** @param {string} stream */
