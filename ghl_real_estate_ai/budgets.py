@@ -187,6 +187,9 @@ SOCKETS_OPEN: Final = 20_000
 SOCKETS_NOT_SIGNED_IN: Final = 5_000
 """Of them, those whose first message with the token has not come yet; beyond it a handshake without one is answered 503."""
 
+REQUEST_HEAD_WAIT_S: Final = 20.0
+"""A connection whose request head is not whole by then is closed; a phone on a bad network needs seconds."""
+
 HANDSHAKE_RETRY_S: Final = 5.0
 """What Retry-After says at a handshake that is answered 503."""
 

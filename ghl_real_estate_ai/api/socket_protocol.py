@@ -6,6 +6,7 @@ pings, close and limits stay uvicorn's; tests/api/test_socket_protocol.py names 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -14,6 +15,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.http11 import Request
 
 from ghl_real_estate_ai import telemetry
+from ghl_real_estate_ai.budgets import CLOSE_WAIT_S
 from ghl_real_estate_ai.models.frames import Bundle
 
 WIRE: Final = "enterprisehub.wire"
@@ -24,9 +26,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     """uvicorn's, which also tells the socket's connection when the network takes more and when it does not."""
 
     wire: WireConnection | None = None
+    gone: asyncio.Event
 
     def handle_connect(self, event: Request) -> None:
         """Put itself into the scope; the application's first step runs later, in its own task."""
+        self.gone = asyncio.Event()
+        self.close_timeout = CLOSE_WAIT_S
         super().handle_connect(event)
         if not self.close_sent:  # a handshake that was refused has no scope
             extensions = cast(dict[str, object], self.scope["extensions"])
@@ -53,6 +58,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
         super().connection_lost(exc)
+        if self.handshake_initiated:
+            self.gone.set()
         if self.wire is not None:
             self.wire.lose()
 

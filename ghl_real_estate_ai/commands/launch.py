@@ -112,6 +112,7 @@ def _what_stopped_it(error: Exception) -> EnterpriseHubError:
 def _uvicorn(app: FastAPI, settings: Settings) -> uvicorn.Server:
     import uvicorn  # see run_gateway
 
+    from ghl_real_estate_ai.api.http_protocol import HttpProtocol
     from ghl_real_estate_ai.api.socket_protocol import SocketProtocol
 
     return uvicorn.Server(
@@ -120,7 +121,7 @@ def _uvicorn(app: FastAPI, settings: Settings) -> uvicorn.Server:
             host=settings.host,
             port=settings.port,
             loop="uvloop",
-            http="httptools",
+            http=HttpProtocol,
             ws=SocketProtocol,
             ws_ping_interval=None,  # the hub pings, in messages that a browser's code sees: two heartbeats would disagree
             ws_per_message_deflate=False,

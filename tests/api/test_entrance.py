@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -13,7 +15,7 @@ from ghl_real_estate_ai.api.entrance import Entrance
 from ghl_real_estate_ai.budgets import HANDSHAKE_RETRY_S
 from ghl_real_estate_ai.errors import TooManyRequests
 from ghl_real_estate_ai.models.leads import Role
-from tests.support.gateway import Gateway, eventually, user_of
+from tests.support.gateway import EVENTUALLY_S, Gateway, eventually, user_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -74,3 +76,26 @@ async def test_a_place_is_free_again_whatever_ended_its_socket() -> None:
         with place():
             pass
     assert (entrance.open, entrance.not_signed_in) == (0, 0)
+
+
+async def test_a_socket_that_was_turned_away_keeps_its_place_until_it_has_gone(gateway: Gateway) -> None:
+    entrance = Entrance()
+    gateway.app.state.doors = replace(gateway.doors, entrance=entrance)
+    place = urlsplit(gateway.url)
+    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    writer.write(
+        b"GET /v1/realtime?ticket=unknown HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    async with asyncio.timeout(EVENTUALLY_S):
+        await reader.readuntil(b"\r\n\r\n")
+        head = await reader.readexactly(2)
+        await reader.readexactly(head[1])  # the close frame, which it does not answer
+        assert entrance.open == 1
+        assert await reader.read() == b""
+
+        async def free() -> bool:
+            return entrance.open == 0
+
+        await eventually(free)
+    writer.close()

@@ -27,6 +27,7 @@ from websockets.uri import parse_uri
 from ghl_real_estate_ai.api.portable_connection import PortableConnection
 from ghl_real_estate_ai.api.routes.realtime import connection_of, messages
 from ghl_real_estate_ai.api.socket_protocol import SocketProtocol, WireConnection
+from ghl_real_estate_ai.budgets import CLOSE_WAIT_S
 from ghl_real_estate_ai.models.frames import Bundle
 
 LONG_S = 20.0
@@ -410,6 +411,7 @@ def test_uvicorns_class_still_says_when_no_frame_may_be_written() -> None:
             assert isinstance(protocol, SocketProtocol), HOW
             assert protocol.handshake_complete, HOW
             assert not protocol.close_sent, HOW
+            assert protocol.close_timeout == CLOSE_WAIT_S
             await at.connection.close(4401, "no")
             assert protocol.close_sent, f"close_sent does not say that a close frame was sent: {HOW}"
 

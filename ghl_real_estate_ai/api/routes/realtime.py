@@ -19,7 +19,7 @@ from starlette.websockets import WebSocketDisconnect
 from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.api.dependencies import Doors, DoorsDep, IdentityDep, ServicesDep, bearer_token
 from ghl_real_estate_ai.api.portable_connection import PortableConnection
-from ghl_real_estate_ai.api.socket_protocol import WIRE, WireConnection, close_socket
+from ghl_real_estate_ai.api.socket_protocol import WIRE, SocketProtocol, WireConnection, close_socket
 from ghl_real_estate_ai.bootstrap import Services
 from ghl_real_estate_ai.budgets import AUTH_WAIT_S, CLIENT_FRAME_BYTES, CLOSE_WAIT_S, TICKET_TTL_S
 from ghl_real_estate_ai.errors import Forbidden, TooManyRequests, Unauthenticated
@@ -84,6 +84,7 @@ async def realtime(socket: WebSocket) -> None:
     try:
         with doors.entrance.socket():
             await _welcome(socket, services, doors)
+            await _gone(socket)
     except TooManyRequests as error:
         await _turn_away(socket, error)
 
@@ -114,6 +115,19 @@ async def _welcome(socket: WebSocket, services: Services, doors: Doors) -> None:
         await _close(socket, CloseCode.GOING_AWAY, "something went wrong here; reconnect and resume")
 
 
+async def _gone(socket: WebSocket) -> None:
+    """Until the network has let go of it, in the gateway's own server: so long it takes a place."""
+    protocol = _protocol_of(socket)
+    if protocol is not None and not protocol.gone.is_set():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2 * CLOSE_WAIT_S):
+                await protocol.gone.wait()
+
+
+def _protocol_of(socket: WebSocket) -> SocketProtocol | None:
+    return cast(SocketProtocol | None, socket.scope.get("extensions", {}).get(WIRE))
+
+
 async def _turn_away(socket: WebSocket, error: TooManyRequests) -> None:
     """503 at the handshake; 403 by a server that can refuse in no other way."""
     telemetry.handshakes_refused.inc()
@@ -127,7 +141,7 @@ async def _turn_away(socket: WebSocket, error: TooManyRequests) -> None:
 @asynccontextmanager
 async def connection_of(socket: WebSocket) -> AsyncIterator[WireConnection | PortableConnection]:
     """The hub's end of an accepted socket: on the wire in the gateway's own server, else frame by frame."""
-    protocol = socket.scope.get("extensions", {}).get(WIRE)
+    protocol = _protocol_of(socket)
     if protocol is not None:
         wire = WireConnection(socket, protocol)
         try:
