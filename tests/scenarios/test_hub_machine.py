@@ -27,6 +27,7 @@ from ghl_real_estate_ai.models.streams import (
     SHARED_STREAMS,
     CloseCode,
     LagPolicy,
+    LeadRemovedItem,
     Placed,
     Publication,
     Stream,
@@ -44,6 +45,8 @@ CLIENTS = 3
 LEADS = ("ana", "bo", "cem")
 TOKEN_S = 4 * PING_INTERVAL_S
 HEAVY = "x" * (CLIENT_BEHIND_BYTES // 3)
+
+KEYED = [stream for stream, policy in LAG_POLICY.items() if policy is LagPolicy.CONFLATE]
 
 streams = st.sampled_from(list(Stream))
 some_streams = st.lists(streams, min_size=1, max_size=3, unique=True)
@@ -169,6 +172,13 @@ class HubMachine(RuleBasedStateMachine):
             self.put(stream, heavy(stream, LEADS[(turn + step) % len(LEADS)], self.number))
         for peer in self.peers:
             peer.behind |= not peer.flowing
+
+    @rule(stream=st.sampled_from(KEYED), lead=leads)
+    def remove(self, stream: Stream, lead: str) -> None:
+        """The lead was deleted in the CRM: its row goes, whether there is one or not."""
+        self.held[stream].pop(lead, None)
+        gone = LeadRemovedItem(key=lead, at=NOON, simulated=False, lead_id=LeadId(lead))
+        self.do(self.append, stream, gone)
 
     @rule(lead=leads)
     def forget(self, lead: str) -> None:

@@ -138,16 +138,18 @@ async def test_stalled_and_broken_clients_cost_no_memory_and_no_files(tmp_path: 
             await misbehave(at)
             memory_before = at.resident_mb
             async with crowd(at.settings.gateway_url, at.tokens[2:27], receive_buffer=4_096) as viewers:
-                await stall_ten(at, viewers, place={"stream": FEED, "epoch": witness.screens[FEED].epoch})
-                await until(lambda: witness.offset(FEED) == 2 * MESSAGES)
-                assert at.resident_mb - memory_before < MORE_MEMORY_MB
+                place: dict[str, object] = {"stream": FEED, "epoch": witness.screens[FEED].epoch}
+                async with ten_stalled(at, viewers, place=place):
+                    await until(lambda: witness.offset(FEED) == 2 * MESSAGES)
+                    assert at.resident_mb - memory_before < MORE_MEMORY_MB
             assert witness.offsets[FEED] == other.offsets[FEED] == list(range(1, 2 * MESSAGES + 1))
         await until(lambda: at.files <= files_before + MORE_FILES)
         await stops_cleanly(at)
 
 
-async def stall_ten(at: Served, viewers: list[Viewer], *, place: dict[str, object]) -> None:
-    """Ten of the viewers sleep through all of it; the others get each message once."""
+@asynccontextmanager
+async def ten_stalled(at: Served, viewers: list[Viewer], *, place: dict[str, object]) -> AsyncIterator[None]:
+    """Ten of the viewers have slept through all of it, and still do; the others got each message once."""
     start = MESSAGES
     for viewer in viewers:
         viewer.socket.say({"subscribe": [{**place, "offset": start}]})
@@ -159,6 +161,7 @@ async def stall_ten(at: Served, viewers: list[Viewer], *, place: dict[str, objec
     await at.deliver(MESSAGES, MESSAGES)
     await until(lambda: all(viewer.offset(FEED) == 2 * MESSAGES for viewer in quick))
     assert all(viewer.offsets[FEED] == list(range(start + 1, 2 * MESSAGES + 1)) for viewer in quick)
+    yield
     for viewer in slow:
         viewer.socket.flow()
     await until(lambda: all(viewer.socket.gone for viewer in slow))
