@@ -32,6 +32,7 @@ from tests.support.gateway import (
     user_of,
 )
 from tests.support.ghl import GhlSigner
+from tests.support.memory import sqlite_url
 from tests.support.redis import RedisServer
 
 pytestmark = pytest.mark.asyncio
@@ -43,7 +44,8 @@ AGENT = user_of(Role.AGENT)
 async def two_gateways(folder: Path, redis_url: str) -> AsyncIterator[tuple[Gateway, Gateway]]:
     """On one database; nobody handles what comes in."""
     signer = GhlSigner()
-    settings = settings_for(folder, signer).model_copy(update={"redis_url": redis_url})
+    shared = {"redis_url": redis_url, "database_url": sqlite_url(folder)}
+    settings = settings_for(folder, signer).model_copy(update=shared)
     as_gateway = partial(bootstrap.running, role=ProcessRole.GATEWAY)
     async with (
         served(settings, signer, running=as_gateway) as here,
