@@ -317,7 +317,7 @@ class EventBus:
         wanted, upto = await self._next_of(subscriber, location_id, after)
         if upto < after:
             self._doubt()  # the log is shorter than it was; the next look finds what is to do
-        if upto <= after:
+        if upto <= after or not self._handles(location_id):  # it may have changed hands while it was read
             return False
         try:
             await self._apply(subscriber, location_id, wanted, upto=upto)
