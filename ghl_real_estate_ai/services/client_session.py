@@ -35,6 +35,8 @@ from ghl_real_estate_ai.services.log_places import NOWHERE, Cursor
 _log = telemetry.get_logger("client_session")
 
 _MINUTE = timedelta(minutes=1)
+_CLOSE_REASON_BYTES = 123
+"""Room for the reason in a close frame (RFC 6455, section 5.5); a refusal's error message has it whole."""
 
 Renew = Callable[[str], Identity]
 """Whom an access token speaks for. Raises Unauthenticated."""
@@ -260,7 +262,8 @@ async def say_goodbye(connection: ClientConnection, ended: Ended) -> None:
                     error["stream"] = ended.stream.value
                 await _until_it_takes_more(connection)
                 connection.offer(Bundle.of(to_json({"error": error}).decode()))
-            await connection.close(int(ended.code), ended.reason)
+            reason = ended.reason.encode()[:_CLOSE_REASON_BYTES].decode(errors="ignore")
+            await connection.close(int(ended.code), reason)
     _log.info("socket.closed", code=int(ended.code))
 
 

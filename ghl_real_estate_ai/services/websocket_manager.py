@@ -45,8 +45,7 @@ _TOO_MANY = Ended(
 )
 _SEATS_TAKEN = Ended(
     CloseCode.SEATS_TAKEN,
-    f"a user may hold {CONNECTIONS_PER_USER} sockets at all gateways together; those of a gateway that died count "
-    "for a minute: reconnect, or close one",
+    f"a user may hold {CONNECTIONS_PER_USER} sockets, all gateways together; those of a dead one count for a minute",
     refusal=True,
 )
 
