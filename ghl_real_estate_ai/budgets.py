@@ -178,6 +178,15 @@ WRITE_BYTES: Final = 65_536
 SWEEP_SOCKETS: Final = 256
 """Sockets that the hub writes to before the event loop may do something else."""
 
+SWEEP_REST_TURNS: Final = 8
+"""Turns of the event loop between two passes over the sockets, as long as SWEEP_REST_SHARE allows."""
+
+SWEEP_REST_SHARE: Final = 0.25
+"""How long these turns may take, as a share of what the pass before took: webhooks wait behind thousands of writes else."""
+
+SWEEP_SHORT_S: Final = 0.001
+"""After a pass that took no longer than this the next one may follow at once."""
+
 WATCH_INTERVAL_S: Final = 1.0
 """How often heartbeats and the ends of tokens are looked at: so late may either be noticed."""
 

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import SWEEP_SOCKETS
+from ghl_real_estate_ai.budgets import SWEEP_REST_SHARE, SWEEP_REST_TURNS, SWEEP_SHORT_S, SWEEP_SOCKETS
 from ghl_real_estate_ai.live_ports import ClientConnection
 from ghl_real_estate_ai.models.frames import Bundle, framed
 from ghl_real_estate_ai.models.streams import Stream
@@ -70,6 +70,9 @@ class FanOut:
         self._heads: Heads = {}
         self._steps: dict[Place, Step | None] = {}  # of shared places only, until something changes
         self._due = False
+        self._spent_s = 0.0  # on this pass, so far
+        self._rest_until = 0.0
+        self._rest_turns = 0
 
     def changed(self, topic: Topic) -> None:
         """Something was published: those who follow the topic have their turn."""
@@ -90,8 +93,11 @@ class FanOut:
             asyncio.get_running_loop().call_soon(self._sweep)
 
     def _sweep(self) -> None:
-        """One turn. Who is not served in it comes in the next; a new pass begins when everybody was."""
+        """One turn. Who is not served in it comes in the next; a new pass begins when everybody was, and others had time."""
         started = time.perf_counter()
+        if not self._turn and self._rests(started):
+            asyncio.get_running_loop().call_soon(self._sweep)
+            return
         self._due = False
         if not self._turn:
             self._turn = list(self._touched.union(*(topic.listeners for topic in self._changed)))
@@ -102,11 +108,25 @@ class FanOut:
         try:
             self._serve(some)
         finally:
+            now = time.perf_counter()
+            self._spent_s += now - started
+            if not self._turn:
+                if self._spent_s > SWEEP_SHORT_S:
+                    self._rest_until = now + self._spent_s * SWEEP_REST_SHARE
+                    self._rest_turns = SWEEP_REST_TURNS
+                self._spent_s = 0.0
             if self._turn or self._touched or self._changed:
                 self._arrange()
             else:
                 self._steps.clear()
-            telemetry.sweep.observe((time.perf_counter() - started) * 1_000)
+            telemetry.sweep.observe((now - started) * 1_000)
+
+    def _rests(self, now: float) -> bool:
+        """Whether the next pass waits a little, so that others have their share of a busy loop. An idle loop is through with
+        these turns in no time; a busy one handles what came in, and the next pass takes that along.
+        """
+        self._rest_turns -= 1
+        return self._rest_turns > 0 and now < self._rest_until
 
     def _serve(self, some: list[Follower]) -> None:
         writes = frames = 0
