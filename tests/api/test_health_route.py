@@ -61,4 +61,8 @@ async def test_without_database_or_dispatcher_it_is_not_ready_and_says_why(gatew
     answer = await ready(replace(gateway.services, memory=memory, bus=stopped), response)
     assert response.status_code == 503
     assert not answer.ready
-    assert answer.checks == {"database": "not available; the log says why", "models": "ok", "dispatcher": "not running"}
+    assert answer.checks == {
+        "database": "not available; the log says why",
+        "models": "ok",
+        "dispatcher": "not running",
+    }
