@@ -236,6 +236,7 @@ class FakeGoHighLevel:
                 problem = ""
             except httpx.TransportError as error:
                 answer, problem = None, type(error).__name__
+            _end_if_cancelled()
             if answer is not None and answer.is_success:
                 run.settle(*_accepted(answer))
                 return
@@ -319,6 +320,13 @@ def _named[E: VendorEvent](
 ) -> Iterator[tuple[E, str]]:
     for place, event in enumerate(events):
         yield event, str(place) if identify is None else identify(event)
+
+
+def _end_if_cancelled() -> None:
+    """A cancellation that comes while a connection is opened may end as an error of that connection: then end all the same."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _accepted(answer: httpx.Response) -> tuple[str, str | None]:
