@@ -193,7 +193,7 @@ class FakeGoHighLevel:
         waiting: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=self._concurrency)
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._feed(bodies, waiting, speed))
+                tasks.create_task(self._feed(bodies, waiting, speed, run))
                 tls = ssl.create_default_context()
                 for _ in range(self._concurrency):
                     tasks.create_task(self._work(tls, waiting, run))
@@ -202,18 +202,31 @@ class FakeGoHighLevel:
         return run.tally
 
     async def _feed(
-        self, bodies: Iterator[tuple[datetime, bytes]], waiting: asyncio.Queue[bytes | None], speed: float
+        self,
+        bodies: Iterator[tuple[datetime, bytes]],
+        waiting: asyncio.Queue[bytes | None],
+        speed: float,
+        run: _Run,
     ) -> None:
         loop = asyncio.get_running_loop()
         started, first = loop.time(), None
-        for at, body in bodies:
-            first = first or at
-            if speed > 0:
-                due = started + (at - first).total_seconds() / speed
-                await asyncio.sleep(max(0.0, due - loop.time()))
-            await waiting.put(body)
-        for _ in range(self._concurrency):
-            await waiting.put(None)
+        try:
+            for at, body in bodies:
+                first = first or at
+                if speed > 0:
+                    due = started + (at - first).total_seconds() / speed
+                    await asyncio.sleep(max(0.0, due - loop.time()))
+                await waiting.put(body)
+            for _ in range(self._concurrency):
+                await waiting.put(None)
+        except asyncio.CancelledError:
+            # A worker whose own cancellation was lost in a connection that was just being opened must end all the same.
+            run.is_over = True
+            while not waiting.empty():
+                waiting.get_nowait()
+            for _ in range(self._concurrency):
+                waiting.put_nowait(None)
+            raise
 
     async def _work(self, tls: ssl.SSLContext, waiting: asyncio.Queue[bytes | None], run: _Run) -> None:
         """One connection of its own: a shared pool of 32 spends more time looking for a free one than sending.
@@ -236,7 +249,8 @@ class FakeGoHighLevel:
                 problem = ""
             except httpx.TransportError as error:
                 answer, problem = None, type(error).__name__
-            _end_if_cancelled()
+            if run.is_over:
+                return
             if answer is not None and answer.is_success:
                 run.settle(*_accepted(answer))
                 return
@@ -284,6 +298,7 @@ class _Run:
     total: int | None
     tally: Tally = field(default_factory=Tally)
     settled: int = 0
+    is_over: bool = False
 
     def settle(self, outcome: str, reason: str | None) -> None:
         """Count a delivery's end and tell of it."""
@@ -320,13 +335,6 @@ def _named[E: VendorEvent](
 ) -> Iterator[tuple[E, str]]:
     for place, event in enumerate(events):
         yield event, str(place) if identify is None else identify(event)
-
-
-def _end_if_cancelled() -> None:
-    """A cancellation that comes while a connection is opened may end as an error of that connection: then end all the same."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 def _accepted(answer: httpx.Response) -> tuple[str, str | None]:
