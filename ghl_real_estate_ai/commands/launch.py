@@ -233,6 +233,17 @@ def wait_until_ready(url: str, *, process: subprocess.Popen[bytes], log: Path | 
     raise ConfigurationError(f"{url} did not answer within {READY_TIMEOUT_S:.0f} s: {_last_words(log)}")
 
 
+def wait_until_listening(port: int, *, process: subprocess.Popen[bytes], name: str) -> None:
+    """Until somebody takes connections at this port of ours. Raises ConfigurationError if the process ends or stays silent."""
+    started = time.monotonic()
+    while time.monotonic() - started < READY_TIMEOUT_S and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise ConfigurationError(f"{name} does not listen; it ended with {process.poll()}")
+
+
 def _last_words(log: Path | None) -> str:
     if log is None or not log.exists():
         return "see its output above"

@@ -8,15 +8,12 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 from ghl_real_estate_ai.commands import launch
-from ghl_real_estate_ai.errors import EnterpriseHubError
 
-_START_S: Final = 20.0
 _STOP_S: Final = 10.0
 
 
@@ -49,16 +46,8 @@ def private_redis(executable: str) -> Iterator[str]:
             stderr=subprocess.DEVNULL,
         )
         try:
-            _wait_for(port, server)
+            launch.wait_until_listening(port, process=server, name="Redis")
             yield f"redis://127.0.0.1:{port}/0"
         finally:
             server.terminate()
             server.wait(_STOP_S)
-
-
-def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + _START_S
-    while launch.free_port(port) == port:  # nobody listens yet
-        if server.poll() is not None or time.monotonic() > until:
-            raise EnterpriseHubError("Redis did not start")
-        time.sleep(0.02)

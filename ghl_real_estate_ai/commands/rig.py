@@ -11,8 +11,6 @@ import functools
 import json
 import os
 import resource
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -248,16 +246,6 @@ def peer_server(peer: peers.Peer) -> Iterator[Server]:
         with on_processor(0):
             process = stack.enter_context(launch.child(command, env={**os.environ, **peer.environment}))
         for awaited in (port, control_port):
-            _wait_for(awaited, peer.name, process)
+            launch.wait_until_listening(awaited, process=process, name=peer.name)
         entrance = Door(host="127.0.0.1", port=port, path=peer.path, openings=peer.openings)
         yield Server(peer.name, process.pid, entrance, control_port, peer_line)
-
-
-def _wait_for(port: int, name: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + launch.READY_TIMEOUT_S
-    while time.monotonic() < deadline and process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise EnterpriseHubError(f"{name} does not listen; it ended with {process.poll()}")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -19,6 +18,7 @@ from ghl_real_estate_ai.services.event_bus import EventBus
 from ghl_real_estate_ai.storage.database import Database
 from tests.support.facts import LOCATION, NOON, delivery, message
 from tests.support.fake_memory import FakeMemory
+from tests.support.running_bus import dispatching, eventually
 
 MESSAGES = frozenset({"MessageReceived"})
 OTHER = LocationId("loc-2")
@@ -32,25 +32,6 @@ def make_bus(memory: Memory, *, poll_s: float = 0.02) -> EventBus:
     return EventBus(
         memory=memory, clock=SystemClock(), poll_s=poll_s, retry_delays_s=(0.001, 0.001), sleep=no_wait
     )
-
-
-@asynccontextmanager
-async def dispatching(bus: EventBus) -> AsyncIterator[None]:
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(bus.run())
-        try:
-            yield
-        finally:
-            running.cancel()
-
-
-async def eventually(check: Callable[[], Awaitable[bool]] | Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while True:
-            result = check()
-            if result if isinstance(result, bool) else await result:
-                return
-            await asyncio.sleep(0.005)
 
 
 async def serve(memory: Memory, *locations: LocationId) -> None:

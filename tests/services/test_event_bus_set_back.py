@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -15,28 +14,13 @@ from ghl_real_estate_ai.services.event_bus import EventBus
 from tests.support.clock import FakeClock
 from tests.support.facts import LOCATION, NOON, delivery, message
 from tests.support.fake_memory import FakeMemory
+from tests.support.running_bus import dispatching, eventually
 
 MESSAGES = frozenset({"MessageReceived"})
 
 
 def make_bus(memory: Memory) -> EventBus:
     return EventBus(memory=memory, clock=FakeClock(), poll_s=0.02)
-
-
-@asynccontextmanager
-async def dispatching(bus: EventBus) -> AsyncIterator[None]:
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(bus.run())
-        try:
-            yield
-        finally:
-            running.cancel()
-
-
-async def eventually(check: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not check():
-            await asyncio.sleep(0.005)
 
 
 class Collector:
