@@ -325,9 +325,13 @@ def nobody_shows(lead: LeadId, *gateways: Gateway) -> bool:
 
 async def set_back(redis: Redis, before: dict[bytes, bytes]) -> None:
     """As a Redis that was restarted from an older file: everybody loses the connection, and finds what was then."""
-    await redis.flushdb()
-    for key, dumped in before.items():
-        await redis.restore(key, 0, dumped)
+    async with redis.pipeline(
+        transaction=True
+    ) as pipe:  # nobody may write between the two, as none could at a start
+        pipe.flushdb()
+        for key, dumped in before.items():
+            pipe.restore(key, 0, dumped, replace=True)
+        await pipe.execute()
     for client in await redis.client_list():
         if client["id"] != str(await redis.client_id()):
             await redis.client_kill_filter(_id=client["id"], skipme=True)
