@@ -20,6 +20,7 @@ from rich.table import Table
 
 from ghl_real_estate_ai import __version__, bootstrap
 from ghl_real_estate_ai.cli_crm import crm_app
+from ghl_real_estate_ai.cli_learning import learning_app
 from ghl_real_estate_ai.commands import records
 from ghl_real_estate_ai.commands.terminal import (
     AsJson,
@@ -51,6 +52,7 @@ app.add_typer(user_app, name="user")
 app.add_typer(location_app, name="location")
 app.add_typer(lead_app, name="lead")
 app.add_typer(crm_app)
+app.add_typer(learning_app)
 
 
 @app.callback(invoke_without_command=True)
@@ -197,46 +199,7 @@ def _progress_of(what: str) -> Iterator[Callable[[int, int | None], None]]:
         yield advance
 
 
-# --- models and replay --------------------------------------------------------------------------------------------
-
-
-@app.command()
-def train(
-    *,
-    location: Annotated[
-        str | None,
-        typer.Option(help="Fit on this GHL location's own history; a simulated city if left out."),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of the simulated city, when no --location is given.")] = 7,
-    leads: Annotated[int, typer.Option(min=100)] = 4_000,
-    days: Annotated[float, typer.Option(min=100)] = 220.0,
-    out_dir: Annotated[
-        Path | None, typer.Option("--out", help="Folder for the models; data_dir/models if left out.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Fit the lead score and the churn risk, on a simulated city or on a location's own history, beside baselines."""
-    from ghl_real_estate_ai.commands import learning
-
-    settings = load_settings()
-    folder = out_dir or settings.data_dir / "models"
-    with progress_bar("reading") as progress:
-        task = progress.add_task("reading", total=None)
-
-        def advance() -> None:
-            progress.advance(task)
-
-        if location is None:
-            report = learning.train_on_city(
-                seed=seed, leads=leads, days=days, out_dir=folder, progress=advance
-            )
-        else:
-            report = with_memory(
-                lambda memory: learning.train_on_location(
-                    memory, LocationId(location), out_dir=folder, progress=advance
-                )
-            )
-    show(report.as_dict(), as_json=as_json, line=report.table() + f"\nwritten to {folder}")
+# --- replay ----------------------------------------------------------------------------------------------------------
 
 
 @app.command()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
+from ghl_real_estate_ai.learning_ports import LearnedModelStore, RiskTimerStore, TrackRecordStore
 from ghl_real_estate_ai.models.connections import Connection, LocationSetup
 from ghl_real_estate_ai.models.events import DeadLetter, Delivery, Event, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import EventId, Frozen, LeadId, ListingKey, LocationId
@@ -378,6 +379,12 @@ class UnitOfWork(Protocol):
     def sync(self) -> SyncStore: ...
     @property
     def changes(self) -> ChangeStore: ...
+    @property
+    def learned(self) -> LearnedModelStore: ...
+    @property
+    def timers(self) -> RiskTimerStore: ...
+    @property
+    def record(self) -> TrackRecordStore: ...
 
 
 class Memory(Protocol):

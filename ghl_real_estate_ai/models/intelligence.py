@@ -27,12 +27,25 @@ class ModelStamp(Frozen):
     simulated: bool
 
 
+class Interval(Frozen):
+    """Where a probability lies with the stated certainty."""
+
+    low: Probability
+    high: Probability
+    level: Probability = 0.8
+
+
 class LeadScore(Frozen):
-    """P(an appointment within ``horizon_days``)."""
+    """P(the outcome within ``horizon_days``): an appointment (14), or a won deal (180)."""
 
     probability: Probability
     horizon_days: int
     model: ModelStamp
+    interval: Interval | None = None
+    prior_share: Probability | None = Field(
+        default=None,
+        description="how much of the answer is the documented prior, not the tenant's own resolved leads",
+    )
 
 
 class RiskStage(IntEnum):
@@ -52,6 +65,13 @@ def risk_stage(probability: float) -> RiskStage:
     return max((stage for stage, t in STAGE_THRESHOLDS.items() if probability > t), default=RiskStage.NONE)
 
 
+class Crossing(Frozen):
+    """When a lead that stays silent enters a stage."""
+
+    stage: RiskStage
+    at: UtcTime
+
+
 class ChurnRisk(Frozen):
     """P(no lead-initiated event within ``horizon_days``): going silent."""
 
@@ -59,6 +79,10 @@ class ChurnRisk(Frozen):
     stage: RiskStage
     horizon_days: int
     model: ModelStamp
+    stage_since: UtcTime | None = Field(default=None, description="when the lead entered its stage")
+    crossings: tuple[Crossing, ...] = Field(
+        default=(), description="of the stages ahead, if the lead stays silent; soonest first"
+    )
 
 
 class Part[T](Frozen):
@@ -161,6 +185,7 @@ class LeadIntelligence(Frozen):
     simulated: bool
     as_of: UtcTime
     score: Part[LeadScore]
+    won: Part[LeadScore] = Part()
     churn: Part[ChurnRisk]
     matches: Part[tuple[EnhancedPropertyMatch, ...]]
     cause: Cause

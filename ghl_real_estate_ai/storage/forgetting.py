@@ -29,7 +29,9 @@ from ghl_real_estate_ai.storage.schema import (
     leads,
     on_both,
     reread_requests,
+    risk_timers,
     sync_progress,
+    track_record,
 )
 
 _ERASED: Final = "[erased]"
@@ -87,6 +89,7 @@ def erase_lead(connection: sa.Connection, location_id: LocationId, lead_id: Lead
     changed = _erase_from_log(connection, location_id, lead_id, traces)
     _erase_from_dead_letters(connection, location_id, lead_id, traces)
     _erase_from_leads(connection, location_id, lead_id, traces)
+    _erase_judgements(connection, location_id, lead_id)
     _erase_from_crm_tables(connection, location_id, lead_id, traces)
     connection.execute(
         _REMEMBER[connection.dialect.name],
@@ -201,6 +204,13 @@ def _erase_from_leads(
         kept = {"state": traces.cut(row.state), "intelligence": traces.cut(row.intelligence)}
         this = sa.and_(table.location_id == location_id, table.lead_id == row.lead_id)
         connection.execute(sa.update(leads).where(this).values(kept))
+
+
+def _erase_judgements(connection: sa.Connection, location_id: LocationId, lead_id: LeadId) -> None:
+    for table in (risk_timers, track_record):
+        connection.execute(
+            sa.delete(table).where(table.c.location_id == location_id, table.c.lead_id == lead_id)
+        )
 
 
 def _erase_from_crm_tables(

@@ -258,3 +258,50 @@ delivery_tallies: Final = sa.Table(
     sa.Column("last_at", Microseconds, nullable=False),
 )
 """``day`` is an ISO date in UTC."""
+
+learned_models: Final = sa.Table(
+    "learned_models",
+    metadata,
+    sa.Column("location_id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("version", sa.Text, primary_key=True),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("card", sa.Text, nullable=False),
+    sa.Column("content", sa.Text, nullable=False),
+    sa.Column("fitted_at", Microseconds, nullable=False),
+    sa.Index(None, "location_id", "name", "role"),
+)
+"""Models of a tenant's own history. Role: champion answers, challenger waits for a verdict, retired did answer once."""
+
+risk_timers: Final = sa.Table(
+    "risk_timers",
+    metadata,
+    sa.Column("location_id", sa.Text, primary_key=True),
+    sa.Column("lead_id", sa.Text, primary_key=True),
+    sa.Column("stage", sa.Integer, primary_key=True),
+    sa.Column("due_at", Microseconds, nullable=False),
+    sa.Column("simulated", sa.Boolean, nullable=False),
+    sa.Index(None, "location_id", "due_at"),
+)
+"""When a lead enters a stage of churn risk if it stays silent."""
+
+track_record: Final = sa.Table(
+    "track_record",
+    metadata,
+    sa.Column("location_id", sa.Text, primary_key=True),
+    sa.Column("lead_id", sa.Text, primary_key=True),
+    sa.Column("target", sa.Text, primary_key=True),
+    sa.Column("made_at", Microseconds, primary_key=True),
+    sa.Column("due_at", Microseconds, nullable=False),
+    sa.Column("probability", sa.Float, nullable=False),
+    sa.Column("low", sa.Float),
+    sa.Column("high", sa.Float),
+    sa.Column("prior_share", sa.Float),
+    sa.Column("silence_days", sa.Float),
+    sa.Column("model_version", sa.Text, nullable=False),
+    sa.Column("simulated", sa.Boolean, nullable=False),
+    sa.Column("outcome", sa.Boolean),
+    sa.Column("resolved_at", Microseconds),
+    sa.Index(None, "location_id", "target", "due_at"),
+)
+"""What was said of a lead, and what came true once its horizon was over."""

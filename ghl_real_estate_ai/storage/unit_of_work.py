@@ -12,6 +12,11 @@ from ghl_real_estate_ai.storage.crm_changes import SqlChangeStore
 from ghl_real_estate_ai.storage.cursors import SqlCursorStore
 from ghl_real_estate_ai.storage.event_log import SqlEventLog
 from ghl_real_estate_ai.storage.leads import SqlLeadStore
+from ghl_real_estate_ai.storage.learning import (
+    SqlLearnedModelStore,
+    SqlRiskTimerStore,
+    SqlTrackRecordStore,
+)
 from ghl_real_estate_ai.storage.properties import SqlListingStore
 from ghl_real_estate_ai.storage.synchronization import SqlSyncStore
 from ghl_real_estate_ai.storage.tenants import SqlTenantStore
@@ -29,3 +34,6 @@ class SqlUnitOfWork:
         self.connections = SqlConnectionStore(connection)
         self.sync = SqlSyncStore(connection)
         self.changes = SqlChangeStore(connection)
+        self.learned = SqlLearnedModelStore(connection)
+        self.timers = SqlRiskTimerStore(connection)
+        self.record = SqlTrackRecordStore(connection)

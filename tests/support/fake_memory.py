@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ghl_real_estate_ai.errors import Conflict, Overtaken, StorageUnavailable
+from ghl_real_estate_ai.learning_ports import LearnedModel, RiskTimer, ScoreRecord
 from ghl_real_estate_ai.models.events import LEAD_FACTS, DeadLetter, Delivery, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import EventId, LeadId, ListingKey, LocationId, lead_hash
 from ghl_real_estate_ai.models.intelligence import LeadIntelligence
@@ -15,6 +16,11 @@ from ghl_real_estate_ai.models.leads import Lead, Location, User
 from ghl_real_estate_ai.models.properties import Listing
 from ghl_real_estate_ai.ports import UnitOfWork
 from tests.support.fake_crm_stores import CrmState, FakeChangeStore, FakeConnectionStore, FakeSyncStore
+from tests.support.fake_learning_stores import (
+    FakeLearnedModelStore,
+    FakeRiskTimerStore,
+    FakeTrackRecordStore,
+)
 
 
 @dataclass
@@ -31,6 +37,9 @@ class _State:
     users: dict[tuple[LocationId, str], tuple[User, str]] = field(default_factory=dict)
     forgotten: set[tuple[LocationId, str]] = field(default_factory=set)
     crm: CrmState = field(default_factory=CrmState)
+    learned: dict[tuple[str, str, str], LearnedModel] = field(default_factory=dict)
+    timers: dict[tuple[str, str, int], RiskTimer] = field(default_factory=dict)
+    record: dict[tuple[str, str, str, datetime], ScoreRecord] = field(default_factory=dict)
 
     def snapshot(self) -> _State:
         copied = copy.copy(self)
@@ -286,6 +295,9 @@ class FakeUnitOfWork:
         self.connections = FakeConnectionStore(state.crm)
         self.sync = FakeSyncStore(state.crm)
         self.changes = FakeChangeStore(state.crm)
+        self.learned = FakeLearnedModelStore(state.learned)
+        self.timers = FakeRiskTimerStore(state.timers)
+        self.record = FakeTrackRecordStore(state.record)
 
 
 class FakeMemory:

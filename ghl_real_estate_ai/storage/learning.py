@@ -1,0 +1,185 @@
+"""What learning keeps: models of a tenant, timers of churn risk, and the record of what was said and came true.
+
+Called by the services that learn, through the unit of work. Ports in ``learning_ports.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+
+from ghl_real_estate_ai.learning_ports import LearnedModel, ModelRole, RiskTimer, ScoreRecord
+from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
+from ghl_real_estate_ai.storage.schema import learned_models, on_both, risk_timers, track_record
+
+_PUT_MODEL: Final = on_both(
+    lambda insert: (row := insert(learned_models)).on_conflict_do_update(
+        index_elements=["location_id", "name", "version"],
+        set_={name: row.excluded[name] for name in ("role", "card", "content", "fitted_at")},
+    )
+)
+_ADD_RECORD: Final = on_both(lambda insert: insert(track_record).on_conflict_do_nothing())
+
+
+class SqlLearnedModelStore:
+    """``learning_ports.LearnedModelStore``."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def put(self, model: LearnedModel) -> None:
+        """Store it; a new champion retires the old one."""
+        table = learned_models.c
+        if model.role is ModelRole.CHAMPION:
+            self._connection.execute(
+                sa.update(learned_models)
+                .where(
+                    table.location_id == model.location_id,
+                    table.name == model.name,
+                    table.role == ModelRole.CHAMPION.value,
+                )
+                .values(role=ModelRole.RETIRED.value)
+            )
+        row = {**model.model_dump(), "role": model.role.value}
+        self._connection.execute(_PUT_MODEL[self._connection.dialect.name], row)
+
+    def champion(self, location_id: LocationId, name: str) -> LearnedModel | None:
+        """The one that answers; None: what ships does."""
+        table = learned_models.c
+        query = sa.select(learned_models).where(
+            table.location_id == location_id, table.name == name, table.role == ModelRole.CHAMPION.value
+        )
+        row = self._connection.execute(query).mappings().first()
+        return None if row is None else LearnedModel.model_validate(dict(row))
+
+    def champions(self) -> list[tuple[LocationId, str, str]]:
+        """(location, name, version) of every champion."""
+        table = learned_models.c
+        query = sa.select(table.location_id, table.name, table.version).where(
+            table.role == ModelRole.CHAMPION.value
+        )
+        return [
+            (LocationId(row.location_id), row.name, row.version) for row in self._connection.execute(query)
+        ]
+
+    def all(self, location_id: LocationId, name: str, *, limit: int) -> list[LearnedModel]:
+        """Newest first."""
+        table = learned_models.c
+        query = (
+            sa.select(learned_models)
+            .where(table.location_id == location_id, table.name == name)
+            .order_by(table.fitted_at.desc(), table.version)
+            .limit(limit)
+        )
+        return [LearnedModel.model_validate(dict(row)) for row in self._connection.execute(query).mappings()]
+
+
+class SqlRiskTimerStore:
+    """``learning_ports.RiskTimerStore``."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def replace(self, location_id: LocationId, lead_id: LeadId, timers: Sequence[RiskTimer]) -> None:
+        """The lead has these and no others."""
+        table = risk_timers.c
+        self._connection.execute(
+            sa.delete(risk_timers).where(table.location_id == location_id, table.lead_id == lead_id)
+        )
+        if timers:
+            rows = [{**timer.model_dump(), "stage": int(timer.stage)} for timer in timers]
+            self._connection.execute(sa.insert(risk_timers), rows)
+
+    def due(self, location_id: LocationId, *, now: datetime, limit: int) -> list[RiskTimer]:
+        """Timers whose time has come, oldest first."""
+        table = risk_timers.c
+        query = (
+            sa.select(risk_timers)
+            .where(table.location_id == location_id, table.due_at <= now)
+            .order_by(table.due_at, table.lead_id, table.stage)
+            .limit(limit)
+        )
+        return [RiskTimer.model_validate(dict(row)) for row in self._connection.execute(query).mappings()]
+
+    def of_lead(self, location_id: LocationId, lead_id: LeadId) -> list[RiskTimer]:
+        """By stage."""
+        table = risk_timers.c
+        query = (
+            sa.select(risk_timers)
+            .where(table.location_id == location_id, table.lead_id == lead_id)
+            .order_by(table.stage)
+        )
+        return [RiskTimer.model_validate(dict(row)) for row in self._connection.execute(query).mappings()]
+
+    def next_due(self, location_id: LocationId) -> datetime | None:
+        """When the next one is due."""
+        query = sa.select(sa.func.min(risk_timers.c.due_at)).where(risk_timers.c.location_id == location_id)
+        return self._connection.execute(query).scalar()
+
+
+class SqlTrackRecordStore:
+    """``learning_ports.TrackRecordStore``."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def add(self, records: Sequence[ScoreRecord]) -> None:
+        """A record that is there already stays as it is."""
+        if records:
+            rows = [record.model_dump() for record in records]
+            self._connection.execute(_ADD_RECORD[self._connection.dialect.name], rows)
+
+    def unresolved(self, location_id: LocationId, *, due_before: datetime, limit: int) -> list[ScoreRecord]:
+        """Records whose horizon is over and whose outcome is not known yet, oldest first."""
+        table = track_record.c
+        query = (
+            sa.select(track_record)
+            .where(table.location_id == location_id, table.due_at <= due_before, table.resolved_at.is_(None))
+            .order_by(table.due_at, table.lead_id, table.target)
+            .limit(limit)
+        )
+        return self._records(query)
+
+    def resolve(self, records: Sequence[ScoreRecord]) -> None:
+        """Store their outcomes."""
+        table = track_record.c
+        for record in records:
+            self._connection.execute(
+                sa.update(track_record)
+                .where(
+                    table.location_id == record.location_id,
+                    table.lead_id == record.lead_id,
+                    table.target == record.target,
+                    table.made_at == record.made_at,
+                )
+                .values(outcome=record.outcome, resolved_at=record.resolved_at)
+            )
+
+    def resolved(
+        self, location_id: LocationId, target: str, *, since: datetime | None = None
+    ) -> list[ScoreRecord]:
+        """By the time they were made, oldest first."""
+        table = track_record.c
+        query = sa.select(track_record).where(
+            table.location_id == location_id, table.target == target, table.resolved_at.is_not(None)
+        )
+        if since is not None:
+            query = query.where(table.made_at >= since)
+        return self._records(query.order_by(table.made_at, table.lead_id))
+
+    def newest(self, location_id: LocationId, lead_id: LeadId, target: str) -> ScoreRecord | None:
+        """The last that was said of a lead."""
+        table = track_record.c
+        query = (
+            sa.select(track_record)
+            .where(table.location_id == location_id, table.lead_id == lead_id, table.target == target)
+            .order_by(table.made_at.desc())
+            .limit(1)
+        )
+        return next(iter(self._records(query)), None)
+
+    def _records(self, query: sa.Select[tuple[object, ...]]) -> list[ScoreRecord]:
+        return [ScoreRecord.model_validate(dict(row)) for row in self._connection.execute(query).mappings()]

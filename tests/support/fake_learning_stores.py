@@ -1,0 +1,104 @@
+"""The stores of learning as dicts: for services under test. Part of ``fake_memory``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from ghl_real_estate_ai.learning_ports import LearnedModel, ModelRole, RiskTimer, ScoreRecord
+from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
+
+
+class FakeLearnedModelStore:
+    """``learning_ports.LearnedModelStore`` over a dict that it shares with the memory."""
+
+    def __init__(self, held: dict[tuple[str, str, str], LearnedModel]) -> None:
+        self._held = held
+
+    def put(self, model: LearnedModel) -> None:
+        if model.role is ModelRole.CHAMPION:
+            for key, known in self._held.items():
+                if key[:2] == (model.location_id, model.name) and known.role is ModelRole.CHAMPION:
+                    self._held[key] = known.model_copy(update={"role": ModelRole.RETIRED})
+        self._held[(model.location_id, model.name, model.version)] = model
+
+    def champion(self, location_id: LocationId, name: str) -> LearnedModel | None:
+        mine = [m for m in self.all(location_id, name, limit=1_000) if m.role is ModelRole.CHAMPION]
+        return mine[0] if mine else None
+
+    def champions(self) -> list[tuple[LocationId, str, str]]:
+        return [
+            (m.location_id, m.name, m.version) for m in self._held.values() if m.role is ModelRole.CHAMPION
+        ]
+
+    def all(self, location_id: LocationId, name: str, *, limit: int) -> list[LearnedModel]:
+        mine = [m for key, m in self._held.items() if key[:2] == (location_id, name)]
+        return sorted(sorted(mine, key=lambda m: m.version), key=lambda m: m.fitted_at, reverse=True)[:limit]
+
+
+class FakeRiskTimerStore:
+    """``learning_ports.RiskTimerStore`` over a dict that it shares with the memory."""
+
+    def __init__(self, held: dict[tuple[str, str, int], RiskTimer]) -> None:
+        self._held = held
+
+    def replace(self, location_id: LocationId, lead_id: LeadId, timers: Sequence[RiskTimer]) -> None:
+        for key in [key for key in self._held if key[:2] == (location_id, lead_id)]:
+            del self._held[key]
+        for timer in timers:
+            self._held[(location_id, lead_id, int(timer.stage))] = timer
+
+    def due(self, location_id: LocationId, *, now: datetime, limit: int) -> list[RiskTimer]:
+        mine = [t for t in self._held.values() if t.location_id == location_id and t.due_at <= now]
+        return sorted(mine, key=lambda t: (t.due_at, t.lead_id, t.stage))[:limit]
+
+    def of_lead(self, location_id: LocationId, lead_id: LeadId) -> list[RiskTimer]:
+        return [t for key, t in sorted(self._held.items()) if key[:2] == (location_id, lead_id)]
+
+    def next_due(self, location_id: LocationId) -> datetime | None:
+        return min((t.due_at for t in self._held.values() if t.location_id == location_id), default=None)
+
+
+class FakeTrackRecordStore:
+    """``learning_ports.TrackRecordStore`` over a dict that it shares with the memory."""
+
+    def __init__(self, held: dict[tuple[str, str, str, datetime], ScoreRecord]) -> None:
+        self._held = held
+
+    def add(self, records: Sequence[ScoreRecord]) -> None:
+        for record in records:
+            self._held.setdefault(_key(record), record)
+
+    def unresolved(self, location_id: LocationId, *, due_before: datetime, limit: int) -> list[ScoreRecord]:
+        mine = [
+            r
+            for r in self._held.values()
+            if r.location_id == location_id and r.due_at <= due_before and r.resolved_at is None
+        ]
+        return sorted(mine, key=lambda r: (r.due_at, r.lead_id, r.target))[:limit]
+
+    def resolve(self, records: Sequence[ScoreRecord]) -> None:
+        for record in records:
+            if _key(record) in self._held:
+                kept = {"outcome": record.outcome, "resolved_at": record.resolved_at}
+                self._held[_key(record)] = self._held[_key(record)].model_copy(update=kept)
+
+    def resolved(
+        self, location_id: LocationId, target: str, *, since: datetime | None = None
+    ) -> list[ScoreRecord]:
+        mine = [
+            r
+            for r in self._held.values()
+            if r.location_id == location_id and r.target == target and r.resolved_at is not None
+        ]
+        return sorted(
+            (r for r in mine if since is None or r.made_at >= since), key=lambda r: (r.made_at, r.lead_id)
+        )
+
+    def newest(self, location_id: LocationId, lead_id: LeadId, target: str) -> ScoreRecord | None:
+        mine = [r for key, r in self._held.items() if key[:3] == (location_id, lead_id, target)]
+        return max(mine, key=lambda r: r.made_at, default=None)
+
+
+def _key(record: ScoreRecord) -> tuple[str, str, str, datetime]:
+    return (record.location_id, record.lead_id, record.target, record.made_at)
