@@ -211,6 +211,24 @@ def test_everything_is_caught_in_named_places_only() -> None:
     assert not broad, f"catch what you can handle, by its class: {broad}"
 
 
+def test_no_split_is_shuffled() -> None:
+    shuffles = re.compile(
+        r"(^|\.)(train_test_split|Repeated\w*KFold|\w*ShuffleSplit|permutation|shuffle|lightgbm\.cv)$"
+    )
+    found = [
+        f"{room(path)}:{node.lineno} {ast.unparse(node.func)}"
+        for path in modules()
+        if path.relative_to(PACKAGE).parts[0] in {"ml", "services", "commands"}
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call)
+        and (
+            shuffles.search(ast.unparse(node.func))
+            or any(word.arg == "shuffle" and ast.unparse(word.value) != "False" for word in node.keywords)
+        )
+    ]
+    assert not found, f"it lets the future teach the past, cut rows by time with ml/evaluation.py: {found}"
+
+
 def test_tests_use_fakes_not_patches() -> None:
     patches = [
         f"{room(path)}:{line} {name}"

@@ -253,8 +253,8 @@ def dated_folds(
     trains = np.ones(at.size, dtype=np.bool_) if group is None else group < train_groups
     judges = np.ones(at.size, dtype=np.bool_) if group is None else ~trains
     return Folds(
-        train=(at <= validation_from - horizon_s) & trains,
-        validation=(at >= validation_from) & (at <= test_from - horizon_s) & judges,
+        train=(at <= validation_from - horizon_s) & (at < validation_from) & trains,
+        validation=(at >= validation_from) & (at <= test_from - horizon_s) & (at < test_from) & judges,
         test=(at >= test_from) & judges,
     )
 

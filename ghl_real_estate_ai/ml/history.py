@@ -5,7 +5,6 @@ Called by ml/training.py. Rows are built by the code that serves: ``lead_state.a
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ghl_real_estate_ai.ml.evaluation import group_draws
 from ghl_real_estate_ai.ml.features import FEATURES, vector
 from ghl_real_estate_ai.ml.lead_state import apply
 from ghl_real_estate_ai.ml.targets import Outcomes, Target
@@ -78,7 +78,7 @@ class History:
             x=np.array([row.x for row in rows], dtype=np.float64).reshape(len(rows), len(FEATURES)),
             y=np.array([target.label(self.outcomes[row.lead_key], row.at) for row in rows], dtype=np.float64),
             at=np.array([row.at.timestamp() for row in rows], dtype=np.float64),
-            draw=np.array([_draw(row.lead_key) for row in rows], dtype=np.float64),
+            draw=group_draws(row.lead_key for row in rows),
         )
 
 
@@ -114,7 +114,3 @@ def _rows(leads: dict[str, Lead], origin: datetime, targets: Sequence[Target]) -
         asked = tuple(target.eligible(lead, origin) for target in targets)
         if any(asked):
             yield _Row(origin, key, vector(lead, origin), asked)
-
-
-def _draw(lead_key: str) -> float:
-    return int.from_bytes(hashlib.sha256(lead_key.encode()).digest()[:6]) / 2**48

@@ -18,7 +18,7 @@ from typing import Final
 from ghl_real_estate_ai.errors import InputError
 from ghl_real_estate_ai.ml.artifacts import save_model
 from ghl_real_estate_ai.ml.churn_risk import CHURN_RISK
-from ghl_real_estate_ai.ml.evaluation import measure, reliability
+from ghl_real_estate_ai.ml.evaluation import dated_folds, measure, reliability
 from ghl_real_estate_ai.ml.fitting import calibration, fit_logistic, fit_recency, fit_trees
 from ghl_real_estate_ai.ml.history import Table, read_history
 from ghl_real_estate_ai.ml.lead_scoring import LEAD_SCORE
@@ -108,15 +108,14 @@ def split(table: Table, target: Target) -> Folds:
             f"{target.name}: the history is too short; the answers to its last {target.horizon_days} days "
             "are not known yet, and models need some weeks before them"
         )
-    embargo = target.horizon_days * 86_400.0
-    first, last = float(table.at.min()), float(table.at.max())
-    validation_from, test_from = (first + share * (last - first) for share in (VALIDATION_FROM, TEST_FROM))
-    at, draw = table.at, table.draw
-    folds = Folds(
-        train=table.where((at <= validation_from - embargo) & (draw < TRAIN_LEADS)),
-        validation=table.where((at >= validation_from) & (at <= test_from - embargo) & (draw >= TRAIN_LEADS)),
-        test=table.where((at >= test_from) & (draw >= TRAIN_LEADS)),
+    masks = dated_folds(
+        table.at,
+        horizon_s=target.horizon_days * 86_400.0,
+        shares=(VALIDATION_FROM, TEST_FROM),
+        group=table.draw,
+        train_groups=TRAIN_LEADS,
     )
+    folds = Folds(*(table.where(mask) for mask in masks))
     for name, fold in (("train", folds.train), ("validation", folds.validation), ("test", folds.test)):
         fewest = int(min(fold.y.sum(), len(fold) - fold.y.sum()))
         if fewest < MIN_OF_EACH_ANSWER:
