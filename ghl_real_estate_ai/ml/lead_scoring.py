@@ -1,6 +1,6 @@
-"""The lead score as a question: will this lead book an appointment within 14 days?
+"""The lead score as two questions: will this lead book an appointment within 14 days, will a deal be won within 180?
 
-Called by ml/training.py. Serving is services/ml_lead_intelligence_engine.py.
+Called by ml/training.py and services/track_record.py. Serving is services/ml_lead_intelligence_engine.py.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from ghl_real_estate_ai.ml.targets import Outcomes, Target, any_within
 from ghl_real_estate_ai.models.leads import Lead
 
 HORIZON_DAYS: Final = 14
+WON_HORIZON_DAYS: Final = 180
+WON_PERIODS: Final = (14.0, 30.0, 60.0, 90.0, 135.0, 180.0)
+"""Ends of the hazard's periods in days: finer early, where deals of leads that are out touring are won."""
 ACTIVE_WITHIN: Final = timedelta(days=60)
 """A lead that has been silent for longer teaches nothing but its silence."""
 
@@ -39,4 +42,21 @@ LEAD_SCORE: Final = Target(
     eligible=eligible,
     label=booked,
     direction=lambda spec: spec.score_direction,
+)
+
+
+def deal_won(outcomes: Outcomes, at: datetime) -> bool:
+    """News of a won deal came in within the horizon."""
+    return any_within(outcomes.won, at, WON_HORIZON_DAYS)
+
+
+WON: Final = Target(
+    name="won",
+    question=f"P(a deal is won within {WON_HORIZON_DAYS} days)",
+    horizon_days=WON_HORIZON_DAYS,
+    eligible=eligible,
+    label=deal_won,
+    direction=lambda spec: spec.score_direction,
+    event=lambda outcomes: outcomes.won,
+    periods=WON_PERIODS,
 )

@@ -1,6 +1,6 @@
 """What a model learns: for whom it speaks, and what must come true within the horizon.
 
-Called by ml/training.py; the two targets are defined in ml/lead_scoring.py and ml/churn_risk.py.
+Called by ml/training.py and services/track_record.py; the targets are defined in ml/lead_scoring.py and ml/churn_risk.py.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Literal
 
 from ghl_real_estate_ai.ml.features import FeatureSpec
 from ghl_real_estate_ai.ml.lead_state import activity_kind
-from ghl_real_estate_ai.models.events import AppointmentChanged, Event
-from ghl_real_estate_ai.models.leads import LEAD_INITIATED, Lead
+from ghl_real_estate_ai.models.events import AppointmentChanged, Event, OpportunityChanged
+from ghl_real_estate_ai.models.leads import LEAD_INITIATED, Lead, OpportunityStatus, StageRole
 
 Direction = Literal[-1, 0, 1]
 
@@ -27,7 +27,10 @@ class Outcomes:
     """Every lead-initiated event."""
     booked: list[datetime] = field(default_factory=list)
     """The first news of each appointment, unless it was cancelled from the start."""
+    won: list[datetime] = field(default_factory=list)
+    """The first news that a deal is won, of each deal."""
     _meetings: set[str] = field(default_factory=set)
+    _deals_won: set[str] = field(default_factory=set)
 
     def note(self, event: Event, at: datetime) -> None:
         """Remember an event at ``at``; times must not fall."""
@@ -37,6 +40,18 @@ class Outcomes:
             self._meetings.add(event.appointment_id)
             if not event.deleted and event.status not in {"cancelled", "invalid"}:
                 self.booked.append(at)
+        if isinstance(event, OpportunityChanged) and _is_won(event):
+            if event.opportunity_id not in self._deals_won:
+                self.won.append(at)
+            self._deals_won.add(event.opportunity_id)
+
+
+def _is_won(event: OpportunityChanged) -> bool:
+    """As ``Opportunity.standing``: the status decides, else what the stage means by the owner's map."""
+    if event.deleted:
+        return False
+    undecided = event.status in {None, OpportunityStatus.OPEN}
+    return event.status is OpportunityStatus.WON or (undecided and event.stage_role is StageRole.WON)
 
 
 def any_within(times: list[datetime], after: datetime, days: float) -> bool:
@@ -56,3 +71,7 @@ class Target:
     """Whether the model is asked about this lead at this time."""
     label: Callable[[Outcomes, datetime], bool]
     direction: Callable[[FeatureSpec], Direction]
+    event: Callable[[Outcomes], list[datetime]] | None = None
+    """Rising times of what may happen at most once: given, the target is learnt as a discrete-time hazard of it."""
+    periods: tuple[float, ...] = ()
+    """Ends of the hazard's periods in days, the last one the horizon."""
