@@ -10,10 +10,11 @@ from collections import defaultdict
 from datetime import datetime
 
 from ghl_real_estate_ai.budgets import MATCHES_PER_LEAD
-from ghl_real_estate_ai.ml.property_matching import ListingIndex
+from ghl_real_estate_ai.ml.property_matching import Candidate, ListingIndex
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import Lead
 from ghl_real_estate_ai.models.matching_models import EnhancedPropertyMatch
+from ghl_real_estate_ai.models.properties import Wishes
 from ghl_real_estate_ai.ports import Memory
 
 
@@ -47,8 +48,7 @@ class PropertyMatchingService:
         self, lead: Lead, now: datetime, *, k: int = MATCHES_PER_LEAD
     ) -> tuple[EnhancedPropertyMatch, ...]:
         """The best ``k`` homes, best first; empty when the lead has stated no wish or nothing passes."""
-        await self.load(lead.location_id)
-        found = self._indexes[lead.location_id].query(lead.wishes, k)
+        found = await self.candidates(lead.location_id, lead.wishes, k)
         return tuple(
             EnhancedPropertyMatch(
                 lead_id=lead.lead_id,
@@ -60,3 +60,8 @@ class PropertyMatchingService:
             )
             for rank, candidate in enumerate(found, start=1)
         )
+
+    async def candidates(self, location_id: LocationId, wishes: Wishes, k: int) -> list[Candidate]:
+        """The exact best ``k`` homes of a tenant for these wishes, best first, each with its answer to every wish."""
+        await self.load(location_id)
+        return self._indexes[location_id].query(wishes, k)
