@@ -1,0 +1,37 @@
+"""The words of a column's name, whatever its spelling. Called by ml/protected_columns.py and ml/availability.py."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+_HUMP: Final = re.compile(
+    r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])"
+)
+_GAP: Final = re.compile(r"[^A-Za-z0-9]+")
+_SHORT: Final = 3
+"""A word of at most so many letters is no plural: ``yes``, ``gas``."""
+_NO_PLURALS: Final = ("ss", "us", "is")
+
+
+def words_of(name: str) -> tuple[str, ...]:
+    """``LastNotableActivity``, ``last_notable_activity`` and ``Last notable activities`` are the same lower-case words.
+
+    Numbers stand alone (``zip3``: zip, 3) and a plural counts as its singular.
+    """
+    parts = _GAP.split(_HUMP.sub(" ", name))
+    return tuple(singular(part.lower()) for part in parts if part)
+
+
+def singular(word: str) -> str:
+    """English plurals by their ending; good enough for names of columns."""
+    if len(word) <= _SHORT or not word.endswith("s") or word.endswith(_NO_PLURALS):
+        return word
+    return word[:-3] + "y" if word.endswith("ies") else word[:-1]
+
+
+def phrase_in(words: tuple[str, ...], phrases: Iterable[str]) -> str | None:
+    """The first of ``phrases`` (words joined by one space, singular) that stands in ``words``, whole and in order."""
+    line = f" {' '.join(words)} "
+    return next((phrase for phrase in phrases if f" {phrase} " in line), None)
