@@ -14,6 +14,8 @@ from ghl_real_estate_ai.ml.targets import Outcomes, Target, any_within
 from ghl_real_estate_ai.models.leads import Lead
 
 HORIZON_DAYS: Final = 14
+PERIODS: Final = (1.0, 2.0, 4.0, 7.0, 14.0)
+"""Ends of the hazard's periods in days: a lead that is in touch comes back within hours, so they are fine at first."""
 KNOWN_FOR: Final = timedelta(days=3)
 """A lead that just arrived has no rhythm yet."""
 ACTIVE_WITHIN: Final = timedelta(days=21)
@@ -46,4 +48,7 @@ CHURN_RISK: Final = Target(
     eligible=eligible,
     label=silent,
     direction=lambda spec: spec.churn_direction,
+    event=lambda outcomes: outcomes.own,
+    periods=PERIODS,
+    silence=True,
 )

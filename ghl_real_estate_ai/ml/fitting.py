@@ -24,7 +24,7 @@ PATIENCE_TREES: Final = 15
 CLEAR_GAIN: Final = 2.0
 """Standard errors by which calibration must better the Brier score before it is used."""
 RECENCY_INPUT: Final = "silence_days"
-_LIGHTGBM: Final[Mapping[str, object]] = {
+LIGHTGBM: Final[Mapping[str, object]] = {
     "objective": "binary",
     "num_leaves": MAX_LEAVES,
     "learning_rate": 0.06,
@@ -84,7 +84,7 @@ def fit_trees(target: Target, train: Table, validation: Table, *, seed: int) -> 
         names = list(inputs)
         data = lightgbm.Dataset(train.x[:, columns], train.y, feature_name=names)
         booster = lightgbm.train(
-            {**_LIGHTGBM, "monotone_constraints": directions, "seed": seed},
+            {**LIGHTGBM, "monotone_constraints": directions, "seed": seed},
             data,
             num_boost_round=MAX_TREES,
             valid_sets=[lightgbm.Dataset(validation.x[:, columns], validation.y, reference=data)],

@@ -72,6 +72,8 @@ class Target:
     label: Callable[[Outcomes, datetime], bool]
     direction: Callable[[FeatureSpec], Direction]
     event: Callable[[Outcomes], list[datetime]] | None = None
-    """Rising times of what may happen at most once: given, the target is learnt as a discrete-time hazard of it."""
+    """Rising times of an event: given, the target is learnt as a discrete-time hazard of the first one after the origin."""
     periods: tuple[float, ...] = ()
     """Ends of the hazard's periods in days, the last one the horizon."""
+    silence: bool = False
+    """Of a hazard: the question is that the event does not come."""
