@@ -1,14 +1,17 @@
 """A fitted model on disk (LightGBM text + card) and in service, through LightGBM's C library alone.
 
-Called by bootstrap (``load_model``, ``shipped_model``), the scoring services and ml/training.py (``save_model``).
+Called by services/tenant_models.py (``shipped_model``, ``Model``), the scoring services and ml/training.py (``save_model``).
 
 An artifact is two files: ``<name>.lgb.txt``, LightGBM's own text format, and ``<name>.json``, the card: which inputs in
-which order, horizon, stamp, metrics with baselines, where the data came from. The Python package lightgbm is never
-imported here: it costs 4 s of start and 180 MB (docs/adr/0010); its shared library costs milliseconds.
+which order, horizon, stamp, metrics with baselines, where the data came from. A card with ``periods`` is a hazard's
+(ml/hazard.py): the booster's last input is the period, ``silence`` says that the question is that nothing happens. The
+Python package lightgbm is never imported here: it costs 4 s of start and 180 MB (docs/adr/0010); its shared library costs
+milliseconds.
 """
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import hashlib
 import importlib.util
@@ -26,6 +29,8 @@ import numpy.typing as npt
 
 from ghl_real_estate_ai.errors import ModelArtifactError
 from ghl_real_estate_ai.ml.features import FEATURE_NAMES
+from ghl_real_estate_ai.ml.hazard import event_log_odds_of_one, shares_of_answer
+from ghl_real_estate_ai.ml.shrinkage import Answer, Recalibration
 from ghl_real_estate_ai.models.intelligence import ModelStamp
 
 Vector = npt.NDArray[np.float64]
@@ -53,32 +58,75 @@ class Model:
             self.feature_names = tuple(str(name) for name in _listed(card["feature_names"]))
             self.horizon_days = int(str(card["horizon_days"]))
             slope, offset = (float(str(value)) for value in _listed(card["calibration"]))
+            self.periods = tuple(float(str(end)) for end in _listed(card.get("periods", [])))
+            self.recalibration = _recalibration(card.get("recalibration"))
         except (KeyError, TypeError, ValueError) as error:
             raise ModelArtifactError(
                 f"model card: {error}; run `enterprisehub train` to make it anew"
             ) from error
+        self._sign = -1.0 if card.get("silence") else 1.0
         self._slope, self._offset = slope, offset
         self._columns = _columns(self.stamp.name, self.feature_names)
-        if content_version(text) != self.stamp.version:
+        if content_version(text, card.get("recalibration")) != self.stamp.version:
             raise ModelArtifactError(
                 f"model {self.stamp.name}: the file does not match its card (damaged or mixed up); "
                 "run `enterprisehub train` to make it anew"
             )
-        self._booster = _Booster(text, len(self.feature_names))
+        self._booster = _Booster(text, len(self.feature_names) + bool(self.periods))
         self._lock = threading.Lock()
 
     def predict(self, x: Vector) -> float:
         """The probability for one feature vector, float64 of shape (len(FEATURES),), NaN = unknown."""
+        return self.answer(x).probability
+
+    def answer(self, x: Vector) -> Answer:
+        """The probability with its 80 % interval; both ends equal it where the card says nothing of its certainty."""
+        odds = self.log_odds(x)
+        if self.recalibration is not None:
+            return self.recalibration.answer(odds)
+        p = _sigmoid(odds)
+        return Answer(p, p, p, 0.0)
+
+    def log_odds(self, x: Vector, *, days: float = math.inf) -> float:
+        """Before what the tenant's own leads say. ``days``: of a hazard, within the periods that end by then."""
+        wanted = x[self._columns]
         with self._lock:
-            raw = self._booster.raw(x[self._columns])
-        return _sigmoid(self._slope * raw + self._offset)
+            if not self.periods:
+                raw = self._booster.raw(wanted)
+            else:
+                within = max(1, sum(end <= days for end in self.periods))
+                raw = self._sign * event_log_odds_of_one(self._booster.raw_by_period(wanted, within))
+        return self._slope * raw + self._offset
 
     def contributions(self, x: Vector) -> dict[str, float]:
-        """What each input adds to the answer, in log-odds (TreeSHAP), and ``base``; they add up to the log-odds."""
+        """What each input adds to the answer, in log-odds (TreeSHAP), and ``base``; they add up to the log-odds.
+
+        Of a hazard each period's shares are weighed by how much the answer leans on the period; what the period itself
+        adds, and what own leads have moved, is in ``base``.
+        """
+        wanted = x[self._columns]
         with self._lock:
-            shares = self._booster.contributions(x[self._columns])
-        *each, base = (self._slope * share for share in shares)
-        return {**dict(zip(self.feature_names, each, strict=True)), BASE: base + self._offset}
+            if self.periods:
+                rows = [self._booster.contributions(wanted, number) for number in range(len(self.periods))]
+            else:
+                rows = [self._booster.contributions(wanted)]
+        found = np.array(rows)
+        if self.periods:
+            # the last input is the period: what it adds is no input of the lead
+            each, _ = shares_of_answer(found[:, :-2], found[:, -1] + found[:, -2])
+            shares = self._sign * each
+        else:
+            shares = found[0, :-1]
+        slope = self._slope if self.recalibration is None else self._slope * self.recalibration.slope
+        named = dict(zip(self.feature_names, (slope * shares).tolist(), strict=True))
+        p = self.predict(x)
+        return {**named, BASE: math.log(p / (1.0 - p)) - math.fsum(named.values())}
+
+    def recalibrated(self, recalibration: Recalibration) -> Model:
+        """The same trees with another belief about where and how sure they are; both share the native booster."""
+        twin = copy.copy(self)
+        twin.recalibration = recalibration
+        return twin
 
 
 def load_model(path: Path) -> Model:
@@ -99,7 +147,7 @@ def load_model(path: Path) -> Model:
 
 
 def shipped_model(name: str) -> Model:
-    """The model that ships with the package: ``lead_score`` or ``churn_risk``, fitted on the simulated city."""
+    """The model that ships with the package: ``lead_score``, ``won`` or ``churn_risk``, fitted on the simulated city."""
     return load_model(SHIPPED_DIR / f"{name}.json")
 
 
@@ -119,9 +167,18 @@ def save_model(text: str, card: Mapping[str, object], directory: Path) -> Path:
     return card_path
 
 
-def content_version(text: str) -> str:
-    """The version of a model: the first 12 hex digits of its text's SHA-256."""
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+def content_version(text: str, recalibration: object = None) -> str:
+    """The version of a model: the first 12 hex digits of the SHA-256 of what its answers come from."""
+    beside = "" if recalibration is None else json.dumps(recalibration, sort_keys=True)
+    return hashlib.sha256((text + beside).encode()).hexdigest()[:12]
+
+
+def _recalibration(card: object) -> Recalibration | None:
+    if card is None:
+        return None
+    if not isinstance(card, dict):
+        raise TypeError(f"recalibration is {type(card).__name__}, not an object")
+    return Recalibration.from_dict(card)
 
 
 def _listed(value: object) -> list[object]:
@@ -194,18 +251,32 @@ class _Booster:
         handles.insert(0, ("LGBM_FastConfigFree", config))  # a config refers to its booster: it goes first
         return config
 
-    def _run(self, config: ctypes.c_void_p, x: Vector) -> None:
-        self._input[:] = x
+    def _call(self, config: ctypes.c_void_p) -> None:
         _check(self._library, self._library.LGBM_BoosterPredictForMatSingleRowFast(config, *self._pointers))
 
     def raw(self, x: Vector) -> float:
         """Log-odds before calibration."""
-        self._run(self._raw, x)
+        self._input[:] = x
+        self._call(self._raw)
         return float(self._output[0])
 
-    def contributions(self, x: Vector) -> list[float]:
-        """One per input, then the base."""
-        self._run(self._contributions, x)
+    def raw_by_period(self, x: Vector, periods: int) -> list[float]:
+        """Log-odds of the hazard in each period; ``x`` has no place for the period, the booster's last input."""
+        self._input[:-1] = x
+        hazards = []
+        for number in range(periods):
+            self._input[-1] = number
+            self._call(self._raw)
+            hazards.append(float(self._output[0]))
+        return hazards
+
+    def contributions(self, x: Vector, period: int | None = None) -> list[float]:
+        """One per input, then the base; of a hazard, in that period."""
+        if period is None:
+            self._input[:] = x
+        else:
+            self._input[:-1], self._input[-1] = x, period
+        self._call(self._contributions)
         return [float(share) for share in self._output]
 
 
