@@ -47,6 +47,7 @@ from ghl_real_estate_ai.services.realtime_lead_intelligence import RealtimeLeadI
 from ghl_real_estate_ai.services.single_flight import SingleFlight
 from ghl_real_estate_ai.services.stream_projection import items_of
 from ghl_real_estate_ai.services.system_performance import SystemPerformance
+from ghl_real_estate_ai.services.track_record import TrackRecordKeeper
 from ghl_real_estate_ai.services.websocket_manager import WebSocketManager
 from ghl_real_estate_ai.settings import Settings
 from ghl_real_estate_ai.storage.database import Database
@@ -109,6 +110,7 @@ class Services:
     relay: LiveRelay | None
     performance: SystemPerformance
     crm: Crm
+    record: TrackRecordKeeper
     cache: SharedCache
     shared: Shared | None
 
@@ -217,6 +219,12 @@ def _parts(
             model_versions={stamp.name: stamp.version for stamp in (engine.model.stamp, churn.model.stamp)},
         ),
         crm=_crm_of(settings, memory, inbox=inbox, time=time, share=None if shared is None else shared.work),
+        record=TrackRecordKeeper(
+            memory=memory,
+            clock=clock,
+            sleep=time.sleep,
+            mine=_everybody if shared is None else shared.work.holds,
+        ),
         cache=SingleFlight() if shared is None else shared.cache,
         shared=shared,
     )
@@ -378,6 +386,7 @@ def _loops(services: Services) -> dict[str, Callable[[], Coroutine[None, None, N
             "crm sync": crm.sync.run,
             "crm reread": crm.reread.run,
             "crm outbox": crm.outbox.run,
+            "track record": services.record.run,
         }
     if services.role.shows:
         loops |= {"hub": services.hub.run, "performance": services.performance.run}

@@ -474,3 +474,12 @@ ANSWER_LOOK_S: Final = 0.01
 
 BROKER_PULSE_S: Final = 1.0
 """How often a process asks whether Redis is there."""
+
+TRACK_LOOK_S: Final = 60.0
+"""How often records whose horizon is over are looked for."""
+
+TRACK_BATCH: Final = 500
+"""Most records that are resolved in one transaction."""
+
+TRACK_EVENTS_PER_LEAD: Final = 5_000
+"""Newest events of a lead that are read to see what came true."""

@@ -1,4 +1,4 @@
-"""The commands about models: train, evaluate. Part of ``cli``, which adds them to ``enterprisehub``.
+"""The commands about models: train, evaluate, report. Part of ``cli``, which adds them to ``enterprisehub``.
 
 Each parses, calls one function below it, prints.
 """
@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from ghl_real_estate_ai.commands.terminal import AsJson, err, out, progress_bar, show, with_memory
+from ghl_real_estate_ai.commands.terminal import AsJson, InLocation, err, out, progress_bar, show, with_memory
 from ghl_real_estate_ai.ml.evaluation_report import EvaluationReport
 from ghl_real_estate_ai.ml.table_score import LeadScoreQuestion
 from ghl_real_estate_ai.models.identifiers import LocationId
@@ -24,6 +24,8 @@ evaluate_app = typer.Typer(
     no_args_is_help=True,
 )
 learning_app.add_typer(evaluate_app, name="evaluate")
+report_app = typer.Typer(help="What was said, and what came true.", no_args_is_help=True)
+learning_app.add_typer(report_app, name="report")
 
 
 @learning_app.command()
@@ -195,3 +197,24 @@ def evaluate_ranking(
 
     question = evaluating.ranking_question(label=label, group=group, features=features)
     _finish(lambda say: evaluating.ranking(train, test, question, say=say), json_file)
+
+
+# --- report -------------------------------------------------------------------------------------------------------
+
+
+@report_app.command("scores")
+def report_scores(
+    *,
+    location: InLocation = None,
+    since: Annotated[
+        str | None, typer.Option(help="Only answers given on this day or later, e.g. 2026-01-31.")
+    ] = None,
+    csv_file: Annotated[Path | None, typer.Option("--csv", help="Write every resolved answer here.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The track record of scores and risks on your own leads, by month, beside the base rate and the recency rule."""
+    from ghl_real_estate_ai.commands import reporting
+
+    first = None if since is None else reporting.day_of(since)
+    record = with_memory(lambda memory: reporting.scores(memory, location, since=first, csv_file=csv_file))
+    show(record.model_dump(mode="json"), as_json=as_json, line=reporting.in_words(record))

@@ -106,8 +106,10 @@ class TrackRecordStore(Protocol):
         """A record that is there already stays as it is."""
         ...
 
-    def unresolved(self, location_id: LocationId, *, due_before: datetime, limit: int) -> list[ScoreRecord]:
-        """Records whose horizon is over and whose outcome is not known yet, oldest first."""
+    def unresolved(
+        self, location_id: LocationId, *, simulated: bool, due_before: datetime, limit: int
+    ) -> list[ScoreRecord]:
+        """Of simulated leads or of real ones: records due by then whose outcome is not known yet, oldest first."""
         ...
 
     def resolve(self, records: Sequence[ScoreRecord]) -> None:
@@ -120,4 +122,10 @@ class TrackRecordStore(Protocol):
         """By the time they were made, oldest first."""
         ...
 
-    def newest(self, location_id: LocationId, lead_id: LeadId, target: str) -> ScoreRecord | None: ...
+    def of_lead(self, location_id: LocationId, lead_id: LeadId) -> list[ScoreRecord]:
+        """Everything that was said of a lead, oldest first."""
+        ...
+
+    def waiting(self, location_id: LocationId, target: str) -> tuple[int, datetime | None]:
+        """How many records are not resolved yet, and when the first of them is due."""
+        ...

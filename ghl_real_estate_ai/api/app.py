@@ -28,6 +28,7 @@ from ghl_real_estate_ai.api.routes import (
     properties,
     realtime,
     sessions,
+    track_record,
     webhooks,
 )
 from ghl_real_estate_ai.api.short_way import ShortWay
@@ -62,7 +63,9 @@ def create_app(settings: Settings, *, running: Running = bootstrap.running) -> F
         docs_url=None,
         redoc_url=None,
     )
-    for module in (webhooks, sessions, realtime, client, leads, properties, connections, crm_health, health):
+    for module in (
+        webhooks, sessions, realtime, client, leads, properties, track_record, connections, crm_health, health,
+    ):  # fmt: skip
         app.include_router(module.router)
     add_error_handlers(app)
     app.add_middleware(ShortWay, path=webhooks.PATH, endpoint=webhooks.receive)

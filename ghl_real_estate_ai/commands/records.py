@@ -111,8 +111,8 @@ async def add_user(
 
 
 async def export_lead(memory: Memory, location_id: LocationId, lead_id: LeadId) -> dict[str, object]:
-    """Everything that is held about a lead: state, intelligence, log rows with the vendor's own text, what is written or to
-    be written into the CRM, what is to be read there again, dead letters.
+    """Everything that is held about a lead: state, intelligence, log rows with the vendor's own text, what was said of
+    it and came true, when its risk rises, what is written or to be written into the CRM, what is to be read there again, dead letters.
     """
 
     def query(uow: UnitOfWork) -> dict[str, object] | None:
@@ -131,6 +131,10 @@ async def export_lead(memory: Memory, location_id: LocationId, lead_id: LeadId) 
             "events": [
                 {**recorded.model_dump(mode="json"), "raw": raw.get(recorded.position)}
                 for recorded in reversed(events)
+            ],
+            "said": [record.model_dump(mode="json") for record in uow.record.of_lead(location_id, lead_id)],
+            "risk_timers": [
+                timer.model_dump(mode="json") for timer in uow.timers.of_lead(location_id, lead_id)
             ],
             "crm_changes": [change.model_dump(mode="json") for change in changes],
             "reread_request": reread.model_dump(mode="json") if reread else None,

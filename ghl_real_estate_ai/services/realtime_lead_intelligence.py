@@ -18,6 +18,7 @@ from typing import Final
 from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.budgets import INTELLIGENCE_DEADLINE_S, LEADS_CACHED
 from ghl_real_estate_ai.errors import EnterpriseHubError
+from ghl_real_estate_ai.learning_ports import ScoreRecord
 from ghl_real_estate_ai.ml.lead_state import apply, summary
 from ghl_real_estate_ai.ml.next_action import next_action
 from ghl_real_estate_ai.models.events import (
@@ -36,6 +37,7 @@ from ghl_real_estate_ai.ports import Clock, DurableWork, Memory, UnitOfWork
 from ghl_real_estate_ai.services.churn_prediction_service import ChurnPredictionService
 from ghl_real_estate_ai.services.ml_lead_intelligence_engine import MlLeadIntelligenceEngine
 from ghl_real_estate_ai.services.property_matching_service import PropertyMatchingService
+from ghl_real_estate_ai.services.track_record import records_of
 
 NO_WISHES: Final = "no wishes stated yet"
 """Why a lead has no matches: named as the part's reason, so that no screen shows an empty list without one."""
@@ -134,7 +136,8 @@ class RealtimeLeadIntelligence:
         stage_ms["ready"] = _ms(recorded, finished)
         telemetry.intelligence.observe((finished - started).total_seconds() * 1_000)
         self._hold(after, intelligence)
-        return _work(after, intelligence, _delivery(recorded, intelligence, stage_ms))
+        said = records_of(after, intelligence, before=known.shown, cause=event)
+        return _work(after, intelligence, _delivery(recorded, intelligence, stage_ms), said)
 
     def forget_uncommitted(self) -> None:
         """A commit failed: what is held in memory may never have become true. Read it anew from the database."""
@@ -325,7 +328,9 @@ def _delivery(
     )
 
 
-def _work(lead: Lead, intelligence: LeadIntelligence, delivery: Delivery) -> DurableWork:
+def _work(
+    lead: Lead, intelligence: LeadIntelligence, delivery: Delivery, said: list[ScoreRecord]
+) -> DurableWork:
     digest = lead_hash(lead.location_id, lead.lead_id)
 
     def work(uow: UnitOfWork) -> Sequence[RecordedEvent]:
@@ -335,6 +340,7 @@ def _work(lead: Lead, intelligence: LeadIntelligence, delivery: Delivery) -> Dur
         if fact is None:
             return ()
         uow.leads.put(lead, intelligence)
+        uow.record.add(said)
         return (fact,)
 
     return work

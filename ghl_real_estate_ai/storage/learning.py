@@ -132,8 +132,10 @@ class SqlTrackRecordStore:
             rows = [record.model_dump() for record in records]
             self._connection.execute(_ADD_RECORD[self._connection.dialect.name], rows)
 
-    def unresolved(self, location_id: LocationId, *, due_before: datetime, limit: int) -> list[ScoreRecord]:
-        """Records whose horizon is over and whose outcome is not known yet, oldest first."""
+    def unresolved(
+        self, location_id: LocationId, *, simulated: bool, due_before: datetime, limit: int
+    ) -> list[ScoreRecord]:
+        """Of simulated leads or of real ones: records due by then whose outcome is not known yet, oldest first."""
         table = track_record.c
         query = (
             sa.select(track_record)
@@ -170,16 +172,20 @@ class SqlTrackRecordStore:
             query = query.where(table.made_at >= since)
         return self._records(query.order_by(table.made_at, table.lead_id))
 
-    def newest(self, location_id: LocationId, lead_id: LeadId, target: str) -> ScoreRecord | None:
-        """The last that was said of a lead."""
+    def of_lead(self, location_id: LocationId, lead_id: LeadId) -> list[ScoreRecord]:
+        """Everything that was said of a lead, oldest first."""
         table = track_record.c
-        query = (
-            sa.select(track_record)
-            .where(table.location_id == location_id, table.lead_id == lead_id, table.target == target)
-            .order_by(table.made_at.desc())
-            .limit(1)
+        query = sa.select(track_record).where(table.location_id == location_id, table.lead_id == lead_id)
+        return self._records(query.order_by(table.made_at, table.target))
+
+    def waiting(self, location_id: LocationId, target: str) -> tuple[int, datetime | None]:
+        """How many records are not resolved yet, and when the first of them is due."""
+        table = track_record.c
+        query = sa.select(sa.func.count(), sa.func.min(table.due_at)).where(
+            table.location_id == location_id, table.target == target, table.resolved_at.is_(None)
         )
-        return next(iter(self._records(query)), None)
+        count, first = self._connection.execute(query).one()
+        return count, first
 
     def _records(self, query: sa.Select[tuple[object, ...]]) -> list[ScoreRecord]:
         return [ScoreRecord.model_validate(dict(row)) for row in self._connection.execute(query).mappings()]

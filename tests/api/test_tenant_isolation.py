@@ -41,9 +41,12 @@ SIGNED_IN = {
     "GET /v1/streams/{stream}/history",
     "POST /v1/listings",
     "GET /v1/listings/{listing_key}",
+    "GET /v1/track-record",
+    "GET /v1/track-record.csv",
 }
 SOCKETS = {"WS /v1/realtime"}
 MANAGERS_ONLY = {"POST /v1/listings"}
+MANAGERS_READ = {"GET /v1/track-record", "GET /v1/track-record.csv"}
 ADMINS_ONLY = {"GET /v1/connections", "GET /v1/health/crm", "POST /v1/connections/install-url"}
 
 
@@ -137,7 +140,7 @@ async def test_a_strangers_import_changes_only_their_own_tenant(gateway: Gateway
     assert (await gateway.get("/v1/listings/intruder", user_of(Role.ADMIN, HOME))).status_code == 404
 
 
-@pytest.mark.parametrize("route", sorted(MANAGERS_ONLY | ADMINS_ONLY))
+@pytest.mark.parametrize("route", sorted(MANAGERS_ONLY | MANAGERS_READ | ADMINS_ONLY))
 async def test_an_agent_is_refused_where_a_manager_is_needed(
     gateway: Gateway, route: str, secrets: Secrets
 ) -> None:

@@ -69,11 +69,15 @@ class FakeTrackRecordStore:
         for record in records:
             self._held.setdefault(_key(record), record)
 
-    def unresolved(self, location_id: LocationId, *, due_before: datetime, limit: int) -> list[ScoreRecord]:
+    def unresolved(
+        self, location_id: LocationId, *, simulated: bool, due_before: datetime, limit: int
+    ) -> list[ScoreRecord]:
         mine = [
             r
             for r in self._held.values()
-            if r.location_id == location_id and r.due_at <= due_before and r.resolved_at is None
+            if (r.location_id, r.simulated) == (location_id, simulated)
+            and r.due_at <= due_before
+            and r.resolved_at is None
         ]
         return sorted(mine, key=lambda r: (r.due_at, r.lead_id, r.target))[:limit]
 
@@ -95,9 +99,17 @@ class FakeTrackRecordStore:
             (r for r in mine if since is None or r.made_at >= since), key=lambda r: (r.made_at, r.lead_id)
         )
 
-    def newest(self, location_id: LocationId, lead_id: LeadId, target: str) -> ScoreRecord | None:
-        mine = [r for key, r in self._held.items() if key[:3] == (location_id, lead_id, target)]
-        return max(mine, key=lambda r: r.made_at, default=None)
+    def of_lead(self, location_id: LocationId, lead_id: LeadId) -> list[ScoreRecord]:
+        mine = [r for key, r in self._held.items() if key[:2] == (location_id, lead_id)]
+        return sorted(mine, key=lambda r: (r.made_at, r.target))
+
+    def waiting(self, location_id: LocationId, target: str) -> tuple[int, datetime | None]:
+        mine = [
+            r
+            for r in self._held.values()
+            if (r.location_id, r.target) == (location_id, target) and r.resolved_at is None
+        ]
+        return len(mine), min((r.due_at for r in mine), default=None)
 
 
 def _key(record: ScoreRecord) -> tuple[str, str, str, datetime]:
