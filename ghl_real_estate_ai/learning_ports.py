@@ -90,13 +90,13 @@ class RiskTimerStore(Protocol):
         """The lead has these and no others."""
         ...
 
-    def due(self, location_id: LocationId, *, now: datetime, limit: int) -> list[RiskTimer]:
-        """Timers whose time has come, oldest first."""
+    def due(self, location_id: LocationId, *, simulated: bool, now: datetime, limit: int) -> list[RiskTimer]:
+        """Timers of real or of simulated leads whose time has come, oldest first: each kind has a time line of its own."""
         ...
 
     def of_lead(self, location_id: LocationId, lead_id: LeadId) -> list[RiskTimer]: ...
 
-    def next_due(self, location_id: LocationId) -> datetime | None: ...
+    def next_due(self, location_id: LocationId, *, simulated: bool) -> datetime | None: ...
 
 
 class TrackRecordStore(Protocol):

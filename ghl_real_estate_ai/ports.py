@@ -168,6 +168,10 @@ class LeadStore(Protocol):
         """Leads with the newest activity first; ``query`` filters by name."""
         ...
 
+    def newest_simulated(self, location_id: LocationId) -> datetime | None:
+        """The newest activity of all simulated leads: what time it is on their time line. None: there are none."""
+        ...
+
     def forget(self, location_id: LocationId, lead_id: LeadId, *, lead_hash: str) -> int:
         """Erase the lead and its personal data from every table and the log; returns the number of log rows scrubbed."""
         ...

@@ -122,6 +122,16 @@ class SqlLeadStore:
             for row in self._connection.execute(rows)
         ]
 
+    def newest_simulated(self, location_id: LocationId) -> datetime | None:
+        """The newest activity of all simulated leads: what time it is on their time line. None: there are none."""
+        query = (
+            sa.select(leads.c.last_activity_at)
+            .where(leads.c.location_id == location_id, leads.c.simulated)
+            .order_by(leads.c.last_activity_at.desc())
+            .limit(1)
+        )
+        return self._connection.execute(query).scalar()
+
     def forget(self, location_id: LocationId, lead_id: LeadId, *, lead_hash: str) -> int:
         """Erase the lead and its personal data from every table and the log; returns the number of log rows changed."""
         return erase_lead(self._connection, location_id, lead_id, lead_hash=lead_hash)

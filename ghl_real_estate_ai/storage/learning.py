@@ -93,12 +93,12 @@ class SqlRiskTimerStore:
             rows = [{**timer.model_dump(), "stage": int(timer.stage)} for timer in timers]
             self._connection.execute(sa.insert(risk_timers), rows)
 
-    def due(self, location_id: LocationId, *, now: datetime, limit: int) -> list[RiskTimer]:
-        """Timers whose time has come, oldest first."""
+    def due(self, location_id: LocationId, *, simulated: bool, now: datetime, limit: int) -> list[RiskTimer]:
+        """Timers of real or of simulated leads whose time has come, oldest first."""
         table = risk_timers.c
         query = (
             sa.select(risk_timers)
-            .where(table.location_id == location_id, table.due_at <= now)
+            .where(table.location_id == location_id, table.simulated == simulated, table.due_at <= now)
             .order_by(table.due_at, table.lead_id, table.stage)
             .limit(limit)
         )
@@ -114,9 +114,15 @@ class SqlRiskTimerStore:
         )
         return [RiskTimer.model_validate(dict(row)) for row in self._connection.execute(query).mappings()]
 
-    def next_due(self, location_id: LocationId) -> datetime | None:
-        """When the next one is due."""
-        query = sa.select(sa.func.min(risk_timers.c.due_at)).where(risk_timers.c.location_id == location_id)
+    def next_due(self, location_id: LocationId, *, simulated: bool) -> datetime | None:
+        """When the next one of real or of simulated leads is due."""
+        table = risk_timers.c
+        query = (
+            sa.select(table.due_at)
+            .where(table.location_id == location_id, table.simulated == simulated)
+            .order_by(table.due_at)
+            .limit(1)
+        )
         return self._connection.execute(query).scalar()
 
 

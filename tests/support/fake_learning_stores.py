@@ -48,15 +48,19 @@ class FakeRiskTimerStore:
         for timer in timers:
             self._held[(location_id, lead_id, int(timer.stage))] = timer
 
-    def due(self, location_id: LocationId, *, now: datetime, limit: int) -> list[RiskTimer]:
-        mine = [t for t in self._held.values() if t.location_id == location_id and t.due_at <= now]
+    def due(self, location_id: LocationId, *, simulated: bool, now: datetime, limit: int) -> list[RiskTimer]:
+        mine = [t for t in self._of(location_id, simulated=simulated) if t.due_at <= now]
         return sorted(mine, key=lambda t: (t.due_at, t.lead_id, t.stage))[:limit]
 
     def of_lead(self, location_id: LocationId, lead_id: LeadId) -> list[RiskTimer]:
         return [t for key, t in sorted(self._held.items()) if key[:2] == (location_id, lead_id)]
 
-    def next_due(self, location_id: LocationId) -> datetime | None:
-        return min((t.due_at for t in self._held.values() if t.location_id == location_id), default=None)
+    def next_due(self, location_id: LocationId, *, simulated: bool) -> datetime | None:
+        return min((t.due_at for t in self._of(location_id, simulated=simulated)), default=None)
+
+    def _of(self, location_id: LocationId, *, simulated: bool) -> list[RiskTimer]:
+        kind = (location_id, simulated)
+        return [t for t in self._held.values() if (t.location_id, t.simulated) == kind]
 
 
 class FakeTrackRecordStore:

@@ -221,6 +221,15 @@ class FakeLeadStore:
         found.sort(key=lambda pair: pair[0].position, reverse=True)
         return found[offset : offset + limit]
 
+    def newest_simulated(self, location_id: LocationId) -> datetime | None:
+        seen = [
+            lead.activity
+            for key, lead in self._state.leads.items()
+            if key[0] == location_id and lead.simulated
+        ]
+        times = [at for known in seen for at in (known.first_at, known.last_lead_at, known.last_agent_at)]
+        return max((at for at in times if at is not None), default=None)
+
     def forget(self, location_id: LocationId, lead_id: LeadId, *, lead_hash: str) -> int:
         self._state.leads.pop((location_id, lead_id), None)
         self._state.intelligence.pop((location_id, lead_id), None)
