@@ -6,7 +6,7 @@ Called by ml/training.py. Rows are built by the code that serves: ``lead_state.a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -57,55 +57,64 @@ class _Row:
 
 @dataclass(slots=True)
 class History:
-    """One pass over a log, ready to be cut into tables."""
+    """One pass over a log, event by event, ready to be cut into tables; memory grows with leads and rows, not with events.
 
-    rows: list[_Row]
-    outcomes: dict[str, Outcomes]
+    Time is the newest ``occurred_at`` seen so far: an event that came in late is known from when it came in.
+    """
+
+    targets: tuple[Target, ...]
+    rows: list[_Row] = field(default_factory=list)
+    outcomes: dict[str, Outcomes] = field(default_factory=dict)
     events: int = 0
     first_at: datetime | None = None
     last_at: datetime | None = None
+    simulated: bool = False
+    """Whether any of its leads was simulated."""
+    _leads: dict[str, Lead] = field(default_factory=dict)
+    _origin: datetime | None = None
 
-    def table(self, target: Target, place: int) -> Table:
-        """The rows of the target at ``place`` in the list that ``read_history`` was given.
+    def add(self, recorded: RecordedEvent) -> None:
+        """The next event of an ordered log of one or more tenants."""
+        event = recorded.event
+        if event.type not in LEAD_FACTS or event.lead_id is None:
+            return
+        now = event.occurred_at if self.last_at is None else max(self.last_at, event.occurred_at)
+        if self._origin is None:
+            self.first_at, self._origin = now, now + WARM_UP
+        while self._origin < now:
+            self.rows.extend(_rows(self._leads, self._origin, self.targets))
+            self._origin += ORIGIN_STEP
+        key = f"{event.location_id}\x1f{event.lead_id}"
+        self._leads[key] = apply(self._leads.get(key), recorded)
+        self.outcomes.setdefault(key, Outcomes()).note(event, now)
+        self.events += 1
+        self.simulated = self.simulated or event.simulated
+        self.last_at = now
 
-        Origins whose horizon reaches beyond the end of the log are left out: their answer is not known.
+    def table(self, target: Target, place: int, *, days: float | None = None) -> Table:
+        """The rows of the target at ``place`` in ``targets``, with the answer within ``days`` (None: its horizon).
+
+        Origins whose answer is not known yet at the end of the log are left out.
         """
-        horizon = timedelta(days=target.horizon_days)
+        within = target.horizon_days if days is None else days
+        horizon = timedelta(days=within)
         rows = [
             row for row in self.rows if row.asked[place] and self.last_at and row.at + horizon <= self.last_at
         ]
+        answers = [target.came_true(self.outcomes[row.lead_key], row.at, within) for row in rows]
         return Table(
             x=np.array([row.x for row in rows], dtype=np.float64).reshape(len(rows), len(FEATURES)),
-            y=np.array([target.label(self.outcomes[row.lead_key], row.at) for row in rows], dtype=np.float64),
+            y=np.array(answers, dtype=np.float64),
             at=np.array([row.at.timestamp() for row in rows], dtype=np.float64),
             draw=group_draws(row.lead_key for row in rows),
         )
 
 
 def read_history(events: Iterable[RecordedEvent], targets: Sequence[Target]) -> History:
-    """One pass over an ordered log of one or more tenants; memory grows with leads and rows, not with events.
-
-    Time is the newest ``occurred_at`` seen so far: an event that came in late is known from when it came in.
-    """
-    leads: dict[str, Lead] = {}
-    history = History(rows=[], outcomes={})
-    origin: datetime | None = None
-    now: datetime | None = None
+    """One pass over an ordered log."""
+    history = History(tuple(targets))
     for recorded in events:
-        event = recorded.event
-        if event.type not in LEAD_FACTS or event.lead_id is None:
-            continue
-        now = event.occurred_at if now is None else max(now, event.occurred_at)
-        if origin is None:
-            history.first_at, origin = now, now + WARM_UP
-        while origin < now:
-            history.rows.extend(_rows(leads, origin, targets))
-            origin += ORIGIN_STEP
-        key = f"{event.location_id}\x1f{event.lead_id}"
-        leads[key] = apply(leads.get(key), recorded)
-        history.outcomes.setdefault(key, Outcomes()).note(event, now)
-        history.events += 1
-    history.last_at = now
+        history.add(recorded)
     return history
 
 

@@ -77,3 +77,11 @@ class Target:
     """Ends of the hazard's periods in days, the last one the horizon."""
     silence: bool = False
     """Of a hazard: the question is that the event does not come."""
+
+    def came_true(self, outcomes: Outcomes, at: datetime, days: float) -> bool:
+        """The label within ``days`` instead of the horizon; of a hazard only. Raises ValueError else."""
+        if days == self.horizon_days:
+            return self.label(outcomes, at)
+        if self.event is None:
+            raise ValueError(f"{self.name} has no event: its only horizon is {self.horizon_days} days")
+        return any_within(self.event(outcomes), at, days) != self.silence
