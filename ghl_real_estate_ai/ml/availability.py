@@ -1,14 +1,72 @@
-"""Columns that were filled in after the outcome: found by evidence, not by being told. Called by ml/table_score.py."""
+"""Columns that were filled in after the outcome: found by evidence, not by being told. Called by ml/table_score.py.
+
+Evidence is added up per column; 1 is enough. Words of the name and of the values weigh 0.9 at most, so a column is never
+flagged without numbers; numbers alone are enough where they are extreme. docs/evaluate.md tells the kinds of evidence.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from ghl_real_estate_ai.ml.column_evidence import (
+    ColumnEvidence,
+    agreement,
+    auc_within_blocks,
+    measure,
+    missing_together,
+)
 from ghl_real_estate_ai.ml.evaluation_report import FlaggedColumn
+from ghl_real_estate_ai.ml.late_words import MOST, told_by_name, told_by_values
+
+Array = npt.NDArray[np.float64]
+
+ENOUGH: Final = 1.0
+"""Sum of weights from which a column is flagged."""
+SUPPORT: Final = 0.1
+"""Of which so much must be numbers."""
+ROWS_LOOKED_AT: Final = 20_000
+"""More rows are thinned evenly: the evidence is about shares, and must not cost more than the fit."""
+_ROWS_COMBINED: Final = 6_000
+_FEWEST: Final = 10
+"""Rows of the rarer outcome below which nothing is judged."""
+
+
+class Part(NamedTuple):
+    """One piece of evidence: what it weighs, its words, its numbers."""
+
+    weight: float
+    words: str
+    numbers: Mapping[str, float | int | str]
+
+
+@dataclass(slots=True)
+class _Case:
+    """All that speaks for one column."""
+
+    words: list[Part]
+    numbers: list[Part]
+
+    @property
+    def prior(self) -> float:
+        return min(MOST, sum(part.weight for part in self.words))
+
+    @property
+    def support(self) -> float:
+        return sum(part.weight for part in self.numbers)
+
+    @property
+    def total(self) -> float:
+        return self.prior + self.support
+
+    @property
+    def late(self) -> bool:
+        return self.total >= ENOUGH and self.support >= SUPPORT
 
 
 def late_columns(
@@ -16,10 +74,219 @@ def late_columns(
     y: npt.NDArray[np.float64],
     columns: Sequence[str],
     *,
-    at: npt.NDArray[np.float64] | None,
+    at: npt.NDArray[np.float64] | None = None,
 ) -> list[FlaggedColumn]:
     """Which of ``columns`` a lead would not have had yet when it was scored, each with its reason and evidence.
 
-    ``y``: 0 or 1, shape (rows,). ``at``: POSIX seconds of each row, None when the table has no time (rows may still be in order).
+    Give rows to learn from only. ``y``: 0 or 1, shape (rows,). ``at``: POSIX seconds of each row; None when the table has
+    no time, then its order counts as oldest first. Flags have kind ``late`` and stand in the order of ``columns``.
     """
-    raise NotImplementedError
+    rarer = min(y.sum(), y.size - y.sum())
+    if rarer < _FEWEST or not columns:
+        return []
+    order = np.arange(y.size) if at is None else np.argsort(at, kind="stable")
+    order = order[:: -(-y.size // ROWS_LOOKED_AT)]
+    rows = table.select(columns)[order]
+    outcome = np.asarray(y, dtype=np.float64)[order]
+    moments = None if at is None else at[order] / 86_400.0
+    measured = {name: measure(rows[name], outcome) for name in columns}
+    weaker = _combined_weaker(measured, outcome)
+    cases = {
+        name: _Case(
+            words=_words(name, rows[name]),
+            numbers=_alone(one, weaker.get(name)) + _dated(one, moments),
+        )
+        for name, one in measured.items()
+    }
+    _by_company(cases, measured)
+    return [_flag(name, case) for name, case in cases.items() if case.late]
+
+
+# --- evidence of words --------------------------------------------------------------------------------------------
+
+
+def _words(name: str, column: pl.Series) -> list[Part]:
+    named, valued = told_by_name(name), told_by_values(column)
+    parts = []
+    if named.weight:
+        parts.append(Part(named.weight, f"its name speaks of {named.told!r}", {"word": named.told}))
+    if valued.weight:
+        parts.append(Part(valued.weight, f"its values speak of {valued.told}", {"value_words": valued.told}))
+    return parts
+
+
+# --- evidence of numbers ------------------------------------------------------------------------------------------
+
+
+def _ramp(value: float, start: float, full: float) -> float:
+    return min(1.0, max(0.0, (value - start) / (full - start)))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share in (0.0, 1.0) or 0.01 <= share <= 0.99 else f"{100 * share:.1f} %"
+
+
+def _alone(one: ColumnEvidence, weaker: float | None) -> list[Part]:
+    """What the column alone says of the outcome."""
+    parts = [_rank(one), _dominance(one, weaker), _presence(one), _purity(one), _ageing(one)]
+    return [part for part in parts if part.weight > 0]
+
+
+def _rank(one: ColumnEvidence) -> Part:
+    weight = 0.5 * _ramp(one.auc, 0.6, 0.85)
+    return Part(weight, f"alone it ranks the outcome with AUC {one.auc:.2f}", {"auc": one.auc})
+
+
+def _dominance(one: ColumnEvidence, weaker: float | None) -> Part:
+    if weaker is None:
+        return Part(0.0, "", {})
+    weight = _ramp(one.auc, 0.78, 0.85) * _ramp(one.auc - weaker, 0.0, 0.03)
+    return Part(
+        weight,
+        f"alone it ranks better than all weaker columns together (AUC {one.auc:.2f} against {weaker:.2f})",
+        {"auc_of_weaker_columns_together": weaker},
+    )
+
+
+def _presence(one: ColumnEvidence) -> Part:
+    told = one.presence
+    if told is None:
+        return Part(0.0, "", {})
+    return Part(
+        _ramp(abs(told.won - told.lost), 0.25, 0.75),
+        f"{told.word} for {_percent(told.won)} of won and {_percent(told.lost)} of lost leads",
+        {"filled_won": told.won, "filled_lost": told.lost},
+    )
+
+
+def _purity(one: ColumnEvidence) -> Part:
+    pure = one.pure
+    if pure is None:
+        return Part(0.0, "", {})
+    full = 1.0 if pure.won else 0.8
+    which = "won" if pure.won else "lost"
+    return Part(
+        full * _ramp(-pure.log10_chance, 2.0, 6.0),
+        f"all {pure.rows} leads with {pure.level!r} were {which}",
+        {"pure_value": pure.level, "pure_rows": pure.rows},
+    )
+
+
+def _ageing(one: ColumnEvidence) -> Part:
+    if one.older_filled > 0.5:
+        weight = 0.5 * _ramp(one.older_filled, 0.7, 0.85)
+        if weight:
+            return Part(
+                weight,
+                f"it fills with age: a filled row is older than an empty one in {_percent(one.older_filled)} of pairs",
+                {"older_filled": one.older_filled},
+            )
+    return Part(
+        0.2 * _ramp(one.grows, 0.2, 0.4),
+        f"it grows with the age of the row (rank correlation {one.grows:.2f})",
+        {"grows_with_age": one.grows},
+    )
+
+
+def _dated(one: ColumnEvidence, moments: Array | None) -> list[Part]:
+    """A date after the row's own time that is no plan: it does not reach beyond the newest row."""
+    if one.days is None or moments is None:
+        return []
+    known = np.isfinite(one.days)
+    if known.sum() < _FEWEST:
+        return []
+    later = float((one.days[known] > moments[known] + 1.0).mean())
+    beyond = float((one.days[known] > moments.max() + 1.0).mean())
+    weight = 0.5 * _ramp(later, 0.5, 0.8) * (1.0 - _ramp(beyond, 0.05, 0.1))
+    if not weight:
+        return []
+    return [Part(weight, f"{_percent(later)} of its dates lie after the lead's own", {"later_dates": later})]
+
+
+def _combined_weaker(measured: Mapping[str, ColumnEvidence], y: Array) -> dict[str, float]:
+    """For each column that ranks well: the AUC of all weaker ones together. What beats one that dominates, dominates too."""
+    names = sorted(measured, key=lambda name: -measured[name].auc)
+    thin = slice(None, None, -(-y.size // _ROWS_COMBINED))
+    outcome = y[thin]
+    matrix = np.stack([measured[name].scores[thin] for name in names], axis=1)
+    found: dict[str, float] = {}
+    best = None
+    strong = [place for place, name in enumerate(names) if measured[name].auc >= 0.78]
+    for place in reversed(strong):
+        one = measured[names[place]]
+        weaker = matrix[:, place + 1 :]
+        together = auc_within_blocks(outcome, _logistic(weaker, outcome)) if weaker.shape[1] else 0.5
+        if best is not None and best < together:
+            together = best
+        if one.auc >= 0.85 and one.auc - together >= 0.03:
+            best = together if best is None else min(best, together)
+        found[names[place]] = together
+    return found
+
+
+def _logistic(matrix: Array, y: Array, *, ridge: float = 5.0, steps: int = 8) -> Array:
+    """Cross-fitted log-odds of a ridge logistic regression by Newton's method, two interleaved halves."""
+    scale = matrix.std(axis=0)
+    inputs = np.column_stack(
+        [np.ones(y.size), (matrix - matrix.mean(axis=0)) / np.where(scale > 0, scale, 1.0)]
+    )
+    penalty = np.diag([1e-6] + [ridge] * matrix.shape[1])
+    said = np.empty(y.size)
+    half = np.arange(y.size) % 2 == 0
+    for learn in (half, ~half):
+        weights = np.zeros(inputs.shape[1])
+        for _ in range(steps):
+            p = 1.0 / (1.0 + np.exp(-np.clip(inputs[learn] @ weights, -30, 30)))
+            slope = inputs[learn].T @ (y[learn] - p) - penalty @ weights
+            bend = (inputs[learn] * (p * (1 - p))[:, None]).T @ inputs[learn] + penalty
+            weights += np.linalg.solve(bend, slope)
+        said[~learn] = inputs[~learn] @ weights
+    return said
+
+
+# --- evidence of company ------------------------------------------------------------------------------------------
+
+
+def _by_company(cases: dict[str, _Case], measured: Mapping[str, ColumnEvidence]) -> None:
+    """Columns that are missing with a flagged one, or nearly repeat it, inherit some of its weight; until nothing changes."""
+    settled: set[str] = set()
+    while True:
+        fresh = [name for name, case in cases.items() if case.late and name not in settled]
+        if not fresh:
+            return
+        settled.update(fresh)
+        for name, case in cases.items():
+            if case.late:
+                continue
+            for late in fresh:
+                part = _kinship(measured[name], measured[late], late)
+                if part.weight and not any("with" in known.numbers for known in case.numbers):
+                    case.numbers.append(part)
+
+
+def _kinship(one: ColumnEvidence, late: ColumnEvidence, name: str) -> Part:
+    together = missing_together(one, late)
+    same = agreement(one, late)
+    by_missing, by_value = 0.4 * _ramp(together, 0.95, 0.99), 0.6 * _ramp(same, 0.6, 0.9)
+    if by_missing >= by_value:
+        return Part(
+            by_missing,
+            f"missing together with {name!r} ({_percent(together)})",
+            {"with": name, "together": together},
+        )
+    return Part(
+        by_value, f"nearly the same as {name!r} (Cramer's V {same:.2f})", {"with": name, "cramers_v": same}
+    )
+
+
+def _flag(name: str, case: _Case) -> FlaggedColumn:
+    parts = sorted(case.numbers, key=lambda part: -part.weight) + case.words
+    evidence: dict[str, float | int | str] = {"weight": round(case.total, 2)}
+    for part in parts:
+        evidence.update(part.numbers)
+    return FlaggedColumn(
+        column=name,
+        kind="late",
+        reason="filled in after the outcome, as it seems: " + "; ".join(part.words for part in parts),
+        evidence=evidence,
+    )

@@ -13,6 +13,7 @@ _GAP: Final = re.compile(r"[^A-Za-z0-9]+")
 _SHORT: Final = 3
 """A word of at most so many letters is no plural: ``yes``, ``gas``."""
 _NO_PLURALS: Final = ("ss", "us", "is")
+_ES_PLURALS: Final = ("ches", "shes", "xes", "sses")
 
 
 def words_of(name: str) -> tuple[str, ...]:
@@ -28,7 +29,9 @@ def singular(word: str) -> str:
     """English plurals by their ending; good enough for names of columns."""
     if len(word) <= _SHORT or not word.endswith("s") or word.endswith(_NO_PLURALS):
         return word
-    return word[:-3] + "y" if word.endswith("ies") else word[:-1]
+    if word.endswith("ies"):
+        return word[:-3] + "y"
+    return word[:-2] if word.endswith(_ES_PLURALS) else word[:-1]
 
 
 def phrase_in(words: tuple[str, ...], phrases: Iterable[str]) -> str | None:

@@ -1,0 +1,124 @@
+"""Words of after-the-fact columns: a prior that lowers the evidence needed, never enough alone. Called by ml/availability.py."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import polars as pl
+
+from ghl_real_estate_ai.ml.column_words import phrase_in, words_of
+
+STRONG: Final = 0.75
+WEAK: Final = 0.35
+TOLD_BY_VALUES: Final = 0.7
+MOST: Final = 0.9
+"""Name and values together: words alone never reach the bar of 1."""
+_VALUES_SHARE: Final = 0.8
+"""Share of filled rows with such a word at which the values speak with full weight."""
+_LEVELS: Final = 200
+
+
+class Words(NamedTuple):
+    """How much the words of a column weigh, and which they are."""
+
+    weight: float
+    told: str
+
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def _phrases(text: str) -> tuple[str, ...]:
+    return tuple(text.split("|"))
+
+
+_AFTER: Final = _phrases(
+    "disposition|outcome|closed|close date|closing date|closing price|sold price|sold date|commission|won|lost|cancelled|"
+    "canceled|cancellation|cancel|resolution|converted|conversion|signed|settlement|payout|churned|unsubscribed|"
+    "final price|final status|final|tag|notable|modified|updated|touch|follow up|followup|attempt|"
+    "disqualified|rejection|decline|declined"
+)
+"""Strong by themselves."""
+_JUDGED: Final = _set("quality profile score index rating grade level temperature rank priority")
+_STATE: Final = _set("status stage state")
+_OF_THE_DEAL: Final = _set(
+    "lead deal opportunity pipeline call contact final application sale agent crm activity engagement"
+)
+_TALK: Final = _set("call contact talk conversation phone meeting handle")
+_LAST_OF: Final = _set(
+    "activity contact contacted touch call called note update email message event response agent stage status action "
+    "conversation interaction reply modified notable"
+)
+_WEAK: Final = _set(
+    "reason last duration note result response remark comment call email sms agreement contract deposit"
+)
+_BEFORE: Final = _set(
+    "previous prior prev past before initial first source origin credit fico requested preferred desired planned budget "
+    "target website site page session web product property home house listing air star walk school employment price "
+    "neighborhood education experience skill name floor energy condition default visit"
+)
+"""Words that put a column before the outcome, or about something else than the dealing with the lead."""
+
+_VALUE_PHRASES: Final = _phrases(
+    "sent|opened|bounced|clicked|submitted|unsubscribed|unreachable|replied|answered|modified|contacted|closed|lost|won|"
+    "cancelled|canceled|converted|signed|ringing|busy|voicemail|switched off|not interested|interested in|invalid number|"
+    "wrong number|no answer|left message|follow up|already|revert|not eligible|duplicate|junk|unqualified|disqualified|"
+    "qualified|nurture|no show|worst|might be|not sure|relevance|potential|hot|warm|cold|phone conversation|"
+    "visited on|marked spam|approached|not doing|in touch|rejected|declined|completed|success|failure|accepted|"
+    "in progress|lead"
+)
+_GRADES: Final = _set("low medium high")
+
+
+def told_by_name(name: str) -> Words:
+    """How much the name says that the column was written while or after the lead was dealt with."""
+    words = words_of(name)
+    present = frozenset(words)
+    if present & _BEFORE:
+        return Words(0.0, "")
+    strong = phrase_in(words, _AFTER) or _pair(present)
+    if strong is not None:
+        return Words(STRONG, strong)
+    weak = present & (_WEAK | _JUDGED | _STATE)
+    return Words(WEAK, min(weak)) if weak else Words(0.0, "")
+
+
+def _pair(present: frozenset[str]) -> str | None:
+    """Two words that are strong together."""
+    for one, others in (
+        (_set("last"), _LAST_OF),
+        (_JUDGED | _STATE, _OF_THE_DEAL),
+        (_set("duration length minute second"), _TALK),
+        (_JUDGED, _set("activity profile")),
+        (_JUDGED, _JUDGED),
+        (_set("reason"), _set("cancel cancelled close lost loss decline rejection churn")),
+        (_set("number count total"), _set("call contacted note showing")),
+    ):
+        first, second = present & one, present & others
+        if first and second and len(first | second) > 1:
+            return " ".join(sorted(first | second))
+    return "duration" if present == {"duration"} else None
+
+
+def told_by_values(column: pl.Series) -> Words:
+    """The same of its texts: dispositions, an activity log, a judgement; grades alone say less."""
+    if column.dtype not in (pl.String, pl.Categorical, pl.Enum):
+        return Words(0.0, "")
+    counts = column.cast(pl.String).drop_nulls().value_counts(sort=True)
+    if counts.height > _LEVELS:
+        return Words(0.0, "")
+    rows = max(1, int(counts["count"].sum()))
+    told: dict[str, int] = {}
+    graded = 0
+    for value, count in counts.iter_rows():
+        words = words_of(value)
+        phrase = phrase_in(words, _VALUE_PHRASES)
+        if phrase is not None:
+            told[phrase] = told.get(phrase, 0) + count
+        graded += count * bool(_GRADES & frozenset(words))
+    share = sum(told.values()) / rows
+    if len(told) > 1 and share > 0:
+        most = sorted(told, key=lambda phrase: -told[phrase])[:3]
+        return Words(TOLD_BY_VALUES * min(1.0, share / _VALUES_SHARE), ", ".join(most))
+    return Words(WEAK, "low, medium, high") if graded >= _VALUES_SHARE * rows else Words(0.0, "")
