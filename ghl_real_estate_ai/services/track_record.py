@@ -184,7 +184,7 @@ def _reported(
 def _outcomes(uow: UnitOfWork, *, location_id: LocationId, now: datetime) -> list[ScoreRecord]:
     """The next batch of records that are due, with their outcomes."""
     due = uow.record.unresolved(location_id, simulated=False, due_before=now - GRACE, limit=TRACK_BATCH)
-    simulated_now = _newest_simulated(uow, location_id)
+    simulated_now = uow.leads.newest_simulated(location_id)  # they live on a time line of their own
     if simulated_now is not None and len(due) < TRACK_BATCH:
         due += uow.record.unresolved(
             location_id, simulated=True, due_before=simulated_now - GRACE, limit=TRACK_BATCH - len(due)
@@ -200,18 +200,6 @@ def _came_true(record: ScoreRecord, outcomes: Outcomes) -> bool | None:
     """None for a question that is asked no more: it is settled, and no report shows it."""
     target = _TARGETS.get(record.target)
     return None if target is None else target.label(outcomes, record.made_at)
-
-
-def _newest_simulated(uow: UnitOfWork, location_id: LocationId) -> datetime | None:
-    """Simulated leads live on a time line of their own: its now is their newest look."""
-    return next(
-        (
-            seen.as_of
-            for lead, seen in uow.leads.newest(location_id, limit=1)
-            if seen is not None and lead.simulated
-        ),
-        None,
-    )
 
 
 def _of_lead(uow: UnitOfWork, location_id: LocationId, lead_id: LeadId) -> Outcomes:

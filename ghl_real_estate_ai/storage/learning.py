@@ -145,7 +145,12 @@ class SqlTrackRecordStore:
         table = track_record.c
         query = (
             sa.select(track_record)
-            .where(table.location_id == location_id, table.due_at <= due_before, table.resolved_at.is_(None))
+            .where(
+                table.location_id == location_id,
+                table.simulated.is_(simulated),
+                table.due_at <= due_before,
+                table.resolved_at.is_(None),
+            )
             .order_by(table.due_at, table.lead_id, table.target)
             .limit(limit)
         )

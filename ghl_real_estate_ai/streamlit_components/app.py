@@ -1,4 +1,4 @@
-"""The dashboard's entry: sign in, then the live screen.
+"""The dashboard's entry: sign in, then the live screen, or the page that was asked for.
 
 Called by ``streamlit run`` (``enterprisehub dashboard`` and ``enterprisehub serve`` start it).
 """
@@ -21,10 +21,13 @@ from ghl_real_estate_ai.settings import load_settings
 from ghl_real_estate_ai.streamlit_components import theme
 from ghl_real_estate_ai.streamlit_components.live_client import GatewayClient, Session
 from ghl_real_estate_ai.streamlit_components.realtime_lead_intelligence_hub import show_hub
+from ghl_real_estate_ai.streamlit_components.score_track_record import show_track_record
 
 SESSION = "session"
 NOTICE = "notice"
 SEVERAL_LOCATIONS = "several_locations"
+PAGE = "page"
+TRACK_RECORD = "track_record"  # what the live screen says when the user asks for that page; any other word is that screen
 NOTICES = {
     "expired": "Your session has expired. Sign in again to go on.",
     "signed_out": "You are signed out.",
@@ -47,15 +50,22 @@ def main() -> None:
     if session is None:
         show_sign_in(GatewayClient(gateway_url))
         return
-    ended = show_hub(session, gateway_url=gateway_url, on_end=lambda: None)
+    if st.session_state.get(PAGE) == TRACK_RECORD:
+        ended = show_track_record(session, GatewayClient(gateway_url))
+    else:
+        ended = show_hub(session, gateway_url=gateway_url, on_end=lambda: None)
     if ended in NOTICES:
         end_session(ended)
+        st.rerun()
+    elif ended is not None:
+        st.session_state[PAGE] = ended
         st.rerun()
 
 
 def end_session(why: str) -> None:
     """Forget the token; the sign-in form says why."""
     st.session_state.pop(SESSION, None)
+    st.session_state.pop(PAGE, None)
     st.session_state[NOTICE] = NOTICES[why]
 
 

@@ -1,4 +1,4 @@
-"""The tiny HTTP client that pages use to sign in. The live screen itself speaks to the gateway from the browser.
+"""The tiny HTTP client of the pages: signing in, and the track record. The live screen itself speaks to the gateway from the browser.
 
 Called by ``streamlit_components/app.py``.
 """
@@ -20,6 +20,7 @@ from ghl_real_estate_ai.errors import (
 )
 from ghl_real_estate_ai.models.identifiers import LocationId, UtcTime
 from ghl_real_estate_ai.models.leads import User
+from ghl_real_estate_ai.models.track_record import TrackRecord
 
 
 class Session(BaseModel):
@@ -49,21 +50,48 @@ class GatewayClient:
         if location_id:
             body["location_id"] = location_id
         answer = self._post("/v1/sessions", body)
-        if answer.status_code != httpx.codes.CREATED:
-            raise _refusal(answer)
         try:
             return Session.model_validate_json(answer.content)
         except ValidationError as error:
             raise Unreachable(f"{self._url} is not an EnterpriseHub gateway of this version") from error
 
+    def track_record(self, session: Session) -> TrackRecord:
+        """What was said and what came true. Raises Unauthenticated, InputError (the role does not allow it), Unreachable."""
+        answer = self._get("/v1/track-record", session)
+        try:
+            return TrackRecord.model_validate_json(answer.content)
+        except ValidationError as error:
+            raise Unreachable(f"{self._url} is not an EnterpriseHub gateway of this version") from error
+
+    def track_record_rows(self, session: Session) -> bytes:
+        """Every resolved answer, as CSV. Raises as above."""
+        return self._get("/v1/track-record.csv", session).content
+
+    def _get(self, path: str, session: Session) -> httpx.Response:
+        return self._ask("GET", path, headers={"Authorization": f"Bearer {session.access_token}"})
+
     def _post(self, path: str, body: dict[str, str]) -> httpx.Response:
+        return self._ask("POST", path, json=body)
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: dict[str, str] | None = None,
+        json: dict[str, str] | None = None,
+    ) -> httpx.Response:
+        """The answer, if it is a good one; else the refusal as one of our errors."""
         try:
             with httpx.Client(transport=self._transport, timeout=OUTBOUND_TIMEOUT_S) as client:
-                return client.post(self._url + path, json=body)
+                answer = client.request(method, self._url + path, headers=headers, json=json)
         except httpx.TransportError as error:
             raise Unreachable(
                 f"The gateway at {self._url} does not answer. Start it with: enterprisehub serve"
             ) from error
+        if not answer.is_success:
+            raise _refusal(answer)
+        return answer
 
 
 def _refusal(answer: httpx.Response) -> EnterpriseHubError:

@@ -55,8 +55,8 @@ _mount = st.components.v2.component(
 def show_hub(session: Session, *, gateway_url: str, on_end: Callable[[], None]) -> str | None:
     """Mount the live screen for this session; it paints by itself from here on, without reruns.
 
-    ``on_end`` runs when the screen ends the session; the returned word says why: ``signed_out`` (the user asked) or
-    ``expired`` (the gateway refused the token). None while the screen is open.
+    ``on_end`` runs when the screen is left; the returned word says why: ``signed_out`` (the user asked),
+    ``expired`` (the gateway refused the token) or ``track_record`` (another page). None while the screen is open.
     """
     result = _mount(
         key="live_hub",

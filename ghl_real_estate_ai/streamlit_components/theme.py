@@ -13,6 +13,10 @@ PAGE_STYLE: Final = """
     background: light-dark(#0a5aa8, #74b6ff); border-color: transparent; color: light-dark(#fff, #06182b);
   }
   .st-key-sign_in { max-width: 24rem; margin: 12vh auto 0; padding: 0 1rem; }
+  .st-key-record_page button[data-testid="stBaseButton-segmented_controlActive"]:is(*, :hover, :focus) {
+    background: light-dark(#e6f0fa, #14283d); border-color: light-dark(#0a5aa8, #74b6ff); color: light-dark(#0a5aa8, #74b6ff);
+  }
+  .st-key-record_page { max-width: 72rem; margin: 0 auto; padding: 1rem; }
   [data-testid="stElementContainer"]:has(style) { display: none; }
 </style>
 """

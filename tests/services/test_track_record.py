@@ -133,9 +133,8 @@ async def test_simulated_answers_are_resolved_on_their_own_time_line() -> None:
     await house.say(
         said(target="churn_risk", at=NOON, simulated=True), said(target="churn_risk", lead="real", at=NOON)
     )
-    lead = lead_of().model_copy(update={"simulated": True})
-    later = look(at=NOON + 20 * DAY, simulated=True)
-    await house.memory.write(lambda uow: uow.leads.put(lead, later))
+    lead = lead_of(at=NOON + 22 * DAY).model_copy(update={"simulated": True})  # active two days before
+    await house.memory.write(lambda uow: uow.leads.put(lead, look(simulated=True)))
     await house.keeper.resolve(LOCATION)
     assert [record.simulated for record in await house.resolved()] == [True]
 

@@ -48,10 +48,12 @@ class LiveHub {
   }
 
   #writeBar(user) {
-    const { place, who, signOut } = this.view.refs;
+    const { place, who, signOut, trackRecord } = this.view.refs;
     place.textContent = user.location_id;
     who.textContent = `${user.name} · ${user.role}`;
     signOut.onclick = () => this.tell("ended", "signed_out");
+    trackRecord.hidden = user.role === "agent";
+    trackRecord.onclick = () => this.tell("ended", "track_record");
   }
 
   #listen() {

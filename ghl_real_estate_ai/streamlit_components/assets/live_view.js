@@ -279,5 +279,6 @@ function systemFigures(item) {
     ["Screens", String(item.connections), "Open live connections"],
     ["Dead letters", String(item.dead_letters), "Deliveries that could not be used; see enterprisehub replay --dead-letters"],
     ["Models", versions.map(([name, version]) => `${name} ${version.slice(0, 7)}`).join(", "), versions.map((pair) => pair.join(" ")).join(", ")],
+    ...Object.entries(item.model_alarms ?? {}).map(([name, words]) => [`Drift: ${name}`, words, words]),
   ];
 }

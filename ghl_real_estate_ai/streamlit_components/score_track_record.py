@@ -1,0 +1,241 @@
+"""The page "Track record": what was said of leads beside what came true, for whoever leads a team.
+
+Called by ``streamlit_components/app.py``. Reads ``GET /v1/track-record``; the charts are drawn by Streamlit's own bundled library.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import streamlit as st
+
+from ghl_real_estate_ai.errors import EnterpriseHubError, Unauthenticated
+from ghl_real_estate_ai.models.track_record import Figures, TargetRecord, TrackRecord
+from ghl_real_estate_ai.streamlit_components.live_client import GatewayClient, Session
+
+BACK: Final = "back"
+EXPIRED: Final = "expired"
+
+_TITLES: Final = {
+    "lead_score": "Appointment",
+    "won": "Won deal",
+    "churn_risk": "Going silent",
+}
+_OURS: Final = "shown"
+_COLUMNS: Final = (
+    ("auc", "AUC", "Higher is better: how often the one with the outcome was scored above the one without."),
+    ("brier", "Brier", "Lower is better: the mean squared error of the probabilities."),
+    ("ece", "ECE", "Lower is better: how far what was said lay from what came true."),
+    ("lift_at_10", "Lift", "Higher is better: outcomes in the top tenth over the average."),
+)
+_INK, _RIVAL, _MUTED = "#2f7ec4", "#c4622f", "#8a94a0"
+
+
+def show_track_record(session: Session, client: GatewayClient) -> str | None:
+    """Draw the page. Returns BACK or EXPIRED when the user, or the gateway, ends it."""
+    with st.container(key="record_page"):
+        left, right = st.columns([4, 1], vertical_alignment="center")
+        left.subheader("Track record", anchor=False)
+        if right.button("Back", width="stretch", key="record_back"):
+            return BACK
+        st.caption("What was said of leads when it was shown, beside what came true once its time was over.")
+        try:
+            with st.spinner("Reading the record"):
+                record = client.track_record(session)
+        except Unauthenticated:
+            return EXPIRED
+        except EnterpriseHubError as error:
+            st.error(f"{error} Try again in a moment.")
+            return None
+        _page(record, session, client)
+    return None
+
+
+def _page(record: TrackRecord, session: Session, client: GatewayClient) -> None:
+    by_name = {target.target: target for target in record.targets}
+    chosen = st.segmented_control(
+        "Question",
+        list(by_name),
+        format_func=lambda name: f"{_TITLES.get(name, name)} in {by_name[name].horizon_days} days",
+        default=next(iter(by_name)),
+        label_visibility="collapsed",
+        key="record_question",
+    )
+    target = by_name[chosen or next(iter(by_name))]
+    if target.simulated:
+        st.warning("Simulated leads: this record says nothing about people.", icon=":material/science:")
+    _verdict(target)
+    if target.rows:
+        _figures(target)
+        _charts(target)
+        _details(target)
+    _downloads(record, session, client)
+
+
+def _verdict(target: TargetRecord) -> None:
+    if target.verdict.startswith("not enough data"):
+        st.info(target.verdict[0].upper() + target.verdict[1:] + ".", icon=":material/hourglass_empty:")
+        return
+    for part in target.verdict.split("; "):
+        good, bad = part.startswith("better"), part.startswith("WORSE")
+        tell, icon = (
+            (st.success, "check_circle") if good else (st.error, "error") if bad else (st.info, "info")
+        )
+        tell(part[0].upper() + part[1:] + ".", icon=f":material/{icon}:")
+
+
+def _figures(target: TargetRecord) -> None:
+    with st.container(horizontal=True, gap="medium"):
+        st.metric("Answers", f"{target.rows:,}", help=f"{target.waiting:,} more wait for their time to end.")
+        st.metric("Leads", f"{target.leads:,}")
+        st.metric("Came true", _share(target.base_rate))
+        for name, title, words in _COLUMNS:
+            span = target.spans.get(name)
+            between = "" if span is None else f" 80 % certain: {span.low:.3f} to {span.high:.3f}."
+            st.metric(title, _number(getattr(target.figures, name)), help=words + between)
+
+
+def _charts(target: TargetRecord) -> None:
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown("**Said against came true**")
+        st.vega_lite_chart(reliability_chart(target), width="stretch", key="record_reliability")
+        st.caption(
+            "On the dashed line what was said is what came true. Bars: 80 % certain, counted by leads."
+        )
+    with right:
+        st.markdown("**Brier score by month** (lower is better)")
+        st.vega_lite_chart(month_chart(target), width="stretch", key="record_months")
+        st.caption("Beside two rules that anybody could follow, each with what was known then.")
+
+
+def _details(target: TargetRecord) -> None:
+    rows = [_row("all, as shown", target.rows, target.figures)]
+    for one in target.compared:
+        rows += [_row(f"{one.name}, where it could answer", one.rows, one.rule)]
+        rows += [_row("as shown, on the same", one.rows, one.shown)]
+    rows += [_row(month.month, month.rows, month.figures) for month in target.months]
+    with st.expander("Every figure"):
+        st.dataframe(rows, hide_index=True, width="stretch")
+    facts = [
+        f"Models that answered: {', '.join(target.model_versions)}.",
+        None
+        if target.interval_coverage is None
+        else f"Within the intervals that were shown: {target.interval_coverage:.0%} of the answers; 80 % is promised.",
+        None
+        if target.prior_share is None
+        else f"Of the newest answers {target.prior_share:.0%} is the prior, the rest your own resolved leads.",
+    ]
+    with st.expander("Model card"):
+        st.markdown(f"{target.question}.")
+        st.markdown("\n".join(f"- {fact}" for fact in facts if fact))
+
+
+def _downloads(record: TrackRecord, session: Session, client: GatewayClient) -> None:
+    with st.container(horizontal=True):
+        st.download_button(
+            "Figures (JSON)",
+            record.model_dump_json(indent=2),
+            "track-record.json",
+            "application/json",
+            key="record_json",
+        )
+        st.download_button(
+            "Every answer (CSV)",
+            lambda: client.track_record_rows(session),
+            "track-record.csv",
+            "text/csv",
+            key="record_csv",
+        )
+
+
+# --- charts -------------------------------------------------------------------------------------------------------
+
+
+def reliability_chart(target: TargetRecord) -> dict[str, object]:
+    """Vega-Lite: one point per bin with its bar, and the diagonal."""
+    points = [
+        {
+            "said": point.said,
+            "came true": point.came_true,
+            "low": point.low,
+            "high": point.high,
+            "leads": point.leads,
+        }
+        for point in target.reliability
+    ]
+    top = min(1.0, max((max(p.said, p.high) for p in target.reliability), default=1.0) * 1.05)
+    scale, share = {"domain": [0, top], "nice": False}, {"format": ".0%", "grid": True, "tickCount": 5}
+    x = {"field": "said", "type": "quantitative", "scale": scale, "axis": share, "title": "said"}
+    y = {"type": "quantitative", "scale": scale, "axis": share, "title": "came true"}
+    shown = [
+        {"field": name, "type": "quantitative", "format": ".1%"}
+        for name in ("said", "came true", "low", "high")
+    ]
+    return {
+        "height": 280,
+        "layer": [
+            {
+                "data": {"values": [{"said": 0, "line": 0}, {"said": top, "line": top}]},
+                "mark": {"type": "line", "strokeDash": [4, 4], "color": _MUTED},
+                "encoding": {"x": x, "y": {**y, "field": "line"}},
+            },
+            {
+                "data": {"values": points},
+                "mark": {"type": "rule", "color": _INK},
+                "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}},
+            },
+            {
+                "data": {"values": points},
+                "mark": {"type": "point", "filled": True, "size": 70, "color": _INK, "opacity": 1},
+                "encoding": {
+                    "x": x,
+                    "y": {**y, "field": "came true"},
+                    "tooltip": [*shown, {"field": "leads", "type": "quantitative"}],
+                },
+            },
+        ],
+    }
+
+
+def month_chart(target: TargetRecord) -> dict[str, object]:
+    """Vega-Lite: a line per rule, and ours; shapes tell them apart where colours do not."""
+    values = [
+        {"month": month.month, "who": who, "brier": figures.brier, "answers": month.rows}
+        for month in target.months
+        for who, figures in {_OURS: month.figures, **month.rules}.items()
+        if figures.brier is not None
+    ]
+    names = [_OURS, *(one.name for one in target.compared)]
+    who = {"field": "who", "type": "nominal", "sort": names, "title": None}
+    return {
+        "height": 280,
+        "data": {"values": values},
+        "mark": {"type": "line", "point": {"size": 60, "filled": True}},
+        "encoding": {
+            "x": {"field": "month", "type": "ordinal", "title": None, "axis": {"labelAngle": 0}},
+            "y": {"field": "brier", "type": "quantitative", "scale": {"zero": False}, "title": None},
+            "color": {**who, "scale": {"domain": names, "range": [_INK, _RIVAL, _MUTED][: len(names)]}},
+            "shape": who,
+            "tooltip": [
+                {"field": "who", "type": "nominal"},
+                {"field": "month", "type": "ordinal"},
+                {"field": "brier", "type": "quantitative", "format": ".4f"},
+                {"field": "answers", "type": "quantitative"},
+            ],
+        },
+        "config": {"legend": {"orient": "top", "title": None}},
+    }
+
+
+def _row(what: str, answers: int, figures: Figures) -> dict[str, object]:
+    told = {title: _number(getattr(figures, name)) for name, title, _ in _COLUMNS}
+    return {"": what, "answers": answers, **told}
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
