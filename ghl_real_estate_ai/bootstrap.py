@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
-from pathlib import Path
 from time import monotonic
 
 from ghl_real_estate_ai import telemetry
@@ -24,8 +23,7 @@ from ghl_real_estate_ai.errors import ConfigurationError
 from ghl_real_estate_ai.integrations.gohighlevel.csv_export import CsvExportReader
 from ghl_real_estate_ai.integrations.gohighlevel.webhooks import GoHighLevelWebhookReader
 from ghl_real_estate_ai.live_ports import SharedCache, WorkShare
-from ghl_real_estate_ai.ml.artifacts import Model, load_model, shipped_model
-from ghl_real_estate_ai.models.events import LEAD_FACTS, LeadForgotten, RecordedEvent
+from ghl_real_estate_ai.models.events import LEAD_FACTS, LEAD_NEWS, LeadForgotten, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.ports import Clock, DurableWork, Memory, UnitOfWork, WebhookReader
 from ghl_real_estate_ai.services.churn_prediction_service import ChurnPredictionService
@@ -44,9 +42,11 @@ from ghl_real_estate_ai.services.live_relay import (
 from ghl_real_estate_ai.services.ml_lead_intelligence_engine import MlLeadIntelligenceEngine
 from ghl_real_estate_ai.services.property_matching_service import PropertyMatchingService
 from ghl_real_estate_ai.services.realtime_lead_intelligence import RealtimeLeadIntelligence
+from ghl_real_estate_ai.services.silence_watch import SilenceWatch
 from ghl_real_estate_ai.services.single_flight import SingleFlight
 from ghl_real_estate_ai.services.stream_projection import items_of
 from ghl_real_estate_ai.services.system_performance import SystemPerformance
+from ghl_real_estate_ai.services.tenant_models import TenantModels
 from ghl_real_estate_ai.services.track_record import TrackRecordKeeper
 from ghl_real_estate_ai.services.websocket_manager import WebSocketManager
 from ghl_real_estate_ai.settings import Settings
@@ -103,6 +103,7 @@ class Services:
     inbox: EventInbox
     webhook_reader: WebhookReader
     intelligence: RealtimeLeadIntelligence
+    models: TenantModels
     engine: MlLeadIntelligenceEngine
     churn: ChurnPredictionService
     matching: PropertyMatchingService
@@ -111,6 +112,7 @@ class Services:
     performance: SystemPerformance
     crm: Crm
     record: TrackRecordKeeper
+    silence: SilenceWatch
     cache: SharedCache
     shared: Shared | None
 
@@ -127,12 +129,6 @@ def webhook_reader(settings: Settings) -> WebhookReader:
 def export_reader(settings: Settings) -> ExportReader:
     """Reads files that the CRM exported."""
     return CsvExportReader(wish_fields=settings.ghl_wish_fields)
-
-
-def model(settings: Settings, name: str) -> Model:
-    """The tenant-trained model in ``data_dir/models`` if there is one, else the one that ships."""
-    trained: Path = settings.data_dir / "models" / f"{name}.json"
-    return load_model(trained) if trained.exists() else shipped_model(name)
 
 
 def database_url(settings: Settings) -> str:
@@ -189,11 +185,13 @@ def _parts(
 ) -> Services:
     clock = time.clock
     bus = EventBus(memory=memory, clock=clock, share=None if shared is None else shared.work)
-    engine = MlLeadIntelligenceEngine(model=model(settings, "lead_score"))
-    churn = ChurnPredictionService(model=model(settings, "churn_risk"))
-    matching = PropertyMatchingService(memory=memory)
+    models = TenantModels(memory=memory, sleep=time.sleep)
+    engine = MlLeadIntelligenceEngine(models=models)
+    churn = ChurnPredictionService(models=models)
+    matching = PropertyMatchingService(memory=memory, kernel_cache=settings.data_dir / "kernels")
     hub, relay = _screens(memory, clock=clock, shared=shared if role.shows else None)
     counter = DeliveryCounter(memory=memory, clock=clock)
+    mine = _everybody if shared is None else shared.work.holds
     inbox = EventInbox(memory=memory, bus=bus, clock=clock, counter=counter)
     return Services(
         settings=settings,
@@ -206,6 +204,7 @@ def _parts(
         intelligence=RealtimeLeadIntelligence(
             memory=memory, engine=engine, churn=churn, matching=matching, clock=clock
         ),
+        models=models,
         engine=engine,
         churn=churn,
         matching=matching,
@@ -216,15 +215,11 @@ def _parts(
             hub=hub,
             clock=clock,
             log_lag=bus.lag if shared is None else partial(_lag, memory),
-            model_versions={stamp.name: stamp.version for stamp in (engine.model.stamp, churn.model.stamp)},
+            models=models,
         ),
         crm=_crm_of(settings, memory, inbox=inbox, time=time, share=None if shared is None else shared.work),
-        record=TrackRecordKeeper(
-            memory=memory,
-            clock=clock,
-            sleep=time.sleep,
-            mine=_everybody if shared is None else shared.work.holds,
-        ),
+        record=TrackRecordKeeper(memory=memory, clock=clock, sleep=time.sleep, mine=mine),
+        silence=SilenceWatch(memory=memory, bus=bus, clock=clock, sleep=time.sleep, mine=mine),
         cache=SingleFlight() if shared is None else shared.cache,
         shared=shared,
     )
@@ -289,7 +284,7 @@ def _subscribe_handlers(services: Services) -> None:
     bus.subscribe_durable(
         LEAD_INTELLIGENCE,
         services.intelligence,
-        types=LEAD_FACTS | {"ActionAcknowledged"},
+        types=LEAD_NEWS,
         on_rollback=services.intelligence.forget_uncommitted,
     )
     bus.subscribe_durable("forgetting", forget, types=frozenset({"LeadForgotten"}))
@@ -379,7 +374,7 @@ async def _begin_with_what_is_known(services: Services) -> None:
 def _loops(services: Services) -> dict[str, Callable[[], Coroutine[None, None, None]]]:
     """What runs beside the routes, by name."""
     bus, crm, shared = services.bus, services.crm, services.shared
-    loops = {"bus": bus.run, "deliveries": services.inbox.counter.run}
+    loops = {"models": services.models.run, "bus": bus.run, "deliveries": services.inbox.counter.run, "listings": services.matching.run}
     if services.role.handles:
         loops |= {
             "crm connections": crm.connections.run,
@@ -387,6 +382,7 @@ def _loops(services: Services) -> dict[str, Callable[[], Coroutine[None, None, N
             "crm reread": crm.reread.run,
             "crm outbox": crm.outbox.run,
             "track record": services.record.run,
+            "silence watch": services.silence.run,
         }
     if services.role.shows:
         loops |= {"hub": services.hub.run, "performance": services.performance.run}

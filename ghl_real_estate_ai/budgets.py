@@ -226,6 +226,21 @@ SIGN_IN_ATTEMPTS_PER_MIN: Final = 10
 MATCHES_PER_LEAD: Final = 5
 """Homes pushed to the screens per lead; the REST list gives more."""
 
+MATCHES_ASKED_FOR: Final = 200
+"""Most homes that one request for a lead's matches may name."""
+
+LISTING_PAGE_ROWS: Final = 5_000
+"""Homes read at once when a tenant's are indexed: some 50 ms of a reader thread."""
+
+LISTINGS_CACHED: Final = 8_192
+"""Homes held whole in memory, those last shown, of all tenants together; the others are columns."""
+
+COMPILED_FROM_ROWS: Final = 50_000
+"""A tenant with so many homes on the market makes the process load the compiled kernel; below it numpy is as good."""
+
+ROWS_SCANNED_INLINE: Final = 50_000
+"""A query that may look at more rows than this runs in a thread: the event loop must not wait for it."""
+
 OUTBOUND_TIMEOUT_S: Final = 10.0
 """Any wait on another host."""
 
@@ -475,6 +490,15 @@ ANSWER_LOOK_S: Final = 0.01
 BROKER_PULSE_S: Final = 1.0
 """How often a process asks whether Redis is there."""
 
+SILENCE_LOOK_S: Final = 30.0
+"""Longest time between two looks at the timers of leads that may go quiet; a timer that is due sooner is waited for."""
+
+SILENCE_SIMULATED_LOOK_S: Final = 2.0
+"""The same where simulated leads are: their time line runs at any speed."""
+
+SILENCE_BATCH: Final = 200
+"""Most timers of one tenant that run out in one transaction."""
+
 TRACK_LOOK_S: Final = 60.0
 """How often records whose horizon is over are looked for."""
 
@@ -483,3 +507,6 @@ TRACK_BATCH: Final = 500
 
 TRACK_EVENTS_PER_LEAD: Final = 5_000
 """Newest events of a lead that are read to see what came true."""
+
+CHAMPIONS_LOOK_S: Final = 60.0
+"""How often a process looks for models that locations have learned since."""

@@ -184,7 +184,13 @@ class ListingStore(Protocol):
 
     def get(self, location_id: LocationId, listing_key: ListingKey) -> Listing | None: ...
 
-    def all(self, location_id: LocationId) -> list[Listing]: ...
+    def get_many(self, location_id: LocationId, listing_keys: Collection[ListingKey]) -> list[Listing]:
+        """Those of them that there are, in any order."""
+        ...
+
+    def page(self, location_id: LocationId, *, after: str, limit: int) -> list[Listing]:
+        """The next homes in the store's own order of keys; ``after`` is the last key before, '' at the start."""
+        ...
 
 
 class TenantStore(Protocol):

@@ -14,6 +14,7 @@ pytest_plugins = (
     "tests.support.redis",
     "tests.support.buses",
     "tests.support.tracing",
+    "tests.support.kernels",
 )
 
 

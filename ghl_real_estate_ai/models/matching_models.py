@@ -11,7 +11,7 @@ from typing import Self
 from pydantic import Field
 
 from ghl_real_estate_ai.models.identifiers import Closeness, Frozen, LeadId, ListingKey, UtcTime
-from ghl_real_estate_ai.models.properties import Listing
+from ghl_real_estate_ai.models.properties import Listing, Wishes
 
 WISH_WEIGHTS = {
     "city": 2,
@@ -50,6 +50,16 @@ class WishResult(Frozen):
     outcome: WishOutcome
     closeness: Closeness | None = Field(description="1 is exactly as wished; None when unknown")
     detail: str = Field(description="in words, e.g. '3 bedrooms (wished 3 or more)'")
+
+
+class Relaxation(Frozen):
+    """The smallest change of one stated wish that lets more homes meet every wish."""
+
+    wish: str = Field(description="field of Wishes, or feature:<name>")
+    change: str = Field(description="in words, e.g. 'raise the maximum by $15,000 to $415,000'")
+    more: int = Field(ge=1, description="homes that meet every wish then and do not now, counted")
+    cost: float = Field(ge=0, description="what the lead gives up, on the scale of WISH_WEIGHTS")
+    wishes: Wishes = Field(description="what would be asked then")
 
 
 class PropertyMatch(Frozen):

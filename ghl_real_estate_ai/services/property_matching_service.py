@@ -1,48 +1,50 @@
-"""Serves property matches: one in-memory index of each tenant's homes on the market, read again when they change.
+"""Serves property matches: the best homes on the market for a lead's stated wishes, and the cheapest ways to more.
 
-Called by: realtime_lead_intelligence (``load``, ``matches``), bootstrap (``invalidate``, on ListingsImported).
+Called by: realtime_lead_intelligence (``load``, ``matches``), api/routes/matches, bootstrap (``invalidate``, ``run``).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
 
-from ghl_real_estate_ai.budgets import MATCHES_PER_LEAD
-from ghl_real_estate_ai.ml.property_matching import Candidate, ListingIndex
-from ghl_real_estate_ai.models.identifiers import LocationId
+from ghl_real_estate_ai.budgets import MATCHES_PER_LEAD, ROWS_SCANNED_INLINE
+from ghl_real_estate_ai.ml.match_plan import Weights
+from ghl_real_estate_ai.ml.match_words import SAME_SCORE, answers, score_of
+from ghl_real_estate_ai.ml.property_matching import Candidate, Hit, ListingIndex
+from ghl_real_estate_ai.ml.relaxation import Relaxations, relaxations
+from ghl_real_estate_ai.models.identifiers import ListingKey, LocationId
 from ghl_real_estate_ai.models.leads import Lead
-from ghl_real_estate_ai.models.matching_models import EnhancedPropertyMatch
-from ghl_real_estate_ai.models.properties import Wishes
+from ghl_real_estate_ai.models.matching_models import WISH_WEIGHTS, EnhancedPropertyMatch
+from ghl_real_estate_ai.models.properties import Listing, Wishes
 from ghl_real_estate_ai.ports import Memory
+from ghl_real_estate_ai.services.listing_indexes import ListingIndexes
+
+_LOOKS: Final = 3  # an import between two looks is rare; three in a row leave out the homes that changed
 
 
 class PropertyMatchingService:
     """Matches of a lead among its tenant's listings."""
 
-    def __init__(self, *, memory: Memory) -> None:
-        self._memory = memory
-        self._indexes: dict[LocationId, ListingIndex] = {}
-        self._imports: defaultdict[LocationId, int] = defaultdict(int)
-        self._loading: defaultdict[LocationId, asyncio.Lock] = defaultdict(asyncio.Lock)
+    def __init__(self, *, memory: Memory, kernel_cache: Path | None = None) -> None:
+        """``kernel_cache``: where compiled kernels are kept; None: large tenants do with numpy too."""
+        self._indexes = ListingIndexes(memory=memory, kernel_cache=kernel_cache)
 
     async def load(self, location_id: LocationId) -> None:
         """Read and index the tenant's listings, unless that is done already. Raises StorageUnavailable."""
-        if location_id in self._indexes:
-            return
-        async with self._loading[location_id]:
-            while location_id not in self._indexes:
-                imports = self._imports[location_id]
-                # built in the database's reader thread: the event loop stays free
-                index = await self._memory.read(lambda uow: ListingIndex.build(uow.listings.all(location_id)))
-                if imports == self._imports[location_id]:
-                    self._indexes[location_id] = index
+        await self._indexes.index(location_id)
 
     def invalidate(self, location_id: LocationId) -> None:
-        """The tenant's listings have changed: the next ``load`` or ``matches`` reads them again."""
-        self._imports[location_id] += 1
-        self._indexes.pop(location_id, None)
+        """The tenant's listings have changed: the next ``load`` or ``matches`` reads what the log says of it."""
+        self._indexes.invalidate(location_id)
+
+    async def run(self) -> None:
+        """Keep the indexes small and quick, until cancelled. Without it they are right all the same."""
+        await self._indexes.run()
 
     async def matches(
         self, lead: Lead, now: datetime, *, k: int = MATCHES_PER_LEAD
@@ -61,7 +63,47 @@ class PropertyMatchingService:
             for rank, candidate in enumerate(found, start=1)
         )
 
-    async def candidates(self, location_id: LocationId, wishes: Wishes, k: int) -> list[Candidate]:
-        """The exact best ``k`` homes of a tenant for these wishes, best first, each with its answer to every wish."""
-        await self.load(location_id)
-        return self._indexes[location_id].query(wishes, k)
+    async def candidates(
+        self, location_id: LocationId, wishes: Wishes, k: int, *, weights: Weights = WISH_WEIGHTS
+    ) -> list[Candidate]:
+        """The exact best ``k`` homes of a tenant for these wishes, best first, each with its answer to every wish.
+
+        Homes are read after the index was asked. One that an import has changed in between is found out by its score.
+        """
+        found: list[Candidate] = []
+        for _ in range(_LOOKS):
+            index = await self._indexes.index(location_id)
+            hits = await self._asked(
+                index, wishes, partial(index.query, wishes, k, weights=weights, kernel=self._indexes.kernel)
+            )
+            homes = await self._indexes.homes(location_id, [hit.listing_key for hit in hits])
+            looked = [_candidate(hit, homes.get(hit.listing_key), wishes, weights) for hit in hits]
+            found = [candidate for candidate in looked if candidate is not None]
+            if len(found) == len(hits):
+                break
+            agreed: set[ListingKey] = {candidate.listing.listing_key for candidate in found}
+            self._indexes.distrust(location_id, {hit.listing_key for hit in hits} - agreed)
+        return found
+
+    async def relaxations(self, location_id: LocationId, wishes: Wishes) -> Relaxations:
+        """How many homes meet every wish, and for each wish the smallest change that gives more."""
+        index = await self._indexes.index(location_id)
+        return await self._asked(
+            index, wishes, partial(relaxations, index, wishes, kernel=self._indexes.kernel)
+        )
+
+    async def _asked[T](self, index: ListingIndex, wishes: Wishes, question: Callable[[], T]) -> T:
+        if index.rows_to_scan(wishes) <= ROWS_SCANNED_INLINE:
+            return question()
+        return await asyncio.to_thread(question)
+
+
+def _candidate(hit: Hit, home: Listing | None, wishes: Wishes, weights: Weights) -> Candidate | None:
+    """The hit with its home and its words; None when the home, as it is now, would not score the same."""
+    said = None if home is None else answers(wishes, home)
+    if home is None or said is None:
+        return None
+    score = score_of(said, weights)
+    if score is None or abs(score - hit.score) > SAME_SCORE:
+        return None
+    return Candidate(home, hit.score, said)

@@ -1,11 +1,11 @@
 """Homes by RESO ListingKey.
 
-The listings route puts them, matching loads them all at start, screens look one up.
+The listings route puts them, matching reads them by page and those that changed by key, screens look one up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import sqlalchemy as sa
@@ -19,6 +19,10 @@ _PUT: Final = on_both(
     lambda insert: (row := insert(homes)).on_conflict_do_update(
         index_elements=["location_id", "listing_key"], set_={"state": row.excluded.state}
     )
+)
+_GET_MANY: Final = sa.select(homes.c.state).where(
+    homes.c.location_id == sa.bindparam("tenant"),
+    homes.c.listing_key.in_(sa.bindparam("keys", expanding=True)),
 )
 
 
@@ -49,9 +53,17 @@ class SqlListingStore:
         state = self._connection.execute(query).scalar()
         return None if state is None else Listing.model_validate_json(state)
 
-    def all(self, location_id: LocationId) -> list[Listing]:
-        """Every home of the tenant, by key."""
+    def get_many(self, location_id: LocationId, listing_keys: Collection[ListingKey]) -> list[Listing]:
+        """Those of them that there are, in any order."""
+        rows = self._connection.execute(_GET_MANY, {"tenant": location_id, "keys": sorted(listing_keys)})
+        return [Listing.model_validate_json(row.state) for row in rows]
+
+    def page(self, location_id: LocationId, *, after: str, limit: int) -> list[Listing]:
+        """The next homes in the database's own order of keys; ``after`` is the last key before, '' at the start."""
         query = (
-            sa.select(homes.c.state).where(homes.c.location_id == location_id).order_by(homes.c.listing_key)
+            sa.select(homes.c.state)
+            .where(homes.c.location_id == location_id, homes.c.listing_key > after)
+            .order_by(homes.c.listing_key)
+            .limit(limit)
         )
         return [Listing.model_validate_json(state) for state in self._connection.scalars(query)]

@@ -9,7 +9,14 @@ from decimal import Decimal
 
 import pytest
 
-from ghl_real_estate_ai.models.identifiers import LeadId, ListingKey, LocationId
+from ghl_real_estate_ai.models.events import Delivery, ListingsImported, Source
+from ghl_real_estate_ai.models.identifiers import (
+    CorrelationId,
+    LeadId,
+    ListingKey,
+    LocationId,
+    new_event_id,
+)
 from ghl_real_estate_ai.models.leads import Lead
 from ghl_real_estate_ai.models.matching_models import EvidenceGap
 from ghl_real_estate_ai.models.properties import Listing, Wishes
@@ -33,6 +40,24 @@ async def a_memory(*keys: str) -> FakeMemory:
     memory = FakeMemory()
     await memory.write(lambda uow: uow.listings.put_many(OURS, homes(*keys)))
     return memory
+
+
+async def imported(memory: FakeMemory, listings: list[Listing], *, place: LocationId = OURS) -> None:
+    """What the listings route does: homes and fact in one transaction."""
+    fact = ListingsImported(
+        event_id=new_event_id(),
+        location_id=place,
+        occurred_at=NOW,
+        correlation_id=CorrelationId("import"),
+        source=Source.API,
+        listing_keys=tuple(home.listing_key for home in listings),
+    )
+
+    def store(uow: UnitOfWork) -> None:
+        uow.listings.put_many(place, listings)
+        uow.events.append(Delivery(delivery_id=fact.event_id, event=fact, received_at=NOW))
+
+    await memory.write(store)
 
 
 @pytest.mark.asyncio
@@ -63,11 +88,11 @@ async def test_listings_are_read_once_until_an_import_says_otherwise() -> None:
         for _ in range(3):
             tasks.create_task(service.matches(a_lead(), NOW))
     assert memory.reads == 1
-    await memory.write(lambda uow: uow.listings.put_many(OURS, homes("B")))
+    await imported(memory, homes("B"))
     assert len(await service.matches(a_lead(), NOW)) == 1
     service.invalidate(OURS)
     assert len(await service.matches(a_lead(), NOW)) == 2
-    assert memory.reads == 2
+    assert memory.reads == 3  # what the log says of the import, and the home that is shown
 
 
 @pytest.mark.asyncio
@@ -76,7 +101,7 @@ async def test_an_import_during_a_load_is_not_lost() -> None:
         async def read[T](self, query: Callable[[UnitOfWork], T]) -> T:
             result = await super().read(query)
             if self.reads == 1:
-                await self.write(lambda uow: uow.listings.put_many(OURS, homes("NEW")))
+                await imported(self, homes("NEW"))
                 service.invalidate(OURS)
             return result
 

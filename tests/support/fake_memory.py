@@ -250,8 +250,13 @@ class FakeListingStore:
     def get(self, location_id: LocationId, listing_key: ListingKey) -> Listing | None:
         return self._state.listings.get((location_id, listing_key))
 
-    def all(self, location_id: LocationId) -> list[Listing]:
-        return [home for key, home in self._state.listings.items() if key[0] == location_id]
+    def get_many(self, location_id: LocationId, listing_keys: Collection[ListingKey]) -> list[Listing]:
+        found = (self.get(location_id, key) for key in listing_keys)
+        return [home for home in found if home is not None]
+
+    def page(self, location_id: LocationId, *, after: str, limit: int) -> list[Listing]:
+        keys = sorted(key for place, key in self._state.listings if place == location_id and key > after)
+        return self.get_many(location_id, keys[:limit])
 
 
 class FakeTenantStore:

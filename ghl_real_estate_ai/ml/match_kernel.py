@@ -1,0 +1,206 @@
+"""The scan over columns: filter, score and keep the best, exact to the last bit in either of two engines.
+
+Called by: property_matching, relaxation; services/property_matching_service asks for the compiled one.
+
+``NUMPY`` is always there. ``compiled`` gives the loops of match_loops.py as machine code: several times as fast, but importing
+numba takes a second, which small tenants never pay. Both do the same float64 operations in the same order: equal answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ghl_real_estate_ai.ml.listing_segments import (
+    BATHS_SHIFT,
+    FEATURE_BITS,
+    KNOWN_SHIFT,
+    MOST_ROWS,
+    TYPE_SHIFT,
+    UNKNOWN_ROOMS,
+    UNKNOWN_TYPE,
+    YES_SHIFT,
+    Codes,
+    Flags,
+    Floats,
+    Places,
+    Segment,
+)
+from ghl_real_estate_ai.ml.match_plan import ANY_TYPE, NOISE, Demand, Plan, demand_of, plan_of
+from ghl_real_estate_ai.models.matching_models import WISH_WEIGHTS
+from ghl_real_estate_ai.models.properties import Wishes
+
+KNOWN_STEPS: Final = 255
+KNOWN_WEIGHT_SHIFT: Final = 24
+STEPS_SHIFT: Final = KNOWN_WEIGHT_SHIFT + 8
+LAST_KEY: Final = MOST_ROWS - 1
+FEATURE_MASK: Final = (1 << FEATURE_BITS) - 1
+"""A ranking integer, unique to a home: score in steps of NOISE, then known share of the stated weight, then key, upside down."""
+
+ALL_MET: Final = 0
+SEVERAL_UNMET: Final = 255
+MAX_PRICE, MIN_PRICE, BEDROOMS, BATHROOMS, AREA, KIND, FIRST_FEATURE = range(1, 8)
+"""What ``unmet`` says of a row: the one wish that it does not meet."""
+
+
+class Rows(NamedTuple):
+    """The columns of a segment, and which of its rows are dead."""
+
+    price: Floats
+    area: Floats
+    codes: Codes
+    rank: Places
+    dead: Flags
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One engine. ``best(plan, rows, starts, stops, k)``: the ``k`` largest ranking integers of these ranges, in no order.
+
+    ``unmet(demand, rows, starts, stops, out)`` writes for each row of the ranges ALL_MET, SEVERAL_UNMET, or the one wish that
+    it does not meet or does not speak of.
+    """
+
+    name: str
+    best: Callable[[Plan, Rows, Codes, Codes, int], Codes]
+    unmet: Callable[[Demand, Rows, Codes, Codes, Flags], None]
+
+
+def unpacked(order: int) -> tuple[int, int, int]:
+    """Of a ranking integer: score in steps of NOISE, known share of the stated weight (0 to 255), place of the key."""
+    return (
+        order >> STEPS_SHIFT,
+        order >> KNOWN_WEIGHT_SHIFT & KNOWN_STEPS,
+        LAST_KEY - (order & LAST_KEY),
+    )
+
+
+# --- in numpy: column by column ---------------------------------------------------------------------------------------
+
+
+def _best_numpy(plan: Plan, rows: Rows, starts: Codes, stops: Codes, k: int) -> Codes:
+    if len(starts) == 1:
+        parts = [_priced(plan, rows.price, int(starts[0]), int(stops[0]))]
+    else:
+        parts = _joined(starts, stops)  # prices are sorted within a market only: the scan looks at each
+    found = [_best_of_range(plan, rows, slice(start, stop), k) for start, stop in parts]
+    return _largest(np.concatenate([np.empty(0, dtype=np.int64), *found]), k)
+
+
+def _priced(plan: Plan, price: Floats, start: int, stop: int) -> tuple[int, int]:
+    low = start + int(np.searchsorted(price[start:stop], plan.lowest, side="left"))
+    return low, low + int(np.searchsorted(price[low:stop], plan.highest, side="right"))
+
+
+def _joined(starts: Codes, stops: Codes) -> list[tuple[int, int]]:
+    """Ranges that touch, as one."""
+    cuts = np.flatnonzero(starts[1:] != stops[:-1]) + 1
+    ranges = zip(np.split(starts, cuts), np.split(stops, cuts), strict=True)
+    return [(int(first[0]), int(last[-1])) for first, last in ranges if len(first)]
+
+
+def _best_of_range(plan: Plan, rows: Rows, part: slice, k: int) -> Codes:
+    codes = rows.codes[part]
+    baths = codes >> BATHS_SHIFT & UNKNOWN_ROOMS
+    total = plan.tables[0][codes & UNKNOWN_ROOMS] + plan.tables[1][baths]
+    total += plan.tables[2][codes >> YES_SHIFT & FEATURE_MASK]
+    known = plan.tables[3][codes & UNKNOWN_ROOMS] + plan.tables[4][baths]
+    known += plan.tables[5][codes >> KNOWN_SHIFT & FEATURE_MASK]
+    out = (rows.dead[part] != 0) | (total < 0.0)
+    if plan.kind != ANY_TYPE:
+        kind = codes >> TYPE_SHIFT
+        same = kind == plan.kind
+        out |= ~same & (kind != UNKNOWN_TYPE)
+        total += plan.kind_weight * same
+        known += plan.kind_weight * same
+    total += plan.city_weight
+    known += plan.city_weight
+    price = rows.price[part]
+    for outside, span, weight in (
+        (price - plan.ceiling, plan.ceiling_span, plan.ceiling_weight),
+        (plan.floor - price, plan.floor_span, plan.floor_weight),
+    ):
+        closeness = np.maximum(outside, 0.0) / -span + 1.0
+        out |= closeness < -NOISE
+        total += weight * np.maximum(closeness, 0.0)
+        known += weight
+    area = rows.area[part]
+    stated = ~np.isnan(area)
+    closeness = np.clip(1.0 - (plan.area - area) / plan.area_span, 0.0, 1.0)
+    np.add(total, plan.area_weight * closeness, out=total, where=stated)
+    known += plan.area_weight * stated
+    kept = np.flatnonzero(~out & (known > 0.0))
+    score, known = total[kept] / known[kept], known[kept]
+    order = (score / NOISE + 0.5).astype(np.int64) << STEPS_SHIFT
+    order |= (known / plan.stated_weight * KNOWN_STEPS + 0.5).astype(np.int64) << KNOWN_WEIGHT_SHIFT
+    return _largest(order | LAST_KEY - rows.rank[part][kept].astype(np.int64), k)
+
+
+def _largest(order: Codes, k: int) -> Codes:
+    return np.partition(order, len(order) - k)[-k:] if len(order) > k else order
+
+
+def _unmet_numpy(demand: Demand, rows: Rows, starts: Codes, stops: Codes, out: Flags) -> None:
+    for start, stop in _joined(starts, stops):
+        out[start:stop] = _unmet_of_range(demand, rows, slice(start, stop))
+
+
+def _unmet_of_range(demand: Demand, rows: Rows, part: slice) -> Flags:
+    codes, price = rows.codes[part], rows.price[part]
+    count = np.zeros(len(price), dtype=np.uint8)
+    which = np.zeros(len(price), dtype=np.uint8)
+
+    def miss(missed: npt.NDArray[np.bool_], wish: int) -> None:
+        nonlocal count
+        count += missed
+        which[missed] = wish
+
+    miss(price > demand.ceiling, MAX_PRICE)
+    miss(price < demand.floor, MIN_PRICE)
+    for rooms, wanted, wish in (
+        (codes & UNKNOWN_ROOMS, demand.bedrooms, BEDROOMS),
+        (codes >> BATHS_SHIFT & UNKNOWN_ROOMS, demand.bathrooms, BATHROOMS),
+    ):
+        if wanted >= 0:
+            miss((rooms < wanted) | (rooms == UNKNOWN_ROOMS), wish)
+    if demand.area > 0.0:
+        miss(~(rows.area[part] >= demand.area), AREA)  # NaN: not known, so not met
+    if demand.kind != ANY_TYPE:
+        miss(codes >> TYPE_SHIFT != demand.kind, KIND)
+    lacking = demand.features & ~(codes >> YES_SHIFT)
+    for bit in range(FEATURE_BITS):
+        miss((lacking >> bit & 1).astype(np.bool_), FIRST_FEATURE + bit)
+    which[(count > 1) | (rows.dead[part] != 0) | (price < demand.lowest) | (price > demand.highest)] = (
+        SEVERAL_UNMET
+    )
+    return which
+
+
+NUMPY: Final = Kernel("numpy", _best_numpy, _unmet_numpy)
+
+
+def compiled(cache: Path) -> Kernel:
+    """The loops as machine code: a second of import, and of compiling once per machine, kept in ``cache`` (made if absent).
+
+    Raises OSError, RuntimeError or ImportError when the folder or numba does not do. Call it in a thread.
+    """
+    import numba  # imported here: it would add a second to every start
+
+    cache.mkdir(parents=True, exist_ok=True)
+    setattr(numba.config, "CACHE_DIR", str(cache))  # noqa: B010  # numba makes its settings at import, unseen by mypy
+    from ghl_real_estate_ai.ml import match_loops
+
+    kernel = match_loops.KERNEL
+    nothing, no_range = Segment.of(()), np.zeros(1, dtype=np.int64)
+    rows = Rows(nothing.price, nothing.area, nothing.codes, nothing.rank, np.zeros(0, dtype=np.uint8))
+    plan = plan_of(Wishes(city="nowhere"), nothing, WISH_WEIGHTS)
+    kernel.best(
+        plan, rows, no_range, no_range, 1
+    )  # the first call compiles, or reads what was compiled before
+    kernel.unmet(demand_of(Wishes(), nothing), rows, no_range, no_range, np.zeros(0, dtype=np.uint8))
+    return kernel

@@ -1,0 +1,83 @@
+"""What a shown home says to each wish: every stated one is answered, and the score follows from the answers."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ghl_real_estate_ai.ml.match_words import answers, score_of
+from ghl_real_estate_ai.ml.property_matching import ListingIndex
+from ghl_real_estate_ai.models.matching_models import WishOutcome
+from ghl_real_estate_ai.models.properties import Feature, Listing, Wishes
+from tests.support.homes import a_home, listings, per_wish, wishes
+
+
+@given(st.lists(listings, max_size=30), wishes)
+@settings(max_examples=100, deadline=None)
+def test_each_stated_wish_is_answered_and_the_score_follows_from_the_answers(
+    homes: list[Listing], wished: Wishes
+) -> None:
+    newest = {home.listing_key: home for home in homes}
+    hits = ListingIndex.build(homes).query(wished, 30)
+    for hit in hits:
+        said = answers(wished, newest[hit.listing_key])
+        assert said is not None
+        for result in said:
+            assert (result.closeness is None) == (result.outcome is WishOutcome.UNKNOWN)
+            assert (result.closeness == 1.0) == (result.outcome is WishOutcome.MET)
+        assert score_of(said) == pytest.approx(hit.score, abs=1e-8)
+        assert len(said) == len(per_wish(newest[hit.listing_key], wished))
+    no_hits = newest.keys() - {hit.listing_key for hit in hits}
+    assert all(score_of(answers(wished, newest[key]) or ()) is None for key in no_hits)
+
+
+def test_near_misses_are_named_with_how_far_they_miss() -> None:
+    home = a_home("A", list_price=Decimal(420_000), bedrooms_total=2, living_area=1_350)
+    wished = Wishes(
+        city="austin",
+        min_list_price=Decimal(425_000),
+        max_list_price=Decimal(400_000),
+        min_bedrooms=3,
+        min_living_area=1_500,
+        property_sub_type="Condominium",
+    )
+    said = answers(wished, home) or ()
+    assert [(result.detail, result.closeness) for result in said] == [
+        ("in Austin", 1.0),
+        ("$420,000, $20,000 above the maximum of $400,000", pytest.approx(0.5)),
+        ("$420,000, $5,000 below the minimum of $425,000", pytest.approx(1 - 5 / 42.5)),
+        ("2 bedrooms (wished 3 or more)", 0.5),
+        ("1,350 sq ft (wished 1,500 or more)", pytest.approx(0.5)),
+        ("type not stated", None),
+    ]
+
+
+def test_a_feature_is_there_is_not_or_is_not_spoken_of() -> None:
+    wished = Wishes(features=frozenset({Feature.POOL}))
+    said = [answers(wished, a_home("A", pool_private_yn=fact)) or () for fact in (True, None, False)]
+    assert [(one.outcome, one.detail) for (one,) in said] == [
+        ("met", "pool"),
+        ("unknown", "pool not stated"),
+        ("missed", "no pool"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"city": "Waco"},
+        {"standard_status": "Closed"},
+        {"list_price": Decimal(480_000)},
+        {"bedrooms_total": 1},
+        {"property_sub_type": "Condominium"},
+    ],
+)
+def test_a_home_that_breaks_a_filter_has_no_answers(fields: dict[str, object]) -> None:
+    wished = Wishes(
+        city="Austin", max_list_price=Decimal(400_000), min_bedrooms=3, property_sub_type="Townhouse"
+    )
+    assert answers(wished, a_home("A")) is not None
+    assert answers(wished, a_home("A", **fields)) is None
