@@ -15,7 +15,8 @@ from pydantic import JsonValue
 from ghl_real_estate_ai.models.intelligence import LeadIntelligence, NextAction, RiskStage, risk_stage
 from ghl_real_estate_ai.models.write_back import (
     HOT_SCORE,
-    SCORE_STEP,
+    RIDES_ALONG,
+    STEPS,
     TASK_DUE_HOURS,
     TASK_URGENCY,
     OwnField,
@@ -36,23 +37,38 @@ def fields_of(seen: LeadIntelligence) -> Content:
         OwnField.NEXT_ACTION.value: "" if seen.next_action is None else seen.next_action.title,
         OwnField.BASIS.value: _basis(seen),
     }
-    if seen.score.value is not None:
-        content[OwnField.SCORE.value] = round(seen.score.value.probability * 100)
+    for field, part in ((OwnField.SCORE, seen.score), (OwnField.WON, seen.won)):
+        if part.value is not None:
+            content[field.value] = round(part.value.probability * 100)
+    if intervals := _intervals(seen):
+        content[OwnField.INTERVAL.value] = intervals
     if seen.churn.value is not None:
         content[OwnField.RISK.value] = seen.churn.value.stage.name.lower()
     return content
 
 
 def fields_worth_writing(known: Mapping[str, JsonValue], wanted: Content) -> bool:
-    """Whether ``wanted`` differs enough from what was written: another word, or a score that really moved."""
-    for name, value in wanted.items():
-        before = known.get(name)
-        if name == OwnField.SCORE and isinstance(before, int) and isinstance(value, int):
-            if abs(value - before) >= SCORE_STEP:
+    """Whether ``wanted`` differs enough from what was written: another word, or a number that really moved."""
+    for field in OwnField:
+        before, value = known.get(field), wanted.get(field)
+        if value is None or field in RIDES_ALONG:
+            continue
+        if field in STEPS and isinstance(before, int) and isinstance(value, int):
+            if abs(value - before) >= STEPS[field]:
                 return True
         elif before != value:
             return True
     return False
+
+
+def _intervals(seen: LeadIntelligence) -> str:
+    """Between which chances the two numbers lie with 80 % certainty, where that is known."""
+    told = (("appointment", seen.score.value), ("won", seen.won.value))
+    return ", ".join(
+        f"{name} {score.interval.low:.0%} to {score.interval.high:.0%}"
+        for name, score in told
+        if score is not None and score.interval is not None
+    )
 
 
 def tags_of(seen: LeadIntelligence) -> Content:
@@ -120,7 +136,9 @@ def _signed(lines: list[str], seen: LeadIntelligence, mark: str) -> str:
 
 def _basis(seen: LeadIntelligence) -> str:
     """What the numbers rest on, in words for the account's owner."""
-    simulated = [part.value.model.simulated for part in (seen.score, seen.churn) if part.value is not None]
+    simulated = [
+        part.value.model.simulated for part in (seen.score, seen.won, seen.churn) if part.value is not None
+    ]
     if not simulated:
         model = "no model"
     else:

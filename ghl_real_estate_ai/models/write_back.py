@@ -26,14 +26,16 @@ class OwnField(StrEnum):
     """Our custom fields of a contact. Fields of any other name are the account's own and are never written."""
 
     SCORE = "EnterpriseHub Score"
+    WON = "EnterpriseHub Won"
+    INTERVAL = "EnterpriseHub Interval"
     STAGE = "EnterpriseHub Stage"
     RISK = "EnterpriseHub Risk"
     NEXT_ACTION = "EnterpriseHub Next Action"
     BASIS = "EnterpriseHub Basis"
 
 
-NUMBER_FIELDS: Final = frozenset({OwnField.SCORE})
-"""Hold numbers; the others hold text."""
+NUMBER_FIELDS: Final = frozenset({OwnField.SCORE, OwnField.WON})
+"""Hold numbers, 0 to 100; the others hold text."""
 
 TAG_PREFIX: Final = "eh:"
 """Tags that begin so are ours: only they are added and removed, and none of them ever reaches a model."""
@@ -91,8 +93,11 @@ def obstacle(
 
 # --- policy: when a change is worth a call -------------------------------------------------------------------------
 
-SCORE_STEP: Final = 5
-"""A score (0 to 100) that moved less than this is not written again, unless something else changed too."""
+STEPS: Final = {OwnField.SCORE: 5, OwnField.WON: 2}
+"""A number (0 to 100) that moved less than this is not written again, unless something else changed too."""
+
+RIDES_ALONG: Final = frozenset({OwnField.INTERVAL})
+"""Written with the others, and no reason to write by itself."""
 
 HOT_SCORE: Final = 0.5
 """From this chance of an appointment a lead is tagged hot."""

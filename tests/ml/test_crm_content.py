@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from ghl_real_estate_ai.ml.crm_content import fields_of, fields_worth_writing, note_of, tags_of, task_of
+from ghl_real_estate_ai.models.intelligence import Interval, LeadIntelligence, Part
 from ghl_real_estate_ai.models.write_back import OwnField, is_own_tag, marker
 from tests.support.facts import LOCATION, NOON
 from tests.support.looks import action, look
@@ -22,6 +23,28 @@ def test_the_fields_say_score_stage_risk_next_action_and_what_they_rest_on() -> 
         "EnterpriseHub Next Action": "Reply",
         "EnterpriseHub Basis": "real lead, model of your own leads",
     }
+
+
+def with_won(won: float, *, low: float, high: float) -> LeadIntelligence:
+    seen = look(score=0.71)
+    assert seen.score.value is not None
+    score = seen.score.value.model_copy(update={"interval": Interval(low=0.6, high=0.8)})
+    value = score.model_copy(update={"probability": won, "interval": Interval(low=low, high=high)})
+    return seen.model_copy(
+        update={"score": seen.score.model_copy(update={"value": score}), "won": Part(value=value)}
+    )
+
+
+def test_the_chance_to_win_and_both_intervals_are_written_where_they_are_known() -> None:
+    written = fields_of(with_won(0.032, low=0.01, high=0.06))
+    assert written[OwnField.WON] == 3
+    assert written[OwnField.INTERVAL] == "appointment 60% to 80%, won 1% to 6%"
+
+
+def test_a_chance_to_win_that_moved_is_worth_a_write_and_an_interval_alone_is_not() -> None:
+    known = fields_of(with_won(0.03, low=0.01, high=0.06))
+    assert not fields_worth_writing(known, fields_of(with_won(0.04, low=0.02, high=0.07)))
+    assert fields_worth_writing(known, fields_of(with_won(0.05, low=0.01, high=0.06)))
 
 
 def test_what_is_not_known_is_not_written() -> None:

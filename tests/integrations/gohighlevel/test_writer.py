@@ -22,7 +22,7 @@ from ghl_real_estate_ai.integrations.gohighlevel.api_request import ApiProfile
 from ghl_real_estate_ai.integrations.gohighlevel.writer import GoHighLevelWriter
 from ghl_real_estate_ai.models.connections import LocationSetup, WriteBackPart
 from ghl_real_estate_ai.models.synchronization import ChangeKind, CrmChange
-from ghl_real_estate_ai.models.write_back import OwnField, marker
+from ghl_real_estate_ai.models.write_back import NUMBER_FIELDS, OwnField, marker
 from tests.support.crm_writer import Desk, writing_to
 from tests.support.facts import NOON
 from tests.support.fake_ghl import fake_ghl
@@ -75,7 +75,7 @@ async def test_our_fields_are_made_once_and_then_only_written(either: Desk) -> N
     }
     types = {str(f["name"]): f["dataType"] for f in either.fake.home.custom_fields.values()}
     assert {name: types[name] for name in OwnField} == {
-        name: "NUMERICAL" if name is OwnField.SCORE else "TEXT" for name in OwnField
+        name: "NUMERICAL" if name in NUMBER_FIELDS else "TEXT" for name in OwnField
     }
 
 
