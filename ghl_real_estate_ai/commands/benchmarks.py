@@ -32,6 +32,7 @@ from ghl_real_estate_ai.settings import load_settings
 def event_cpu(say: Say) -> Row:
     """CPU of one event through features, score and churn; beside recomputing the features from the lead's whole history."""
     from ghl_real_estate_ai import bootstrap
+    from ghl_real_estate_ai.ml.artifacts import shipped_model
     from ghl_real_estate_ai.ml.features import vector
     from ghl_real_estate_ai.ml.lead_state import apply
     from ghl_real_estate_ai.models.identifiers import LeadId
@@ -39,7 +40,7 @@ def event_cpu(say: Say) -> Row:
     from ghl_real_estate_ai.simulation.city import City
 
     settings = load_settings()
-    score, churn = bootstrap.model(settings, "lead_score"), bootstrap.model(settings, "churn_risk")
+    score, won, churn = (shipped_model(name) for name in ("lead_score", "won", "churn_risk"))
     city = City(seed=11, leads=120, listings=100, start=CITY_START, days=45)
     events = [r for r in city_events(city, bootstrap.webhook_reader(settings)) if r.event.lead_id is not None]
     say(f"EVENT_CPU_MS: {len(events)} events, 3 rounds")
@@ -54,11 +55,12 @@ def event_cpu(say: Say) -> Row:
             lead = leads[lead_id] = apply(leads.get(lead_id), recorded)
             x = vector(lead, recorded.event.occurred_at)
             score.predict(x)
+            won.predict(x)
             churn.predict(x)
         rounds.append((time.process_time() - started) * 1_000 / len(events))
     return Row(
         name="EVENT_CPU_MS",
-        what="CPU of one event: features, lead score, churn risk",
+        what="CPU of one event: features, lead score, odds of a deal, churn risk",
         measured=statistics.median(rounds),
         unit="ms",
         budget=budgets.EVENT_CPU_MS,

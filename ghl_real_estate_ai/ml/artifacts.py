@@ -52,7 +52,7 @@ class Model:
 
     def __init__(self, text: str, card: Card) -> None:
         """``text``: LightGBM's text format. Raises ModelArtifactError when text and card do not go together."""
-        self.card = card
+        self.text, self.card = text, card
         try:
             self.stamp = ModelStamp.model_validate(card["stamp"])
             self.feature_names = tuple(str(name) for name in _listed(card["feature_names"]))
@@ -75,6 +75,11 @@ class Model:
         self._booster = _Booster(text, len(self.feature_names) + bool(self.periods))
         self._lock = threading.Lock()
 
+    @property
+    def trees_version(self) -> str:
+        """The same for the same trees, whatever own leads say of them."""
+        return content_version(self.text)
+
     def predict(self, x: Vector) -> float:
         """The probability for one feature vector, float64 of shape (len(FEATURES),), NaN = unknown."""
         return self.answer(x).probability
@@ -86,6 +91,14 @@ class Model:
             return self.recalibration.answer(odds)
         p = _sigmoid(odds)
         return Answer(p, p, p, 0.0)
+
+    def within(self, x: Vector, *, days: float) -> float:
+        """The probability within ``days``, a period's end: of a hazard, what the shorter time takes off the log-odds."""
+        whole = self.log_odds(x)
+        p = _sigmoid(whole) if self.recalibration is None else self.recalibration.answer(whole).probability
+        if days >= self.horizon_days:
+            return p
+        return _sigmoid(math.log(p / (1.0 - p)) + self.log_odds(x, days=days) - whole)
 
     def log_odds(self, x: Vector, *, days: float = math.inf) -> float:
         """Before what the tenant's own leads say. ``days``: of a hazard, within the periods that end by then."""

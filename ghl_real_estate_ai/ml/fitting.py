@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
 from ghl_real_estate_ai.ml.evaluation import Array
 from ghl_real_estate_ai.ml.features import FEATURE_NAMES, FEATURES
+from ghl_real_estate_ai.ml.hazard import PersonPeriods
 from ghl_real_estate_ai.ml.history import Table
 from ghl_real_estate_ai.ml.targets import Target
 
@@ -42,6 +43,12 @@ Predictor = Callable[[Array], Array]
 """Feature rows, shape (n, len(FEATURES)), to probabilities, shape (n,)."""
 
 
+class HazardPredictor(Protocol):
+    """Feature rows to the probability of the answer within ``days``, a period's end."""
+
+    def __call__(self, x: Array, *, days: float) -> Array: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Trees:
     """A fitted LightGBM model."""
@@ -62,7 +69,7 @@ class Calibration:
 
     def applied(self, log_odds: Array) -> Array:
         """Probabilities."""
-        return _sigmoid(self.slope * log_odds + self.offset)
+        return sigmoid(self.slope * log_odds + self.offset)
 
     @property
     def changes(self) -> bool:
@@ -129,13 +136,40 @@ def _logistic(x: Array, y: Array) -> Predictor:
     return lambda rows: np.asarray(model.predict_proba(np.nan_to_num(rows))[:, 1], dtype=np.float64)
 
 
+def fit_logistic_hazard(fold: PersonPeriods, target: Target) -> HazardPredictor:
+    """Logistic regression on person-period rows: all features, standardised, and one level per period."""
+    return _logistic_hazard(fold, target, list(range(len(FEATURE_NAMES))))
+
+
+def fit_recency_hazard(fold: PersonPeriods, target: Target) -> HazardPredictor:
+    """The recency rule as a hazard: days since the last sign of life, and one level per period."""
+    return _logistic_hazard(fold, target, [FEATURE_NAMES.index(RECENCY_INPUT)])
+
+
+def _logistic_hazard(fold: PersonPeriods, target: Target, columns: list[int]) -> HazardPredictor:
+    ends = target.periods
+
+    def design(x: Array, number: Array) -> Array:
+        return np.column_stack([x[:, columns], number[:, None] == np.arange(len(ends))])
+
+    hazard = _logistic(design(fold.x, fold.x[:, -1]), fold.y)
+
+    def within(x: Array, *, days: float) -> Array:
+        stays_away = np.ones(len(x))
+        for number in range(max(1, sum(end <= days for end in ends))):
+            stays_away *= 1.0 - hazard(design(x, np.full(len(x), float(number))))
+        return stays_away if target.silence else 1.0 - stays_away
+
+    return within
+
+
 def calibration(log_odds: Array, fold: Table) -> Calibration:
     """Platt's curve, if fitted on half of the fold's leads it clearly betters the Brier score of the other half.
 
     Else the identity: recalibrating a calibrated model makes it worse, and a small fold always shows some chance gain.
     """
     half = fold.draw < np.median(fold.draw)  # all rows of a lead share their draw, so they stay together
-    plain = (_sigmoid(log_odds) - fold.y) ** 2
+    plain = (sigmoid(log_odds) - fold.y) ** 2
     curved = np.empty_like(plain)
     for learnt_on in (half, ~half):
         curve = _platt(log_odds[learnt_on], fold.y[learnt_on])
@@ -150,7 +184,7 @@ def _platt(log_odds: Array, y: Array) -> Calibration:
     design = np.column_stack([log_odds, np.ones_like(log_odds)])
     weights = np.zeros(2)  # from a flat curve Newton converges; from a steep wrong one it can run away
     for _ in range(25):
-        p = _sigmoid(design @ weights)
+        p = sigmoid(design @ weights)
         curvature = (design * (p * (1 - p))[:, None]).T @ design + 1e-9 * np.eye(2)
         step = np.linalg.solve(curvature, design.T @ (y - p))
         weights = weights + step
@@ -159,5 +193,6 @@ def _platt(log_odds: Array, y: Array) -> Calibration:
     return Calibration(float(weights[0]), float(weights[1]))
 
 
-def _sigmoid(z: Array) -> Array:
+def sigmoid(z: Array) -> Array:
+    """Log-odds to probabilities."""
     return 1.0 / (1.0 + np.exp(-np.clip(z, -500.0, 500.0)))

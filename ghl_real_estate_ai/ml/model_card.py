@@ -13,6 +13,7 @@ from ghl_real_estate_ai.ml.evaluation import Metrics, ReliabilityBin
 from ghl_real_estate_ai.ml.features import FEATURE_NAMES
 from ghl_real_estate_ai.ml.fitting import Calibration
 from ghl_real_estate_ai.ml.history import History
+from ghl_real_estate_ai.ml.shrinkage import Recalibration
 
 _DIGITS: Final = 6
 """Of figures on the card: beyond them lies the noise of the machine's maths library."""
@@ -32,6 +33,10 @@ class ModelReport:
     base_rate: float
     metrics: dict[str, Metrics]
     reliability: tuple[ReliabilityBin, ...]
+    judged_days: float
+    """Within so many days were answers known to judge on: the horizon, or less where a hazard's history was too short."""
+    periods: tuple[float, ...] = ()
+    silence: bool = False
 
     @property
     def left_out(self) -> tuple[str, ...]:
@@ -57,6 +62,9 @@ class ModelReport:
             "name": self.name,
             "question": self.question,
             "horizon_days": self.horizon_days,
+            "judged_days": self.judged_days,
+            "periods": list(self.periods),
+            "silence": self.silence,
             "feature_names": list(self.inputs),
             "left_out": list(self.left_out),
             "trees": self.trees,
@@ -83,8 +91,13 @@ class ModelReport:
             f"{name:10s} {m.auc:6.3f} {m.average_precision:6.3f} {m.brier:6.3f} {m.ece:6.3f} {m.lift_at_10:8.2f}"
             for name, m in self.metrics.items()
         ]
+        within = (
+            f"; judged within {self.judged_days:g} days, as far as answers are known"
+            if self.judged_days < self.horizon_days
+            else ""
+        )
         return [
-            f"{self.name}: {self.question}",
+            f"{self.name}: {self.question}{within}",
             f"{self.trees} trees on {len(self.inputs)} inputs, {calibrated}; rows: {folds}; base rate {self.base_rate:.3f}",
             header,
             *rows,
@@ -123,14 +136,23 @@ class TrainingReport:
 
 
 def write_card(
-    report: ModelReport, text: str, history: History, *, fitted_on: str, simulated: bool, seed: int
+    report: ModelReport,
+    text: str,
+    history: History,
+    *,
+    recalibration: Recalibration,
+    fitted_on: str,
+    simulated: bool,
+    seed: int,
 ) -> Card:
     """The card of a fitted model: the report, the stamp that every answer will carry, and where the data came from."""
+    belief = recalibration.as_dict()
     return {
         **report.as_dict(),
+        "recalibration": belief,
         "stamp": {
             "name": report.name,
-            "version": content_version(text),
+            "version": content_version(text, belief),
             "fitted_on": fitted_on,
             "simulated": simulated,
         },

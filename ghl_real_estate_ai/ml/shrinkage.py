@@ -217,19 +217,31 @@ def at_home(scores: Array, y: Array, leads: npt.NDArray[np.generic]) -> Recalibr
     )
 
 
-def update(prior: Recalibration, scores: Array, y: Array, leads: npt.NDArray[np.generic]) -> Recalibration:
-    """The belief after rows whose answer is known: model log-odds, 0 or 1, and whose each is; all of shape (rows,)."""
+def update(
+    prior: Recalibration,
+    scores: Array,
+    y: Array,
+    leads: npt.NDArray[np.generic],
+    *,
+    sooner: Array | None = None,
+) -> Recalibration:
+    """The belief after rows whose answer is known: model log-odds, 0 or 1, and whose each is; all of shape (rows,).
+
+    ``sooner``: where the answers are those of a shorter time than the horizon, what that takes off the log-odds by the model.
+    """
     if not y.size:
         return prior
+    given = np.zeros_like(scores) if sooner is None else sooner
     design = np.column_stack([np.ones_like(scores), scores - prior.center])
     mean = np.array([prior.offset, prior.slope])
     offset, slope, both = prior.variances
     precision = np.linalg.inv(np.array([[offset, both], [both, slope]]))
     weight, found = 1.0, mean
     for _ in range(2):  # the rows' weight depends on the fit, and a little the other way round
-        weight = _weight_at(design, y, leads, found)
-        found = _map(design, y, weight=weight, mean=mean, precision=precision)
-    p = _sigmoid(design @ found)
+        p = _sigmoid(design @ found + given)
+        weight = _row_weight(design, y - p, p * (1.0 - p), leads)
+        found = _map(design, y, given=given, weight=weight, mean=mean, precision=precision)
+    p = _sigmoid(design @ found + given)
     covariance = np.linalg.inv(precision + weight * _information(design, p))
     return Recalibration(
         center=prior.center,
@@ -242,17 +254,17 @@ def update(prior: Recalibration, scores: Array, y: Array, leads: npt.NDArray[np.
     )
 
 
-def _map(design: Array, y: Array, *, weight: float, mean: Array, precision: Array) -> Array:
+def _map(design: Array, y: Array, *, given: Array, weight: float, mean: Array, precision: Array) -> Array:
     """The most likely (offset, slope), by Newton's method with halved steps: the objective is concave."""
 
     def loss(at: Array) -> float:
-        line = design @ at
+        line = design @ at + given
         fit = float(np.sum(np.logaddexp(0.0, line) - y * line))
         return weight * fit + 0.5 * float((at - mean) @ precision @ (at - mean))
 
     at = mean.copy()
     for _ in range(50):
-        p = _sigmoid(design @ at)
+        p = _sigmoid(design @ at + given)
         slope = weight * (design.T @ (y - p)) - precision @ (at - mean)
         step = np.linalg.solve(weight * _information(design, p) + precision, slope)
         while loss(at + step) > loss(at) and float(np.abs(step).max()) > 1e-12:
@@ -261,11 +273,6 @@ def _map(design: Array, y: Array, *, weight: float, mean: Array, precision: Arra
         if float(np.abs(step).max()) < 1e-9:
             break
     return at
-
-
-def _weight_at(design: Array, y: Array, leads: npt.NDArray[np.generic], at: Array) -> float:
-    p = _sigmoid(design @ at)
-    return _row_weight(design, y - p, p * (1.0 - p), leads)
 
 
 def _row_weight(design: Array, residual: Array, noise: Array, leads: npt.NDArray[np.generic]) -> float:

@@ -162,6 +162,9 @@ class PerformanceItem(StreamItem):
     dead_letters: int
     loop_delay_ms: float
     model_versions: dict[str, str]
+    model_alarms: dict[str, str] = Field(
+        default_factory=dict, description="by model: in words, what has drifted since it was fitted"
+    )
 
 
 # --- What is published --------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ the loop's delay from how late its own timers fire.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -32,6 +32,14 @@ class Screens(Protocol):
     def connections_of(self, location_id: LocationId) -> int: ...
 
 
+class Models(Protocol):
+    """Which models answer for a location, as far as it is needed here."""
+
+    def versions(self, location_id: LocationId) -> dict[str, str]: ...
+
+    def alarms(self, location_id: LocationId) -> dict[str, str]: ...
+
+
 class SystemPerformance:
     """One loop for all locations. A location's numbers are its own; latencies and loop delay are the process's."""
 
@@ -42,14 +50,14 @@ class SystemPerformance:
         hub: Screens,
         clock: Clock,
         log_lag: Callable[[LocationId], Awaitable[int]],
-        model_versions: Mapping[str, str],
+        models: Models,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._memory = memory
         self._hub = hub
         self._clock = clock
         self._log_lag = log_lag
-        self._model_versions = dict(model_versions)
+        self._models = models
         self._sleep = sleep
         self._heads: dict[LocationId, tuple[datetime, int]] = {}
 
@@ -86,7 +94,8 @@ class SystemPerformance:
             connections=self._hub.connections_of(location_id),
             dead_letters=dead_letters,
             loop_delay_ms=loop_delay_ms,
-            model_versions=self._model_versions,
+            model_versions=self._models.versions(location_id),
+            model_alarms=self._models.alarms(location_id),
         )
 
     def _rate(self, location_id: LocationId, head: int, now: datetime) -> float:

@@ -210,7 +210,7 @@ async def test_an_agent_may_not_follow_the_performance_stream(gateway: Gateway) 
         await client.say({"subscribe": [{"stream": "system_performance"}]})
         item = (await client.hear_until(lambda m: "e" in m))["e"]
         assert item["connections"] >= 1
-        assert set(item["model_versions"]) == {"lead_score", "churn_risk"}
+        assert set(item["model_versions"]) == {"lead_score", "won", "churn_risk"}
 
 
 async def test_a_stream_or_parameter_that_does_not_exist_is_named(gateway: Gateway) -> None:

@@ -12,7 +12,6 @@ import pytest
 
 from ghl_real_estate_ai.bootstrap import LEAD_INTELLIGENCE, SystemClock
 from ghl_real_estate_ai.commands import records
-from ghl_real_estate_ai.ml.artifacts import shipped_model
 from ghl_real_estate_ai.models.events import LEAD_FACTS, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import ActivityKind, Location
@@ -22,6 +21,7 @@ from ghl_real_estate_ai.services.event_bus import EventBus
 from ghl_real_estate_ai.services.ml_lead_intelligence_engine import MlLeadIntelligenceEngine
 from ghl_real_estate_ai.services.property_matching_service import PropertyMatchingService
 from ghl_real_estate_ai.services.realtime_lead_intelligence import RealtimeLeadIntelligence
+from ghl_real_estate_ai.services.tenant_models import TenantModels
 from ghl_real_estate_ai.storage.database import Database
 from tests.support.facts import LEAD, LOCATION, contact, message
 
@@ -56,8 +56,8 @@ class Process:
         self.bus = EventBus(memory=memory, clock=clock, poll_s=0.02, share=self.share)
         self.intelligence = RealtimeLeadIntelligence(
             memory=memory,
-            engine=MlLeadIntelligenceEngine(model=shipped_model("lead_score")),
-            churn=ChurnPredictionService(model=shipped_model("churn_risk")),
+            engine=MlLeadIntelligenceEngine(models=TenantModels()),
+            churn=ChurnPredictionService(models=TenantModels()),
             matching=PropertyMatchingService(memory=memory),
             clock=clock,
         )

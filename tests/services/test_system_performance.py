@@ -50,6 +50,16 @@ class BrokenMemory(FakeMemory):
         return await super().read(query)
 
 
+class Named:
+    """One model answers for everybody, and one location's has drifted."""
+
+    def versions(self, _: LocationId) -> dict[str, str]:
+        return {"lead_score": "v1"}
+
+    def alarms(self, location_id: LocationId) -> dict[str, str]:
+        return {"lead_score": "scores moved (PSI 0.31)"} if location_id == LOCATION else {}
+
+
 def measured_by(memory: FakeMemory, screens: FakeScreens, clock: FakeClock) -> SystemPerformance:
     async def log_lag(location_id: LocationId) -> int:
         return {LOCATION: 5}.get(location_id, 0)
@@ -59,7 +69,7 @@ def measured_by(memory: FakeMemory, screens: FakeScreens, clock: FakeClock) -> S
         hub=screens,
         clock=clock,
         log_lag=log_lag,
-        model_versions={"lead_score": "v1"},
+        models=Named(),
         sleep=clock.sleep,
     )
 
@@ -100,7 +110,9 @@ async def test_each_location_gets_its_own_numbers() -> None:
     assert location == LOCATION
     assert (item.events_per_s, item.log_lag_events, item.connections, item.dead_letters) == (2.5, 5, 3, 1_001)
     assert (item.loop_delay_ms, item.model_versions, item.key) == (2.5, {"lead_score": "v1"}, "system")
+    assert item.model_alarms == {"lead_score": "scores moved (PSI 0.31)"}
     other = elsewhere[1]
+    assert other.model_alarms == {}
     assert (other.events_per_s, other.log_lag_events, other.connections, other.dead_letters) == (0.0, 0, 0, 0)
 
 
@@ -150,7 +162,7 @@ async def test_the_loop_delay_is_how_late_a_timer_came_back() -> None:
         return 0
 
     performance = SystemPerformance(
-        memory=memory, hub=screens, clock=clock, log_lag=no_lag, model_versions={}, sleep=sleep
+        memory=memory, hub=screens, clock=clock, log_lag=no_lag, models=Named(), sleep=sleep
     )
     running = asyncio.ensure_future(performance.run())
     while not screens.items:

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 
 from ghl_real_estate_ai.integrations.redis.backplane import RedisBackplane
 from ghl_real_estate_ai.integrations.redis.connection import connected
-from ghl_real_estate_ai.ml.artifacts import shipped_model
 from ghl_real_estate_ai.models.events import LEAD_FACTS
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.streams import Publication, Stream, StreamItem
@@ -23,6 +22,7 @@ from ghl_real_estate_ai.services.live_relay import PROJECTED, SCREENS, LiveRelay
 from ghl_real_estate_ai.services.ml_lead_intelligence_engine import MlLeadIntelligenceEngine
 from ghl_real_estate_ai.services.property_matching_service import PropertyMatchingService
 from ghl_real_estate_ai.services.realtime_lead_intelligence import RealtimeLeadIntelligence
+from ghl_real_estate_ai.services.tenant_models import TenantModels
 from ghl_real_estate_ai.services.topic_log import Snapshot
 from ghl_real_estate_ai.services.websocket_manager import WebSocketManager
 from tests.support.facts import LOCATION, NOON, contact
@@ -124,8 +124,8 @@ async def worker(url: str, memory: Memory) -> AsyncIterator[EventBus]:
         bus = EventBus(memory=memory, clock=clock, poll_s=0.1)
         intelligence = RealtimeLeadIntelligence(
             memory=memory,
-            engine=MlLeadIntelligenceEngine(model=shipped_model("lead_score")),
-            churn=ChurnPredictionService(model=shipped_model("churn_risk")),
+            engine=MlLeadIntelligenceEngine(models=TenantModels()),
+            churn=ChurnPredictionService(models=TenantModels()),
             matching=PropertyMatchingService(memory=memory),
             clock=clock,
             deadline_s=SOON_S,

@@ -38,6 +38,7 @@ from ghl_real_estate_ai.models.intelligence import LeadIntelligence
 from ghl_real_estate_ai.models.leads import Contact, Identity, Lead
 from ghl_real_estate_ai.models.properties import Wishes
 from ghl_real_estate_ai.ports import UnitOfWork
+from ghl_real_estate_ai.services.ml_lead_intelligence_engine import WON
 from ghl_real_estate_ai.services.stream_projection import message_of, summary_of
 
 router = APIRouter(prefix="/v1/leads", tags=["leads"])
@@ -94,6 +95,7 @@ class Reasons(Frozen):
     """What each feature adds to the number, in log-odds, as of now."""
 
     score: dict[str, float]
+    won: dict[str, float]
     churn: dict[str, float]
 
 
@@ -174,7 +176,11 @@ async def _detail(services: Services, location_id: LocationId, lead_id: LeadId) 
         intelligence=intelligence,
         timeline=[_entry(recorded) for recorded in events],
         conversation=_conversation(events),
-        reasons=Reasons(score=services.engine.explain(lead, now), churn=services.churn.explain(lead, now)),
+        reasons=Reasons(
+            score=services.engine.explain(lead, now),
+            won=services.engine.explain(lead, now, name=WON),
+            churn=services.churn.explain(lead, now),
+        ),
     )
 
 
