@@ -2,7 +2,7 @@
 
 Called by: event_bus (durable subscriber "lead_intelligence", one event after the other per tenant), bootstrap.
 
-Hears LEAD_FACTS and ActionAcknowledged, publishes LeadIntelligenceUpdated. What it wants to become true (lead,
+Hears LEAD_NEWS, publishes LeadIntelligenceUpdated. What it wants to become true (lead,
 intelligence, derived fact) is returned as work, which the bus commits in one transaction with its cursor.
 """
 
@@ -22,7 +22,7 @@ from ghl_real_estate_ai.learning_ports import ScoreRecord
 from ghl_real_estate_ai.ml.lead_state import apply, summary
 from ghl_real_estate_ai.ml.next_action import next_action
 from ghl_real_estate_ai.models.events import (
-    LEAD_FACTS,
+    LEAD_NEWS,
     Delivery,
     Event,
     LeadIntelligenceUpdated,
@@ -37,12 +37,12 @@ from ghl_real_estate_ai.ports import Clock, DurableWork, Memory, UnitOfWork
 from ghl_real_estate_ai.services.churn_prediction_service import ChurnPredictionService
 from ghl_real_estate_ai.services.ml_lead_intelligence_engine import MlLeadIntelligenceEngine
 from ghl_real_estate_ai.services.property_matching_service import PropertyMatchingService
+from ghl_real_estate_ai.services.silence_watch import timers_of
 from ghl_real_estate_ai.services.track_record import records_of
 
 NO_WISHES: Final = "no wishes stated yet"
 """Why a lead has no matches: named as the part's reason, so that no screen shows an empty list without one."""
 
-_HEARD: Final = LEAD_FACTS | {"ActionAcknowledged"}
 _PART_ERRORS: Final = (EnterpriseHubError, ValueError, ArithmeticError, LookupError, OSError)
 
 _log = telemetry.get_logger("realtime_lead_intelligence")
@@ -80,6 +80,7 @@ class _Answer[T]:
 @dataclass(frozen=True, slots=True)
 class _Answers:
     score: _Answer[LeadScore]
+    won: Part[LeadScore]
     churn: _Answer[ChurnRisk]
     matches: _Answer[Matches]
 
@@ -112,7 +113,7 @@ class RealtimeLeadIntelligence:
         Raises TranslationError for an event that cannot be applied, StorageUnavailable when memory is away.
         """
         event = recorded.event
-        if event.type not in _HEARD or event.lead_id is None:
+        if event.type not in LEAD_NEWS or event.lead_id is None:
             return None
         started = self._clock.now()
         known = await self._known(event.location_id, event.lead_id)
@@ -190,12 +191,13 @@ class RealtimeLeadIntelligence:
         """The instant at which the lead is judged.
 
         Real leads: the clock's now (or the event's own time where a vendor's clock runs ahead). Simulated leads live on
-        a time line of their own, at any speed, so now is their newest event; an agent's click is not on that line.
+        a time line of their own, at any speed, so now is their newest event; an agent's click is not on that line, but a
+        timer that ran out is.
         """
         if not lead.simulated:
             return max(self._clock.now(), event.occurred_at)
         times = [] if shown is None else [shown.as_of]
-        if event.simulated and event.type in LEAD_FACTS:
+        if event.simulated and event.type != "ActionAcknowledged":
             times.append(event.occurred_at)
         return max(times, default=self._clock.now())
 
@@ -204,13 +206,15 @@ class RealtimeLeadIntelligence:
     async def _ask(self, look: _Look) -> _Answers:
         shown = look.shown
         last_score = Part[LeadScore]() if shown is None else shown.score
+        last_won = Part[LeadScore]() if shown is None else shown.won
         last_churn = Part[ChurnRisk]() if shown is None else shown.churn
         last_matches = Part[Matches]() if shown is None else shown.matches
         async with asyncio.TaskGroup() as tasks:
             score = tasks.create_task(self._part("score", lambda: self._score(look), last_score, look))
+            won = tasks.create_task(self._won(look, last_won))
             churn = tasks.create_task(self._part("churn", lambda: self._risk(look), last_churn, look))
             matches = tasks.create_task(self._part("matches", lambda: self._match(look), last_matches, look))
-        return _Answers(score.result(), churn.result(), matches.result())
+        return _Answers(score.result(), won.result(), churn.result(), matches.result())
 
     async def _part[T](
         self, name: str, ask: Callable[[], Awaitable[tuple[T | None, T]]], last: Part[T], look: _Look
@@ -237,9 +241,26 @@ class RealtimeLeadIntelligence:
         before = None if look.before is None else await self._engine.score(look.before, look.now)
         return before, await self._engine.score(look.after, look.now)
 
+    async def _won(self, look: _Look, last: Part[LeadScore]) -> Part[LeadScore]:
+        """The odds of a deal, or why nothing is said of them."""
+        reason = self._engine.no_odds(look.after)
+        if reason is not None:
+            return Part[LeadScore](as_of=look.now, stale_reason=reason)
+        return (await self._part("won", lambda: self._odds(look), last, look)).part
+
+    async def _odds(self, look: _Look) -> tuple[LeadScore | None, LeadScore]:
+        return None, await self._engine.won(look.after, look.now)
+
     async def _risk(self, look: _Look) -> tuple[ChurnRisk | None, ChurnRisk]:
         before = None if look.before is None else await self._churn.risk(look.before, look.now)
-        return before, await self._churn.risk(look.after, look.now)
+        known = None if look.before is None else look.before.activity.last_lead_at
+        after = await self._churn.watch(
+            look.after,
+            look.now,
+            shown=None if look.shown is None else look.shown.churn.value,
+            own_act=look.after.activity.last_lead_at != known,
+        )
+        return before, after
 
     async def _match(self, look: _Look) -> tuple[Matches | None, Matches]:
         return None, await self._matching.matches(look.after, look.now)
@@ -257,6 +278,7 @@ def _composed(look: _Look, answers: _Answers, event: Event) -> LeadIntelligence:
         simulated=lead.simulated,
         as_of=look.now,
         score=answers.score.part,
+        won=answers.won,
         churn=answers.churn.part,
         matches=matches,
         cause=_cause(look, answers, event),
@@ -302,7 +324,7 @@ def _derived_event_id(event: Event) -> EventId:
 
 def _ms(recorded: RecordedEvent, at: datetime) -> float:
     """Milliseconds since the delivery came in; clocks of two processes may differ, so never below 0."""
-    return max(0.0, (at - recorded.received_at).total_seconds() * 1_000)
+    return max(0.0, round((at - recorded.received_at).total_seconds() * 1_000, 3))
 
 
 def _delivery(
@@ -332,6 +354,7 @@ def _work(
     lead: Lead, intelligence: LeadIntelligence, delivery: Delivery, said: list[ScoreRecord]
 ) -> DurableWork:
     digest = lead_hash(lead.location_id, lead.lead_id)
+    timers = timers_of(lead, intelligence)
 
     def work(uow: UnitOfWork) -> Sequence[RecordedEvent]:
         if uow.tenants.is_forgotten(lead.location_id, digest):
@@ -341,6 +364,7 @@ def _work(
             return ()
         uow.leads.put(lead, intelligence)
         uow.record.add(said)
+        uow.timers.replace(lead.location_id, lead.lead_id, timers)
         return (fact,)
 
     return work
