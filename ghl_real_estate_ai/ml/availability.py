@@ -33,6 +33,7 @@ SUPPORT: Final = 0.1
 ROWS_LOOKED_AT: Final = 20_000
 """More rows are thinned evenly: the evidence is about shares, and must not cost more than the fit."""
 _ROWS_COMBINED: Final = 6_000
+_BLOCK: Final = 3
 _FEWEST: Final = 10
 """Rows of the rarer outcome below which nothing is judged."""
 
@@ -88,8 +89,8 @@ def late_columns(
     order = order[:: -(-y.size // ROWS_LOOKED_AT)]
     rows = table.select(columns)[order]
     outcome = np.asarray(y, dtype=np.float64)[order]
-    moments = None if at is None else at[order] / 86_400.0
     measured = {name: measure(rows[name], outcome) for name in columns}
+    moments = _first_days(measured) if at is None else np.asarray(at, dtype=np.float64)[order] / 86_400.0
     weaker = _combined_weaker(measured, outcome)
     cases = {
         name: _Case(
@@ -108,7 +109,9 @@ def late_columns(
 def _words(name: str, column: pl.Series) -> list[Part]:
     named, valued = told_by_name(name), told_by_values(column)
     parts = []
-    if named.weight:
+    if named.weight < 0:
+        parts.append(Part(named.weight, f"though its name speaks of {named.told!r}", {"word": named.told}))
+    elif named.weight:
         parts.append(Part(named.weight, f"its name speaks of {named.told!r}", {"word": named.told}))
     if valued.weight:
         parts.append(Part(valued.weight, f"its values speak of {valued.told}", {"value_words": valued.told}))
@@ -140,7 +143,12 @@ def _rank(one: ColumnEvidence) -> Part:
 def _dominance(one: ColumnEvidence, weaker: float | None) -> Part:
     if weaker is None:
         return Part(0.0, "", {})
-    weight = _ramp(one.auc, 0.78, 0.85) * _ramp(one.auc - weaker, 0.0, 0.03)
+    ahead = one.auc - weaker
+    weight = 0.6 * _ramp(one.auc, 0.84, 0.9) * _ramp(ahead, 0.0, 0.03)
+    weight += 0.4 * _ramp(one.auc, 0.82, 0.86) * _ramp(ahead, 0.1, 0.25)
+    weight *= 1.0 - _ramp(
+        weaker, 0.82, 0.9
+    )  # where the others tell the outcome anyway, a telling column is no wonder
     return Part(
         weight,
         f"alone it ranks better than all weaker columns together (AUC {one.auc:.2f} against {weaker:.2f})",
@@ -197,10 +205,24 @@ def _dated(one: ColumnEvidence, moments: Array | None) -> list[Part]:
         return []
     later = float((one.days[known] > moments[known] + 1.0).mean())
     beyond = float((one.days[known] > moments.max() + 1.0).mean())
-    weight = 0.5 * _ramp(later, 0.5, 0.8) * (1.0 - _ramp(beyond, 0.05, 0.1))
+    weight = 0.7 * _ramp(later, 0.5, 0.8) * (1.0 - _ramp(beyond, 0.03, 0.08))
     if not weight:
         return []
     return [Part(weight, f"{_percent(later)} of its dates lie after the lead's own", {"later_dates": later})]
+
+
+def _first_days(measured: Mapping[str, ColumnEvidence]) -> Array | None:
+    """The rows' own days where no time was named: the column of dates that is always there and before the others."""
+    dated = [one.days for one in measured.values() if one.days is not None]
+    always = [days for days in dated if np.isfinite(days).mean() >= 0.99]
+    if len(dated) < 2 or not always:
+        return None
+    first = min(always, key=lambda days: float(np.nanmean(days)))
+    others = [
+        days[np.isfinite(days) & np.isfinite(first)] >= first[np.isfinite(days) & np.isfinite(first)]
+        for days in dated
+    ]
+    return first if all(later.mean() >= 0.95 for later in others if later.size) else None
 
 
 def _combined_weaker(measured: Mapping[str, ColumnEvidence], y: Array) -> dict[str, float]:
@@ -249,6 +271,7 @@ def _logistic(matrix: Array, y: Array, *, ridge: float = 5.0, steps: int = 8) ->
 
 def _by_company(cases: dict[str, _Case], measured: Mapping[str, ColumnEvidence]) -> None:
     """Columns that are missing with a flagged one, or nearly repeat it, inherit some of its weight; until nothing changes."""
+    _blocks(cases, measured)
     settled: set[str] = set()
     while True:
         fresh = [name for name, case in cases.items() if case.late and name not in settled]
@@ -264,10 +287,21 @@ def _by_company(cases: dict[str, _Case], measured: Mapping[str, ColumnEvidence])
                     case.numbers.append(part)
 
 
+def _blocks(cases: Mapping[str, _Case], measured: Mapping[str, ColumnEvidence]) -> None:
+    """Columns that fill with age and are missing together came from one hand that writes later, or wrote for a while."""
+    aged = [name for name, one in measured.items() if one.older_filled >= 0.85]
+    for name in aged:
+        block = [other for other in aged if missing_together(measured[name], measured[other]) >= 0.99]
+        if len(block) >= _BLOCK:
+            cases[name].numbers.append(
+                Part(0.2, f"one of {len(block)} columns that are missing together", {"block": len(block)})
+            )
+
+
 def _kinship(one: ColumnEvidence, late: ColumnEvidence, name: str) -> Part:
     together = missing_together(one, late)
     same = agreement(one, late)
-    by_missing, by_value = 0.4 * _ramp(together, 0.95, 0.99), 0.6 * _ramp(same, 0.6, 0.9)
+    by_missing, by_value = 0.5 * _ramp(together, 0.95, 0.99), 0.6 * _ramp(same, 0.6, 0.9)
     if by_missing >= by_value:
         return Part(
             by_missing,

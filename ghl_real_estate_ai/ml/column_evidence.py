@@ -94,7 +94,7 @@ def measure(column: pl.Series, y: Array) -> ColumnEvidence:
         auc=auc_within_blocks(y, scores),
         filled=filled,
         presence=_presence(numbers, filled, y),
-        pure=_pure(codes, names, filled, y),
+        pure=_pure(codes, names, numbers, y),
         older_filled=auc(filled.astype(np.float64), order) if 0 < filled.sum() < y.size else 0.5,
         grows=_grows(numbers, filled, y),
         days=numbers / 86_400.0 if is_date and numbers is not None else None,
@@ -237,27 +237,37 @@ def _presence(numbers: Array | None, filled: Mask, y: Array) -> Presence | None:
     return max(found, key=lambda told: abs(told.won - told.lost), default=None)
 
 
-def _pure(codes: Codes, names: dict[int, str], filled: Mask, y: Array) -> Pure | None:
-    """The level with one outcome only that an honest column would hardly show."""
-    rows = np.bincount(codes)
-    won = np.bincount(codes, weights=y)
-    levels = [
-        (names.get(at, "missing" if at == 0 else "rare values"), int(rows[at]), won[at])
-        for at in range(rows.size)
-    ]
-    levels.append(("any value", int(filled.sum()), y[filled].sum()))
-    zero = next((at for at, name in names.items() if name == "0"), None)
-    if zero is not None:
-        other = filled & (codes != zero)
-        levels.append(("any value but 0", int(other.sum()), y[other].sum()))
-    odds = y.mean() / (1 - y.mean())
-    most, least = odds * _BEST_ODDS / (1 + odds * _BEST_ODDS), odds / _WORST_ODDS / (1 + odds / _WORST_ODDS)
-    found: list[Pure] = []
-    for name, count, hits in levels:
-        if count >= _RARE and hits in (0.0, float(count)):
-            chance = count * math.log10(most if hits else 1 - least) + math.log10(len(levels))
-            found.append(Pure(name, count, bool(hits), chance))
+def _pure(codes: Codes, names: dict[int, str], numbers: Array | None, y: Array) -> Pure | None:
+    """The level with one outcome only that an honest column would hardly show.
+
+    Of numbers only 0, missing and the rest: at the end of a telling scale one outcome only is no wonder.
+    """
+    levels = {"any value": codes > 0, "missing": codes == 0}
+    if numbers is None:
+        levels |= {name: codes == code for code, name in names.items()}
+    else:
+        levels |= {"0": numbers == 0, "any value but 0": np.isfinite(numbers) & (numbers != 0)}
+    found = []
+    for name, inside in levels.items():
+        count, hits = int(inside.sum()), float(y[inside].sum())
+        if _RARE <= count < y.size and hits in (0.0, float(count)):
+            won = hits > 0
+            chance = _chance_of_purity(inside, y, won=won) + math.log10(len(levels))
+            found.append(Pure(name, count, won, chance))
     return min(found, key=lambda pure: pure.log10_chance, default=None)
+
+
+def _chance_of_purity(inside: Mask, y: Array, *, won: bool) -> float:
+    """log10 of it for an honest level, judged by its neighbours in time: where they are all alike, purity says nothing."""
+    total = 0.0
+    for rows in np.array_split(np.arange(y.size), _BLOCKS):
+        others = y[rows][~inside[rows]]
+        count = int(inside[rows].sum())
+        if count and others.size >= _RARE:
+            odds = (others.sum() + 0.5) / (others.size - others.sum() + 0.5)
+            odds = odds * _BEST_ODDS if won else odds / _WORST_ODDS
+            total += count * math.log10(odds / (1 + odds) if won else 1 / (1 + odds))
+    return total
 
 
 def _grows(numbers: Array | None, filled: Mask, y: Array) -> float:

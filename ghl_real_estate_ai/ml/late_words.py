@@ -10,7 +10,7 @@ from ghl_real_estate_ai.ml.column_words import phrase_in, words_of
 
 STRONG: Final = 0.75
 WEAK: Final = 0.35
-TOLD_BY_VALUES: Final = 0.7
+TOLD_BY_VALUES: Final = 0.8
 MOST: Final = 0.9
 """Name and values together: words alone never reach the bar of 1."""
 _VALUES_SHARE: Final = 0.8
@@ -37,7 +37,7 @@ _AFTER: Final = _phrases(
     "disposition|outcome|closed|close date|closing date|closing price|sold price|sold date|commission|won|lost|cancelled|"
     "canceled|cancellation|cancel|resolution|converted|conversion|signed|settlement|payout|churned|unsubscribed|"
     "final price|final status|final|tag|notable|modified|updated|touch|follow up|followup|attempt|"
-    "disqualified|rejection|decline|declined"
+    "disqualified|rejection|decline|declined|decided|decision|sale price|sale amount|deal value|deal amount|revenue|gci|escrow|under contract|lost at|won at"
 )
 """Strong by themselves."""
 _JUDGED: Final = _set("quality profile score index rating grade level temperature rank priority")
@@ -53,35 +53,45 @@ _LAST_OF: Final = _set(
 _WEAK: Final = _set(
     "reason last duration note result response remark comment call email sms agreement contract deposit"
 )
-_BEFORE: Final = _set(
-    "previous prior prev past before initial first source origin credit fico requested preferred desired planned budget "
-    "target website site page session web product property home house listing air star walk school employment price "
-    "neighborhood education experience skill name floor energy condition default visit"
+_EARLIER: Final = _set(
+    "previous prior prev past before initial first source origin requested preferred desired planned target wish wished"
 )
-"""Words that put a column before the outcome, or about something else than the dealing with the lead."""
+"""Words that put a column before the dealing with the lead: they silence every other word."""
+_OWN_DOING: Final = _set("website site page session web browsing click view visit visitor search")
+"""What the lead did by itself before anybody dealt with it: as a rule known early, so more numbers are asked for."""
+_ELSEWHERE: Final = _set(
+    "credit fico property home house listing air star walk school employment job neighborhood education experience skill "
+    "floor energy condition price product budget moving buying selling loan"
+)
+"""Words that make a grade, a reason or a state one of something else than the lead."""
+BEFORE: Final = -0.4
 
 _VALUE_PHRASES: Final = _phrases(
-    "sent|opened|bounced|clicked|submitted|unsubscribed|unreachable|replied|answered|modified|contacted|closed|lost|won|"
-    "cancelled|canceled|converted|signed|ringing|busy|voicemail|switched off|not interested|interested in|invalid number|"
-    "wrong number|no answer|left message|follow up|already|revert|not eligible|duplicate|junk|unqualified|disqualified|"
-    "qualified|nurture|no show|worst|might be|not sure|relevance|potential|hot|warm|cold|phone conversation|"
-    "visited on|marked spam|approached|not doing|in touch|rejected|declined|completed|success|failure|accepted|"
-    "in progress|lead"
+    "sent|opened|bounced|clicked|unsubscribed|unreachable|replied|answered|modified|contacted|closed|lost|won|"
+    "cancelled|canceled|converted|ringing|busy|voicemail|switched off|not interested|interested in|invalid number|"
+    "wrong number|no answer|left message|follow up|revert|not eligible|duplicate|junk|unqualified|disqualified|"
+    "nurture|no show|worst|might be|not sure|relevance|potential|phone conversation|"
+    "visited on|marked spam|approached|not doing|in touch|rejected|declined|"
+    "other lead|hot lead|warm lead|cold lead|dead lead|good lead|bad lead|junk lead"
 )
-_GRADES: Final = _set("low medium high")
+_NOTHING: Final = _set("select unknown none na null nan unspecified undefined")
+"""Values of a form that nobody filled in."""
+_GRADES: Final = _set("low medium high hot warm cold poor fair good")
 
 
 def told_by_name(name: str) -> Words:
-    """How much the name says that the column was written while or after the lead was dealt with."""
+    """How much the name says that the column was written while or after the lead was dealt with; below 0: before."""
     words = words_of(name)
     present = frozenset(words)
-    if present & _BEFORE:
+    if present & _EARLIER:
         return Words(0.0, "")
     strong = phrase_in(words, _AFTER) or _pair(present)
     if strong is not None:
         return Words(STRONG, strong)
+    if present & _OWN_DOING:
+        return Words(BEFORE, min(present & _OWN_DOING))
     weak = present & (_WEAK | _JUDGED | _STATE)
-    return Words(WEAK, min(weak)) if weak else Words(0.0, "")
+    return Words(WEAK, min(weak)) if weak and not present & _ELSEWHERE else Words(0.0, "")
 
 
 def _pair(present: frozenset[str]) -> str | None:
@@ -93,7 +103,10 @@ def _pair(present: frozenset[str]) -> str | None:
         (_JUDGED, _set("activity profile")),
         (_JUDGED, _JUDGED),
         (_set("reason"), _set("cancel cancelled close lost loss decline rejection churn")),
-        (_set("number count total"), _set("call contacted note showing")),
+        (
+            _set("number num count total made sent logged placed"),
+            _set("call contacted note showing email sm text"),
+        ),
     ):
         first, second = present & one, present & others
         if first and second and len(first | second) > 1:
@@ -108,11 +121,13 @@ def told_by_values(column: pl.Series) -> Words:
     counts = column.cast(pl.String).drop_nulls().value_counts(sort=True)
     if counts.height > _LEVELS:
         return Words(0.0, "")
-    rows = max(1, int(counts["count"].sum()))
+    stated = [
+        (words, count) for value, count in counts.iter_rows() if not set(words := words_of(value)) <= _NOTHING
+    ]
+    rows = max(1, sum(count for _, count in stated))
     told: dict[str, int] = {}
     graded = 0
-    for value, count in counts.iter_rows():
-        words = words_of(value)
+    for words, count in stated:
         phrase = phrase_in(words, _VALUE_PHRASES)
         if phrase is not None:
             told[phrase] = told.get(phrase, 0) + count
@@ -121,4 +136,6 @@ def told_by_values(column: pl.Series) -> Words:
     if len(told) > 1 and share > 0:
         most = sorted(told, key=lambda phrase: -told[phrase])[:3]
         return Words(TOLD_BY_VALUES * min(1.0, share / _VALUES_SHARE), ", ".join(most))
-    return Words(WEAK, "low, medium, high") if graded >= _VALUES_SHARE * rows else Words(0.0, "")
+    return (
+        Words(WEAK, "grades such as low, medium, high") if graded >= _VALUES_SHARE * rows else Words(0.0, "")
+    )
