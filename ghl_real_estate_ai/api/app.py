@@ -25,6 +25,7 @@ from ghl_real_estate_ai.api.routes import (
     crm_health,
     health,
     leads,
+    matches,
     properties,
     realtime,
     sessions,
@@ -64,7 +65,7 @@ def create_app(settings: Settings, *, running: Running = bootstrap.running) -> F
         redoc_url=None,
     )
     for module in (
-        webhooks, sessions, realtime, client, leads, properties, track_record, connections, crm_health, health,
+        webhooks, sessions, realtime, client, leads, matches, properties, track_record, connections, crm_health, health,
     ):  # fmt: skip
         app.include_router(module.router)
     add_error_handlers(app)

@@ -43,10 +43,13 @@ class _Held(NamedTuple):
 class ListingIndexes:
     """Everything is changed in the event loop; what takes long is made in threads and then put in its place."""
 
-    def __init__(self, *, memory: Memory, kernel_cache: Path | None) -> None:
+    def __init__(
+        self, *, memory: Memory, kernel_cache: Path | None, compiled_from: int = COMPILED_FROM_ROWS
+    ) -> None:
         """``kernel_cache``: the folder of compiled kernels; None: numpy for tenants of any size."""
         self._memory = memory
         self._kernel_cache = kernel_cache
+        self._compiled_from = compiled_from
         self._held: dict[LocationId, _Held] = {}
         self._behind: set[LocationId] = set()
         self._loading: defaultdict[LocationId, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -76,8 +79,11 @@ class ListingIndexes:
         found = {key: home for key in listing_keys if (home := self._homes.get((location_id, key)))}
         missing = [key for key in listing_keys if key not in found]
         if missing:
+            held = self._held.get(location_id)
             read = await self._memory.read(lambda uow: uow.listings.get_many(location_id, missing))
             found |= {home.listing_key: home for home in read}
+            if held is not self._held.get(location_id):  # an import came in between: it may have changed them
+                return found
         self._remember(location_id, found.values())
         return found
 
@@ -162,7 +168,7 @@ class ListingIndexes:
         return (
             self.kernel is NUMPY
             and self._kernel_cache is not None
-            and any(len(held.homes) >= COMPILED_FROM_ROWS for held in self._held.values())
+            and any(len(held.homes) >= self._compiled_from for held in self._held.values())
         )
 
     async def _load_kernel(self) -> None:

@@ -36,6 +36,7 @@ SIGNED_IN = {
     "POST /v1/ws-ticket",
     "GET /v1/leads",
     "GET /v1/leads/{lead_id}",
+    "GET /v1/leads/{lead_id}/matches",
     "POST /v1/leads/{lead_id}/actions/{action_id}/acknowledge",
     "GET /v1/streams/{stream}",
     "GET /v1/streams/{stream}/history",

@@ -5,24 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
-from decimal import Decimal
 
 import pytest
 
-from ghl_real_estate_ai.models.events import Delivery, ListingsImported, Source
-from ghl_real_estate_ai.models.identifiers import (
-    CorrelationId,
-    LeadId,
-    ListingKey,
-    LocationId,
-    new_event_id,
-)
+from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
 from ghl_real_estate_ai.models.leads import Lead
 from ghl_real_estate_ai.models.matching_models import EvidenceGap
-from ghl_real_estate_ai.models.properties import Listing, Wishes
+from ghl_real_estate_ai.models.properties import Wishes
 from ghl_real_estate_ai.ports import UnitOfWork
 from ghl_real_estate_ai.services.property_matching_service import PropertyMatchingService
 from tests.support.fake_memory import FakeMemory
+from tests.support.listing_imports import homes, imported
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 OURS = LocationId("ours")
@@ -32,32 +25,10 @@ def a_lead(*, location_id: LocationId = OURS, city: str | None = "Austin") -> Le
     return Lead(location_id=location_id, lead_id=LeadId("lead"), wishes=Wishes(city=city))
 
 
-def homes(*keys: str) -> list[Listing]:
-    return [Listing(listing_key=ListingKey(key), list_price=Decimal(1), city="Austin") for key in keys]
-
-
 async def a_memory(*keys: str) -> FakeMemory:
     memory = FakeMemory()
     await memory.write(lambda uow: uow.listings.put_many(OURS, homes(*keys)))
     return memory
-
-
-async def imported(memory: FakeMemory, listings: list[Listing], *, place: LocationId = OURS) -> None:
-    """What the listings route does: homes and fact in one transaction."""
-    fact = ListingsImported(
-        event_id=new_event_id(),
-        location_id=place,
-        occurred_at=NOW,
-        correlation_id=CorrelationId("import"),
-        source=Source.API,
-        listing_keys=tuple(home.listing_key for home in listings),
-    )
-
-    def store(uow: UnitOfWork) -> None:
-        uow.listings.put_many(place, listings)
-        uow.events.append(Delivery(delivery_id=fact.event_id, event=fact, received_at=NOW))
-
-    await memory.write(store)
 
 
 @pytest.mark.asyncio
@@ -88,7 +59,7 @@ async def test_listings_are_read_once_until_an_import_says_otherwise() -> None:
         for _ in range(3):
             tasks.create_task(service.matches(a_lead(), NOW))
     assert memory.reads == 1
-    await imported(memory, homes("B"))
+    await imported(memory, OURS, homes("B"))
     assert len(await service.matches(a_lead(), NOW)) == 1
     service.invalidate(OURS)
     assert len(await service.matches(a_lead(), NOW)) == 2
@@ -101,9 +72,49 @@ async def test_an_import_during_a_load_is_not_lost() -> None:
         async def read[T](self, query: Callable[[UnitOfWork], T]) -> T:
             result = await super().read(query)
             if self.reads == 1:
-                await imported(self, homes("NEW"))
+                await imported(self, OURS, homes("NEW"))
                 service.invalidate(OURS)
             return result
 
     service = PropertyMatchingService(memory=ImportsWhileRead())
     assert [match.listing_key for match in await service.matches(a_lead(), NOW)] == ["NEW"]
+
+
+@pytest.mark.asyncio
+async def test_a_home_that_changed_unheard_is_found_out_and_read_again() -> None:
+    memory = await a_memory("A", "B", "C")
+    service = PropertyMatchingService(memory=memory)
+    assert len(await service.matches(a_lead(), NOW)) == 3
+    gone = [home.model_copy(update={"standard_status": "Closed"}) for home in homes("A")]
+    moved = [home.model_copy(update={"city": "Waco"}) for home in homes("B")]
+    await imported(memory, OURS, [*gone, *moved])
+    for key in ("A", "B", "C"):  # read anew from the database, with the index still as it was
+        service._indexes._homes.pop((OURS, homes(key)[0].listing_key))
+    assert [match.listing_key for match in await service.matches(a_lead(), NOW)] == ["C"]
+
+
+@pytest.mark.asyncio
+async def test_a_home_that_changes_under_every_look_is_left_out_and_nothing_hangs() -> None:
+    memory = await a_memory("A", "B")
+    service = PropertyMatchingService(memory=memory)
+    await service.load(OURS)
+    # stored behind the log's back: no fact will ever tell the index
+    sold = [home.model_copy(update={"standard_status": "Closed"}) for home in homes("A")]
+    await memory.write(lambda uow: uow.listings.put_many(OURS, sold))
+    service._indexes._homes.clear()
+    assert [match.listing_key for match in await service.matches(a_lead(), NOW)] == ["B"]
+
+
+@pytest.mark.asyncio
+async def test_candidates_take_a_leads_own_weights_and_relaxations_count_the_same_homes() -> None:
+    memory = await a_memory("A")
+    far = [home.model_copy(update={"city": "Austin", "bedrooms_total": 2}) for home in homes("B", "C", "D")]
+    await imported(memory, OURS, far)
+    service = PropertyMatchingService(memory=memory)
+    wished = Wishes(city="Austin", min_bedrooms=3)
+    plain = await service.candidates(OURS, wished, 1)
+    own = await service.candidates(OURS, wished, 2, weights={"city": 6, "min_bedrooms": 2, "feature": 1})
+    assert (plain[0].listing.listing_key, plain[0].score) == ("A", 1.0)
+    assert own[1].score == pytest.approx((6 + 1) / 8)
+    relaxed = await service.relaxations(OURS, wished)
+    assert (relaxed.meeting, [change.change for change in relaxed.changes]) == (0, ["one bedroom fewer"])
