@@ -17,7 +17,7 @@ from ghl_real_estate_ai.bootstrap import SystemClock
 from ghl_real_estate_ai.errors import InputError, NotFound, TranslationError
 from ghl_real_estate_ai.ml.lead_state import apply
 from ghl_real_estate_ai.models.events import (
-    LEAD_FACTS,
+    LEAD_NEWS,
     DeadLetter,
     Delivery,
     LeadForgotten,
@@ -46,8 +46,8 @@ PAGE = 1_000
 _LETTERS_PAGE = 100
 """Dead letters read at a time: up to a megabyte each."""
 
-APPLIED = LEAD_FACTS | {"ActionAcknowledged"}
-"""Types that change the state of a lead."""
+APPLIED = LEAD_NEWS
+"""Types that change the state of a lead, if only its position."""
 
 MIN_PASSWORD = 10
 """Characters of the shortest password taken."""

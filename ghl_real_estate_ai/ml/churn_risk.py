@@ -36,6 +36,14 @@ def eligible(lead: Lead, now: datetime) -> bool:
     )
 
 
+def watched_from(lead: Lead) -> datetime | None:
+    """From when on the lead's stages mean something; None for one whose deal is done, or that was deleted."""
+    first = lead.activity.first_at
+    if lead.deleted or lead.stage in {"won", "lost"} or first is None:
+        return None
+    return first + KNOWN_FOR
+
+
 def silent(outcomes: Outcomes, at: datetime) -> bool:
     """No sign of life within the horizon."""
     return not any_within(outcomes.own, at, HORIZON_DAYS)

@@ -24,6 +24,7 @@ from ghl_real_estate_ai.models.events import (
     Event,
     LeadDeleted,
     LeadUpserted,
+    LeadWentQuiet,
     MessageReceived,
     MessageSent,
     NoteAdded,
@@ -168,8 +169,17 @@ def summary(event: Event) -> str:
             return f"task {'deleted' if event.deleted else 'completed' if event.completed else 'changed'}"
         case ActionAcknowledged():
             return "action taken on"
+        case LeadWentQuiet():
+            return _silence_words(event)
         case _:
             return event.type
+
+
+def _silence_words(event: LeadWentQuiet) -> str:
+    if event.silent_since is None:
+        return "silent"
+    hours = (event.occurred_at - event.silent_since).total_seconds() / 3_600
+    return f"silent for {hours:.0f} h" if hours < 48 else f"silent for {hours / 24:.0f} days"
 
 
 def _words(channel: Channel) -> str:

@@ -24,7 +24,7 @@ from ghl_real_estate_ai.models.identifiers import (
     UserId,
     UtcTime,
 )
-from ghl_real_estate_ai.models.intelligence import LeadIntelligence
+from ghl_real_estate_ai.models.intelligence import LeadIntelligence, RiskStage
 from ghl_real_estate_ai.models.leads import OpportunityStatus, StageRole
 
 
@@ -210,6 +210,18 @@ class LeadIntelligenceUpdated(BaseEvent):
     )
 
 
+class LeadWentQuiet(BaseEvent):
+    """A lead stayed silent until a stage of churn risk was due: its timer ran out. No activity of the lead or the team.
+
+    Published by: silence_watch. Heard by: realtime_lead_intelligence, which judges the lead anew.
+    """
+
+    type: Literal["LeadWentQuiet"] = "LeadWentQuiet"
+    stage: RiskStage = Field(description="the highest stage that was due")
+    due_at: UtcTime
+    silent_since: UtcTime | None = Field(default=None, description="the lead's last sign of life")
+
+
 class ActionAcknowledged(BaseEvent):
     """An agent took a next action on; it leaves the queue.
 
@@ -269,6 +281,7 @@ Event = Annotated[
     | TaskChanged
     | VendorEventKept
     | LeadIntelligenceUpdated
+    | LeadWentQuiet
     | ActionAcknowledged
     | ListingsImported
     | CrmAppUninstalled
@@ -288,6 +301,7 @@ EVENT_TYPES: tuple[type[BaseEvent], ...] = (
     TaskChanged,
     VendorEventKept,
     LeadIntelligenceUpdated,
+    LeadWentQuiet,
     ActionAcknowledged,
     ListingsImported,
     CrmAppUninstalled,
@@ -308,6 +322,9 @@ LEAD_FACTS = frozenset(
     }
 )
 """Types that change what is known of a lead: what the intelligence orchestrator applies."""
+
+LEAD_NEWS = LEAD_FACTS | {"ActionAcknowledged", "LeadWentQuiet"}
+"""Types on which a lead is judged anew: what changes it, what is done about it, and that it stayed silent."""
 
 _ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)
 

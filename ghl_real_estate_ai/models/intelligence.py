@@ -66,10 +66,17 @@ def risk_stage(probability: float) -> RiskStage:
 
 
 class Crossing(Frozen):
-    """When a lead that stays silent enters a stage."""
+    """When the risk of a lead that stays silent exceeds a stage's threshold. The stage begins a dwell later."""
 
     stage: RiskStage
     at: UtcTime
+
+
+class RiskPoint(Frozen):
+    """The churn risk at a later time, if the lead stays silent until then."""
+
+    at: UtcTime
+    probability: Probability
 
 
 class ChurnRisk(Frozen):
@@ -81,7 +88,8 @@ class ChurnRisk(Frozen):
     model: ModelStamp
     stage_since: UtcTime | None = Field(default=None, description="when the lead entered its stage")
     crossings: tuple[Crossing, ...] = Field(
-        default=(), description="of the stages ahead, if the lead stays silent; soonest first"
+        default=(),
+        description="of the stages ahead, if the lead stays silent; soonest first. One that has passed waits for its dwell",
     )
 
 

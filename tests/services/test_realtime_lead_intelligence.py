@@ -64,11 +64,20 @@ class FakeScorer:
         said = sum(lead.activity.counts.values())
         return LeadScore(probability=said / (2 + said + silence), horizon_days=14, model=STAMP)
 
+    async def won(self, lead: Lead, now: datetime) -> LeadScore:
+        return (await self.score(lead, now)).model_copy(update={"horizon_days": 180})
+
+    def no_odds(self, lead: Lead) -> str | None:
+        return "not enough data" if lead.activity.first_at is None else None
+
     async def risk(self, lead: Lead, now: datetime) -> ChurnRisk:
         await self._answer()
         silence = float(vector(lead, now)[SILENCE])
         risk = silence / (1 + silence)
         return ChurnRisk(probability=risk, stage=risk_stage(risk), horizon_days=14, model=STAMP)
+
+    async def watch(self, lead: Lead, now: datetime, *, shown: ChurnRisk | None, own_act: bool) -> ChurnRisk:
+        return await self.risk(lead, now)
 
 
 class House:
