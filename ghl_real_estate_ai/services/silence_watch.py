@@ -158,7 +158,10 @@ def _quiet_facts(
     for (location_id, lead_id), group in groupby(sorted(timers, key=_of_lead), key=_of_lead):
         newest = max(group, key=lambda timer: timer.stage)
         lead = uow.leads.get(location_id, lead_id)
-        if lead is None or newest not in uow.timers.of_lead(location_id, lead_id):
+        if lead is None:
+            uow.timers.replace(location_id, lead_id, ())
+            continue
+        if newest not in uow.timers.of_lead(location_id, lead_id):
             continue  # an event came in between, or another process was quicker
         stored = admit(uow, _delivery(lead, newest, now=now, received_at=received_at))
         # read again: on a shared database the log's turn has been ours only since the line above

@@ -1,0 +1,326 @@
+"""A lead that stays silent is judged anew when its stage is due: once, in time, after any restart, on its own time line."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+
+import pytest
+
+from ghl_real_estate_ai.budgets import SILENCE_BATCH, SILENCE_LOOK_S, SILENCE_SIMULATED_LOOK_S
+from ghl_real_estate_ai.learning_ports import RiskTimer
+from ghl_real_estate_ai.ml.churn_risk import KNOWN_FOR
+from ghl_real_estate_ai.ml.risk_stages import DWELL
+from ghl_real_estate_ai.models.events import LEAD_NEWS, Event, LeadIntelligenceUpdated, LeadWentQuiet
+from ghl_real_estate_ai.models.identifiers import LeadId, LocationId, lead_hash
+from ghl_real_estate_ai.models.intelligence import ChurnRisk, Crossing, RiskStage
+from ghl_real_estate_ai.models.leads import Lead, LeadActivity, Location
+from ghl_real_estate_ai.services.churn_prediction_service import ChurnPredictionService
+from ghl_real_estate_ai.services.event_bus import EventBus
+from ghl_real_estate_ai.services.ml_lead_intelligence_engine import MlLeadIntelligenceEngine
+from ghl_real_estate_ai.services.property_matching_service import PropertyMatchingService
+from ghl_real_estate_ai.services.realtime_lead_intelligence import RealtimeLeadIntelligence
+from ghl_real_estate_ai.services.silence_watch import TRY_AGAIN, SilenceWatch, timers_of
+from ghl_real_estate_ai.services.tenant_models import TenantModels
+from tests.support.clock import FakeClock, settle
+from tests.support.facts import LEAD, LOCATION, NOON, message
+from tests.support.fake_memory import FakeMemory
+from tests.support.looks import look, stamp
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+MODELS = TenantModels()
+
+
+class House:
+    """The bus, the orchestrator and the watch over a memory of dicts; ``restart`` leaves nothing but the memory."""
+
+    def __init__(self) -> None:
+        self.memory = FakeMemory()
+        self.clock = FakeClock(NOON)
+        self.mine = True
+        self.restart()
+
+    def restart(self) -> None:
+        self.bus = EventBus(memory=self.memory, clock=self.clock)
+        self.intelligence = RealtimeLeadIntelligence(
+            memory=self.memory,
+            engine=MlLeadIntelligenceEngine(models=MODELS),
+            churn=ChurnPredictionService(models=MODELS),
+            matching=PropertyMatchingService(memory=self.memory),
+            clock=self.clock,
+        )
+        self.bus.subscribe_durable("lead_intelligence", self.intelligence, types=LEAD_NEWS)
+        self.watch = SilenceWatch(
+            memory=self.memory,
+            bus=self.bus,
+            clock=self.clock,
+            sleep=self.clock.sleep,
+            mine=lambda _location_id: self.mine,
+        )
+
+    @asynccontextmanager
+    async def open(self, *, watching: bool = True) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(self.bus.run())]
+            if watching:
+                running.append(tasks.create_task(self.watch.run()))
+            try:
+                yield
+            finally:
+                for task in running:
+                    task.cancel()
+
+    async def serve(self, *places: LocationId) -> None:
+        for place in places or (LOCATION,):
+            await self.memory.write(
+                lambda uow, place=place: uow.tenants.put_location(Location(location_id=place, name="Office"))
+            )
+
+    async def write_in(
+        self, name: str, *, lead: LeadId = LEAD, at: datetime | None = None, simulated: bool = False
+    ) -> None:
+        """A message of the lead, now or at ``at``, handled."""
+        delivery = message(name, lead=lead, at=at or self.clock.now())
+        event = delivery.event.model_copy(update={"simulated": simulated})
+        received = {"event": event, "received_at": self.clock.now()}
+        await self.bus.publish([delivery.model_copy(update=received)])
+        await self.handled()
+
+    async def handled(self) -> None:
+        async with asyncio.timeout(10):
+            while await self.bus.lag(LOCATION):
+                await asyncio.sleep(0)
+        await settle()
+
+    async def timers(self, lead: LeadId = LEAD) -> list[RiskTimer]:
+        return await self.memory.read(lambda uow: uow.timers.of_lead(LOCATION, lead))
+
+    async def put_timers(self, *timers: RiskTimer) -> None:
+        await self.memory.write(lambda uow: uow.timers.replace(LOCATION, timers[0].lead_id, timers))
+
+    async def events(self) -> Sequence[Event]:
+        found = await self.memory.read(lambda uow: uow.events.read(LOCATION, after=0, limit=10_000))
+        return [recorded.event for recorded in found]
+
+    async def quiet(self) -> list[LeadWentQuiet]:
+        return [event for event in await self.events() if isinstance(event, LeadWentQuiet)]
+
+    async def shown(self, lead: LeadId = LEAD) -> ChurnRisk:
+        seen = await self.memory.read(lambda uow: uow.leads.intelligence(LOCATION, lead))
+        assert seen is not None
+        assert seen.churn.value is not None
+        return seen.churn.value
+
+
+async def a_house_with_a_lead() -> House:
+    """A lead that wrote on three days, and not since."""
+    house = House()
+    await house.serve()
+    async with house.open(watching=False):
+        for number in range(3):
+            await house.write_in(f"message-{number}")
+            house.clock.set_forward(DAY.total_seconds())
+    return house
+
+
+@pytest.mark.asyncio
+async def test_each_look_leaves_a_timer_per_stage_ahead_a_dwell_after_its_crossing() -> None:
+    house = await a_house_with_a_lead()
+    risk = await house.shown()
+    timers = await house.timers()
+    assert [(timer.stage, timer.due_at) for timer in timers] == [
+        (ahead.stage, max(ahead.at + DWELL, NOON + KNOWN_FOR)) for ahead in risk.crossings
+    ]
+    assert [timer.stage for timer in timers] == [RiskStage.EARLY, RiskStage.ACTIVE, RiskStage.CRITICAL]
+
+
+@pytest.mark.asyncio
+async def test_silence_is_told_at_its_due_time_and_moves_stage_screen_fact_and_timers() -> None:
+    house = await a_house_with_a_lead()
+    early, *later = await house.timers()
+    async with house.open():
+        house.clock.set_forward((early.due_at - house.clock.now()).total_seconds() - 40)
+        await house.clock.advance(35)
+        assert await house.quiet() == []
+        await house.clock.advance(6)
+        (quiet,) = await house.quiet()
+        assert (quiet.stage, quiet.due_at, quiet.occurred_at) == (early.stage, early.due_at, early.due_at)
+        await house.handled()
+        updated = [e for e in await house.events() if isinstance(e, LeadIntelligenceUpdated)][-1]
+        assert updated.intelligence.cause.event_id == quiet.event_id
+        assert updated.intelligence.cause.summary.startswith("silent for ")
+        assert updated.intelligence.cause.churn_by_event == 0
+        assert (updated.intelligence.cause.churn_by_time or 0) > 0
+        assert updated.occurred_at - early.due_at < timedelta(seconds=5)
+        risk = await house.shown()
+        assert (risk.stage, risk.stage_since) == (RiskStage.EARLY, early.due_at)
+        assert [timer.stage for timer in await house.timers()] == [timer.stage for timer in later]
+
+
+@pytest.mark.asyncio
+async def test_silence_is_no_activity_of_lead_or_team() -> None:
+    house = await a_house_with_a_lead()
+    before = await house.memory.read(lambda uow: uow.leads.get(LOCATION, LEAD))
+    async with house.open():
+        house.clock.set_forward((10 * DAY).total_seconds())
+        await house.clock.advance(60)
+        await house.handled()
+    after = await house.memory.read(lambda uow: uow.leads.get(LOCATION, LEAD))
+    assert len(await house.quiet()) >= 1
+    assert before is not None
+    assert after is not None
+    assert after.activity == before.activity
+    assert after.position > before.position
+
+
+@pytest.mark.asyncio
+async def test_after_a_long_stop_a_lead_is_told_once_of_its_highest_stage() -> None:
+    house = await a_house_with_a_lead()
+    timers = await house.timers()
+    house.clock.set_forward((90 * DAY).total_seconds())
+    house.restart()
+    async with house.open():
+        await house.clock.advance(5)
+        await house.handled()
+        (quiet,) = await house.quiet()
+        assert quiet.stage is RiskStage.CRITICAL
+        assert (await house.shown()).stage is RiskStage.CRITICAL
+        assert (await house.shown()).stage_since == timers[-1].due_at
+        assert await house.timers() == []
+        await house.clock.advance(100)
+        assert len(await house.quiet()) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_sign_of_life_calls_the_timers_off() -> None:
+    house = await a_house_with_a_lead()
+    early = (await house.timers())[0]
+    async with house.open():
+        house.clock.set_forward((early.due_at - house.clock.now()).total_seconds() - 60)
+        await house.write_in("still there")
+        assert all(timer.due_at > early.due_at for timer in await house.timers())
+        await house.clock.advance(120)
+        assert await house.quiet() == []
+
+
+@pytest.mark.asyncio
+async def test_two_processes_that_both_watch_tell_it_once() -> None:
+    house = await a_house_with_a_lead()
+    other = SilenceWatch(memory=house.memory, bus=house.bus, clock=house.clock)
+    house.clock.set_forward((90 * DAY).total_seconds())
+    await asyncio.gather(house.watch.look(), other.look())
+    assert len(await house.quiet()) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_fact_that_is_in_the_log_already_is_not_repeated_when_its_timer_comes_back() -> None:
+    house = await a_house_with_a_lead()
+    timers = await house.timers()
+    house.clock.set_forward((90 * DAY).total_seconds())
+    await house.watch.look()
+    await house.put_timers(*timers)  # an older copy of the table was restored
+    await house.watch.look()
+    assert len(await house.quiet()) == 1
+    assert await house.timers() == []
+
+
+@pytest.mark.asyncio
+async def test_another_processes_tenants_are_left_alone() -> None:
+    house = await a_house_with_a_lead()
+    house.mine = False
+    house.clock.set_forward((90 * DAY).total_seconds())
+    assert await house.watch.look() == SILENCE_LOOK_S
+    assert await house.quiet() == []
+
+
+@pytest.mark.asyncio
+async def test_a_forgotten_lead_is_told_of_no_more() -> None:
+    house = await a_house_with_a_lead()
+    await house.memory.write(
+        lambda uow: uow.leads.forget(LOCATION, LEAD, lead_hash=lead_hash(LOCATION, LEAD))
+    )
+    house.clock.set_forward((90 * DAY).total_seconds())
+    await house.watch.look()
+    assert await house.quiet() == []
+
+
+@pytest.mark.asyncio
+async def test_simulated_leads_are_told_of_on_their_own_time_line() -> None:
+    house = House()
+    await house.serve()
+    other = LeadId("lead-2")
+    then = NOON - 400 * DAY
+    async with house.open():
+        for number in range(3):
+            await house.write_in(f"s-{number}", at=then + number * DAY, simulated=True)
+        timers = await house.timers()
+        assert all(timer.simulated for timer in timers)
+        await house.clock.advance(600)
+        assert await house.quiet() == [], "real time means nothing to them"
+        # somebody else's message moves their clock on by ten days
+        await house.write_in("elsewhere", lead=other, at=then + 12 * DAY, simulated=True)
+        await house.clock.advance(2 * SILENCE_SIMULATED_LOOK_S)
+        await house.handled()
+        (quiet,) = await house.quiet()
+        assert quiet.simulated
+        assert quiet.lead_id == LEAD
+        assert quiet.occurred_at == then + 12 * DAY
+        assert (await house.shown()).stage > RiskStage.NONE
+        assert (await house.shown()).stage_since == max(
+            timer.due_at for timer in timers if timer.due_at <= then + 12 * DAY
+        )
+
+
+@pytest.mark.asyncio
+async def test_many_leads_that_are_due_at_once_are_all_told_of_in_one_look() -> None:
+    house = await a_house_with_a_lead()
+    lead = await house.memory.read(lambda uow: uow.leads.get(LOCATION, LEAD))
+    assert lead is not None
+    many = SILENCE_BATCH * 2 + 7
+    for number in range(many):
+        twin = lead.model_copy(update={"lead_id": LeadId(f"twin-{number}")})
+        timer = RiskTimer(
+            location_id=LOCATION, lead_id=twin.lead_id, stage=RiskStage.EARLY, due_at=NOON, simulated=False
+        )
+        await house.memory.write(lambda uow, twin=twin: uow.leads.put(twin, None))
+        await house.put_timers(timer)
+    await house.watch.look()
+    assert len({fact.lead_id for fact in await house.quiet()} - {LEAD}) == many
+
+
+@pytest.mark.asyncio
+async def test_the_watch_sleeps_until_the_next_timer_and_outlives_a_database_that_is_away() -> None:
+    house = await a_house_with_a_lead()
+    due = (await house.timers())[0].due_at
+    house.clock.set_forward((due - house.clock.now()).total_seconds() - 7)
+    assert await house.watch.look() == pytest.approx(7)
+    house.memory.away = True
+    assert await house.watch.look() == SILENCE_LOOK_S
+
+
+def a_lead() -> Lead:
+    return Lead(
+        location_id=LOCATION,
+        lead_id=LEAD,
+        activity=LeadActivity(first_at=NOON - 9 * DAY, last_lead_at=NOON - DAY),
+    )
+
+
+def test_a_look_without_a_fresh_risk_is_repeated_soon() -> None:
+    seen = look(churn=0.7)
+    stale = seen.model_copy(update={"churn": seen.churn.model_copy(update={"stale_reason": "late"})})
+    (timer,) = timers_of(a_lead(), stale)
+    assert (timer.stage, timer.due_at) == (RiskStage.CRITICAL, NOON + TRY_AGAIN)
+    (timer,) = timers_of(a_lead(), look(churn=None))
+    assert (timer.stage, timer.due_at) == (RiskStage.EARLY, NOON + TRY_AGAIN)
+
+
+def test_a_lead_whose_deal_is_done_or_that_was_deleted_has_no_timers() -> None:
+    ahead = (Crossing(stage=RiskStage.EARLY, at=NOON + HOUR),)
+    risk = ChurnRisk(probability=0.2, stage=RiskStage.NONE, horizon_days=14, model=stamp(), crossings=ahead)
+    seen = look()
+    seen = seen.model_copy(update={"churn": seen.churn.model_copy(update={"value": risk})})
+    assert len(timers_of(a_lead(), seen)) == 1
+    assert timers_of(a_lead().model_copy(update={"deleted": True}), seen) == []
