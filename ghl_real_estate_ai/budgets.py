@@ -15,6 +15,9 @@ EVENT_TO_PAINT_P95_MS: Final = 50.0
 EVENT_CPU_MS: Final = 2.0
 """CPU of one event through features + lead score + churn risk, mean, one core."""
 
+CROSSING_TIMES_MS: Final = 2.0
+"""CPU of finding when the churn risk of a lead that stays silent crosses the three thresholds, mean over events, one core."""
+
 COLD_START_S: Final = 3.0
 """`enterprisehub serve` started -> gateway answers ready."""
 
@@ -57,12 +60,19 @@ BUSY_THREAD_TIMES: Final = 5.0
 WHOLE_PATH_P99_MS: Final = 100.0
 """Publish -> receive, p99, with 200 signed webhooks a second and 1,000 screens on two cores; nothing is missed."""
 
+MATCH_P50_MS: Final = 1.0
+"""CPU of the exact 20 best of 1,000,000 homes for a buyer's wishes in one market, median, one thread."""
+
+MATCH_P99_MS: Final = 5.0
+"""The same, p99: the largest market holds a quarter of the homes."""
+
 ACROSS_PROCESSES_P95_MS: Final = 100.0
 """Signed webhook at one gateway -> its lead's score on a screen of another, p95: two gateways, two workers, PostgreSQL, Redis."""
 
 PROMISES: Final = (
     "EVENT_TO_PAINT_P95_MS",
     "EVENT_CPU_MS",
+    "CROSSING_TIMES_MS",
     "COLD_START_S",
     "IDLE_RSS_MB",
     "WEBHOOK_ACK_P99_MS",
@@ -77,6 +87,8 @@ PROMISES: Final = (
     "CONNECT_STORM_S",
     "BUSY_THREAD_TIMES",
     "WHOLE_PATH_P99_MS",
+    "MATCH_P50_MS",
+    "MATCH_P99_MS",
     "ACROSS_PROCESSES_P95_MS",
 )
 
@@ -510,3 +522,12 @@ TRACK_EVENTS_PER_LEAD: Final = 5_000
 
 CHAMPIONS_LOOK_S: Final = 60.0
 """How often a process looks for models that locations have learned since."""
+
+LEARN_LOOK_S: Final = 900.0
+"""How often a worker looks which locations have enough new history to learn from."""
+
+LEARN_TIMEOUT_S: Final = 1_800.0
+"""Longest time that one location's training may take; then its process is killed, and the models stay as they are."""
+
+LEARNED_KEPT: Final = 6
+"""Models of one name that a location keeps beside its champion: lost challengers and former champions, newest first."""

@@ -19,6 +19,7 @@ from ghl_real_estate_ai.commands import (
     fanout,
     launch,
     live_benchmarks,
+    match_benchmarks,
     measuring,
 )
 from ghl_real_estate_ai.commands.learning import CITY_START, city_events
@@ -89,6 +90,54 @@ def _recompute_ms(events: Sequence[RecordedEvent]) -> float:
         if lead is not None:
             vector(lead, recorded.event.occurred_at)
     return (time.process_time() - started) * 1_000 / len(sample)
+
+
+def crossings(say: Say) -> Row:
+    """CPU of the crossing times of one lead, paid at each event; beside scoring every point of the grid."""
+    from ghl_real_estate_ai import bootstrap
+    from ghl_real_estate_ai.ml.artifacts import shipped_model
+    from ghl_real_estate_ai.ml.features import vector
+    from ghl_real_estate_ai.ml.lead_state import apply
+    from ghl_real_estate_ai.ml.risk_curve import GRID, crossing_times
+    from ghl_real_estate_ai.models.intelligence import STAGE_THRESHOLDS
+    from ghl_real_estate_ai.models.leads import Lead
+    from ghl_real_estate_ai.simulation.city import City
+
+    churn = shipped_model("churn_risk")
+    city = City(seed=11, leads=60, listings=100, start=CITY_START, days=45)
+    leads: dict[object, Lead] = {}
+    found_s = scored_s = 0.0
+    events = wrong = 0
+    say("CROSSING_TIMES_MS: every 5th event of 60 leads, both ways")
+    for number, recorded in enumerate(city_events(city, bootstrap.webhook_reader(load_settings()))):
+        key, now = recorded.event.lead_id, recorded.event.occurred_at
+        lead = leads[key] = apply(leads.get(key), recorded)
+        if number % 5:
+            continue
+        risk = churn.predict(vector(lead, now))
+        started = time.process_time()
+        found = crossing_times(churn, lead, now, risk=risk)
+        between = time.process_time()
+        risks = [churn.predict(vector(lead, now + ahead)) for ahead in GRID]
+        events, found_s = events + 1, found_s + between - started
+        scored_s += time.process_time() - between
+        expected = {
+            stage: next(now + ahead for ahead, later in zip(GRID, risks, strict=True) if later > threshold)
+            for stage, threshold in STAGE_THRESHOLDS.items()
+            if risk <= threshold < risks[-1]
+        }
+        wrong += found != expected
+    return Row(
+        name="CROSSING_TIMES_MS",
+        what="CPU of a lead's three crossing times under silence, at one event",
+        measured=found_s * 1_000 / events,
+        unit="ms",
+        budget=budgets.CROSSING_TIMES_MS,
+        samples=events,
+        peer=f"the same from all {len(GRID)} points of the grid",
+        peer_measured=scored_s * 1_000 / events,
+        failed=f"{wrong} of {events} events: not the crossings that the whole grid gives" if wrong else "",
+    )
 
 
 def cold_start(say: Say) -> Row:
@@ -164,6 +213,7 @@ Benchmark = Callable[[Say], Row]
 BENCHMARKS: dict[str, Benchmark] = {
     "EVENT_TO_PAINT_P95_MS": event_to_paint,
     "EVENT_CPU_MS": event_cpu,
+    "CROSSING_TIMES_MS": crossings,
     "COLD_START_S": cold_start,
     "IDLE_RSS_MB": idle_memory,
     "WEBHOOK_ACK_P99_MS": webhook_ack,
@@ -178,6 +228,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "CONNECT_STORM_S": live_benchmarks.connect_storm,
     "BUSY_THREAD_TIMES": live_benchmarks.busy_thread,
     "WHOLE_PATH_P99_MS": live_benchmarks.whole_path,
+    "MATCH_P50_MS": match_benchmarks.match_median,
+    "MATCH_P99_MS": match_benchmarks.match_tail,
     "ACROSS_PROCESSES_P95_MS": across_processes.across_processes,
 }
 

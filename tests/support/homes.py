@@ -132,4 +132,4 @@ def brute_force(homes: Iterable[Listing], wished: Wishes, k: int) -> list[tuple[
 
 def a_home(key: str, **fields: object) -> Listing:
     known = {"list_price": Decimal(400_000), "city": "Austin", "bedrooms_total": 3, "pool_private_yn": True}
-    return Listing(listing_key=ListingKey(key), **{**known, **fields})  # type: ignore[arg-type]
+    return Listing.model_validate({"listing_key": key, **known, **fields})
