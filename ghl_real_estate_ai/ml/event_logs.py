@@ -161,3 +161,52 @@ def _one_per_moment(rows: pl.DataFrame) -> pl.DataFrame:
     return by_kind.group_by(moment, maintain_order=True).agg(
         pl.col("rows").sum(), pl.col("value").sum(), pl.col("kind").first()
     )
+
+
+def shared_events(one: EventLog, other: EventLog) -> float | None:
+    """Share of ``other``'s events, in the time that ``one`` covers too, which ``one`` holds as well: same lead, same time.
+
+    None: the two have no time in common.
+    """
+    both = other.where((other.at >= one.at.min()) & (other.at <= one.at.max()))
+    if not len(both):
+        return None
+    found = _named(both).join(_named(one), on=["lead", "at"], how="semi")
+    return float(found.height / len(both))
+
+
+def shared_leads(one: EventLog, other: EventLog) -> float:
+    """Share of ``other``'s leads that ``one`` names too."""
+    return len(set(other.leads) & set(one.leads)) / len(other.leads)
+
+
+def continued(earlier: EventLog, later: EventLog) -> EventLog:
+    """``later``, with what ``earlier`` holds from before it begins. Both were read with the same kinds and columns."""
+    earlier = earlier.where(earlier.at < later.at.min())
+    leads = sorted({*earlier.leads, *later.leads})
+    place = {name: number for number, name in enumerate(leads)}
+    lead = np.concatenate(
+        [np.array([place[name] for name in log.leads], dtype=np.int64)[log.lead] for log in (earlier, later)]
+    )
+    at = np.concatenate([earlier.at, later.at])
+    order = np.lexsort((at, lead))
+    return EventLog(
+        leads=tuple(leads),
+        lead=lead[order],
+        at=at[order],
+        rows=np.concatenate([earlier.rows, later.rows])[order],
+        value=_joined(earlier.value, later.value, order),
+        kind=_joined(earlier.kind, later.kind, order),
+        kinds=later.kinds,
+        notes=later.notes,
+    )
+
+
+def _joined[T: np.generic](
+    one: npt.NDArray[T] | None, other: npt.NDArray[T] | None, order: npt.NDArray[np.intp]
+) -> npt.NDArray[T] | None:
+    return None if one is None or other is None else np.concatenate([one, other])[order]
+
+
+def _named(log: EventLog) -> pl.DataFrame:
+    return pl.DataFrame({"lead": pl.Series(log.leads)[log.lead], "at": log.at})
