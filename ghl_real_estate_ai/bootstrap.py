@@ -16,6 +16,7 @@ from time import monotonic
 
 from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.bootstrap_crm import Crm, compose_crm
+from ghl_real_estate_ai.bootstrap_learning import learning_process
 from ghl_real_estate_ai.bootstrap_redis import Shared, sharing
 from ghl_real_estate_ai.budgets import DATABASE_ANSWER_S
 from ghl_real_estate_ai.crm_ports import ExportReader
@@ -40,6 +41,7 @@ from ghl_real_estate_ai.services.live_relay import (
     known_of,
 )
 from ghl_real_estate_ai.services.ml_lead_intelligence_engine import MlLeadIntelligenceEngine
+from ghl_real_estate_ai.services.model_learning import ModelLearning
 from ghl_real_estate_ai.services.property_matching_service import PropertyMatchingService
 from ghl_real_estate_ai.services.realtime_lead_intelligence import RealtimeLeadIntelligence
 from ghl_real_estate_ai.services.silence_watch import SilenceWatch
@@ -104,6 +106,7 @@ class Services:
     webhook_reader: WebhookReader
     intelligence: RealtimeLeadIntelligence
     models: TenantModels
+    learning: ModelLearning
     engine: MlLeadIntelligenceEngine
     churn: ChurnPredictionService
     matching: PropertyMatchingService
@@ -205,6 +208,13 @@ def _parts(
             memory=memory, engine=engine, churn=churn, matching=matching, clock=clock
         ),
         models=models,
+        learning=ModelLearning(
+            memory=memory,
+            clock=clock,
+            learn=learning_process(settings),
+            sleep=time.sleep,
+            mine=_everybody if shared is None else shared.work.holds,
+        ),
         engine=engine,
         churn=churn,
         matching=matching,
@@ -374,7 +384,12 @@ async def _begin_with_what_is_known(services: Services) -> None:
 def _loops(services: Services) -> dict[str, Callable[[], Coroutine[None, None, None]]]:
     """What runs beside the routes, by name."""
     bus, crm, shared = services.bus, services.crm, services.shared
-    loops = {"models": services.models.run, "bus": bus.run, "deliveries": services.inbox.counter.run, "listings": services.matching.run}
+    loops = {
+        "models": services.models.run,
+        "bus": bus.run,
+        "deliveries": services.inbox.counter.run,
+        "listings": services.matching.run,
+    }
     if services.role.handles:
         loops |= {
             "crm connections": crm.connections.run,
@@ -384,6 +399,8 @@ def _loops(services: Services) -> dict[str, Callable[[], Coroutine[None, None, N
             "track record": services.record.run,
             "silence watch": services.silence.run,
         }
+    if services.role.handles and services.settings.learn_daily:
+        loops["learning"] = services.learning.run
     if services.role.shows:
         loops |= {"hub": services.hub.run, "performance": services.performance.run}
     if services.relay is not None:

@@ -6,6 +6,7 @@ Each parses, calls one function below it, prints.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -13,10 +14,13 @@ from typing import Annotated
 import typer
 
 from ghl_real_estate_ai.commands.terminal import AsJson, InLocation, err, out, progress_bar, show, with_memory
+from ghl_real_estate_ai.errors import InputError
 from ghl_real_estate_ai.ml.evaluation_report import EvaluationReport
 from ghl_real_estate_ai.ml.table_score import LeadScoreQuestion
 from ghl_real_estate_ai.models.identifiers import LocationId
-from ghl_real_estate_ai.settings import load_settings
+
+LOWEST_PRIORITY = 15
+"""Added to the niceness of a training in the background: whatever answers comes first."""
 
 learning_app = typer.Typer()
 evaluate_app = typer.Typer(
@@ -33,38 +37,49 @@ def train(
     *,
     location: Annotated[
         str | None,
-        typer.Option(help="Fit on this GHL location's own history; a simulated city if left out."),
+        typer.Option(help="Learn from this GHL location's own history; a simulated city if left out."),
     ] = None,
+    challenge: Annotated[
+        bool,
+        typer.Option("--challenge", help="With --location, as the background loop does: lowest priority."),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of the simulated city, when no --location is given.")] = 7,
-    leads: Annotated[int, typer.Option(min=100)] = 4_000,
-    days: Annotated[float, typer.Option(min=100)] = 220.0,
+    leads: Annotated[int, typer.Option(min=100)] = 8_000,
+    days: Annotated[float, typer.Option(min=200)] = 540.0,
     out_dir: Annotated[
-        Path | None, typer.Option("--out", help="Folder for the models; data_dir/models if left out.")
+        Path | None, typer.Option("--out", help="Folder for a city's models; needed without --location.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fit the lead score and the churn risk, on a simulated city or on a location's own history, beside baselines."""
+    """Learn lead score, odds of a deal and churn risk: of a location, or, to ship them, of a simulated city.
+
+    A location's models are judged against the ones that answer now, and replace them only if they are clearly better.
+    """
     from ghl_real_estate_ai.commands import learning
 
-    settings = load_settings()
-    folder = out_dir or settings.data_dir / "models"
+    if location is None and out_dir is None:
+        raise InputError(
+            "name a --location to learn from, or with --out a folder for the models of a simulated city"
+        )
+    if location is not None and out_dir is not None:
+        raise InputError("--out is for a city's models; a --location's are kept in its database")
+    if challenge:
+        os.nice(LOWEST_PRIORITY)
     with progress_bar("reading") as progress:
         task = progress.add_task("reading", total=None)
 
         def advance() -> None:
             progress.advance(task)
 
-        if location is None:
+        if location is not None:
+            place = LocationId(location)
+            told = with_memory(lambda memory: learning.train_on_location(memory, place, progress=advance))
+            show(told.as_dict(), as_json=as_json, line=told.table())
+        elif out_dir is not None:
             report = learning.train_on_city(
-                seed=seed, leads=leads, days=days, out_dir=folder, progress=advance
+                seed=seed, leads=leads, days=days, out_dir=out_dir, progress=advance
             )
-        else:
-            report = with_memory(
-                lambda memory: learning.train_on_location(
-                    memory, LocationId(location), out_dir=folder, progress=advance
-                )
-            )
-    show(report.as_dict(), as_json=as_json, line=report.table() + f"\nwritten to {folder}")
+            show(report.as_dict(), as_json=as_json, line=report.table() + f"\nwritten to {out_dir}")
 
 
 # --- evaluate: any table or log -----------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ EnterpriseHubError
 +-- BrokerUnavailable          503  Redis, which several processes share, does not answer; what is stored stays stored
 +-- ConfigurationError         500  a setting or file that the operator must mend
 |   +-- ModelArtifactError     500
++-- TrainingFailed             500  a location's models were not learned anew; the ones it has go on answering
 +-- VendorRefusal              ...  what the simulated GoHighLevel answers instead of doing it; only simulation/ knows it
 +-- TranslationError           422  signed, but not readable as the event it claims to be (goes to dead letters)
 """
@@ -232,6 +233,12 @@ class ModelArtifactError(ConfigurationError):
     """A model file is missing, damaged or of another feature set."""
 
     code = "model_artifact_error"
+
+
+class TrainingFailed(EnterpriseHubError):
+    """The process that learns a location's models failed or took too long. Its models stay as they are."""
+
+    code = "training_failed"
 
 
 class TranslationError(EnterpriseHubError):

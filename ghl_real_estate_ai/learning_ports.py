@@ -69,7 +69,7 @@ class LearnedModelStore(Protocol):
     """Models of tenants. One champion per location and name."""
 
     def put(self, model: LearnedModel) -> None:
-        """Store it; a new champion retires the old one."""
+        """Store it; a new champion retires the old one. Beside the champion the newest LEARNED_KEPT stay."""
         ...
 
     def champion(self, location_id: LocationId, name: str) -> LearnedModel | None: ...

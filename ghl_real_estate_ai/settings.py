@@ -108,6 +108,10 @@ class Settings(BaseSettings):
         description="Secret that seals the CRM's tokens in the database, 32 characters or more; "
         "empty means one generated in data_dir. Without it they cannot be read again.",
     )
+    learn_daily: bool = Field(
+        default=True,
+        description="Learn each location's models anew from its own history, at most once a day, at low priority.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severe log line shown."
     )

@@ -11,6 +11,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from ghl_real_estate_ai.budgets import LEARNED_KEPT
 from ghl_real_estate_ai.learning_ports import LearnedModel, ModelRole, RiskTimer, ScoreRecord
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
 from ghl_real_estate_ai.storage.schema import learned_models, on_both, risk_timers, track_record
@@ -31,7 +32,7 @@ class SqlLearnedModelStore:
         self._connection = connection
 
     def put(self, model: LearnedModel) -> None:
-        """Store it; a new champion retires the old one."""
+        """Store it; a new champion retires the old one. The oldest go (LEARNED_KEPT)."""
         table = learned_models.c
         if model.role is ModelRole.CHAMPION:
             self._connection.execute(
@@ -45,6 +46,22 @@ class SqlLearnedModelStore:
             )
         row = {**model.model_dump(), "role": model.role.value}
         self._connection.execute(_PUT_MODEL[self._connection.dialect.name], row)
+        self._drop_old(model.location_id, model.name)
+
+    def _drop_old(self, location_id: LocationId, name: str) -> None:
+        """Beside the champion only the newest LEARNED_KEPT stay."""
+        table = learned_models.c
+        of_name = (table.location_id == location_id, table.name == name)
+        beside = (
+            sa.select(table.version)
+            .where(*of_name, table.role != ModelRole.CHAMPION.value)
+            .order_by(table.fitted_at.desc(), table.version)
+            .offset(LEARNED_KEPT)
+            .limit(1_000)
+        )
+        old = [row.version for row in self._connection.execute(beside)]
+        if old:
+            self._connection.execute(sa.delete(learned_models).where(*of_name, table.version.in_(old)))
 
     def champion(self, location_id: LocationId, name: str) -> LearnedModel | None:
         """The one that answers; None: what ships does."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from ghl_real_estate_ai.budgets import LEARNED_KEPT
 from ghl_real_estate_ai.learning_ports import LearnedModel, ModelRole, RiskTimer, ScoreRecord
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
 
@@ -21,6 +22,9 @@ class FakeLearnedModelStore:
                 if key[:2] == (model.location_id, model.name) and known.role is ModelRole.CHAMPION:
                     self._held[key] = known.model_copy(update={"role": ModelRole.RETIRED})
         self._held[(model.location_id, model.name, model.version)] = model
+        mine = self.all(model.location_id, model.name, limit=1_000)
+        for old in [m for m in mine if m.role is not ModelRole.CHAMPION][LEARNED_KEPT:]:
+            del self._held[(old.location_id, old.name, old.version)]
 
     def champion(self, location_id: LocationId, name: str) -> LearnedModel | None:
         mine = [m for m in self.all(location_id, name, limit=1_000) if m.role is ModelRole.CHAMPION]
