@@ -81,7 +81,7 @@ def measure(column: pl.Series, y: Array) -> ColumnEvidence:
         filled = np.isfinite(numbers)
         codes, names = _bins(numbers, filled)
     else:
-        texts = column.cast(pl.String, strict=False)
+        texts = _texts(column)
         filled = (
             texts.is_not_null().to_numpy() & (texts.str.strip_chars() != "").fill_null(value=False).to_numpy()
         )
@@ -161,6 +161,13 @@ def _numbers(column: pl.Series) -> tuple[Array | None, bool]:
         if len(moments) - moments.null_count() >= _PARSED * filled:
             return _seconds(moments), True
     return None, False
+
+
+def _texts(column: pl.Series) -> pl.Series:
+    """Of lists and the like only whether they are there."""
+    if column.dtype.is_nested():
+        return column.is_not_null().replace_strict({True: "present", False: None}, return_dtype=pl.String)
+    return column.cast(pl.String, strict=False)
 
 
 def _seconds(moments: pl.Series) -> Array:
@@ -258,11 +265,15 @@ def _pure(codes: Codes, names: dict[int, str], numbers: Array | None, y: Array) 
 
 
 def _chance_of_purity(inside: Mask, y: Array, *, won: bool) -> float:
-    """log10 of it for an honest level, judged by its neighbours in time: where they are all alike, purity says nothing."""
+    """log10 of it for an honest level, judged by its neighbours in time: where they are all alike, purity says nothing.
+
+    Rows of the level that follow each other count once, so that a week in which everybody bought is no evidence.
+    """
     total = 0.0
+    begins = inside & ~np.r_[False, inside[:-1]]
     for rows in np.array_split(np.arange(y.size), _BLOCKS):
         others = y[rows][~inside[rows]]
-        count = int(inside[rows].sum())
+        count = int(begins[rows].sum())
         if count and others.size >= _RARE:
             odds = (others.sum() + 0.5) / (others.size - others.sum() + 0.5)
             odds = odds * _BEST_ODDS if won else odds / _WORST_ODDS
