@@ -282,3 +282,16 @@ async def test_only_the_first_page_is_shared(gateway: Gateway) -> None:
         for limit in (10, 10, 20):
             assert len(await listed(gateway, limit=limit)) <= limit
         assert len(cache.made) == 2
+
+
+async def test_the_risk_curve_shows_fourteen_days_of_silence_ahead(gateway: Gateway) -> None:
+    lead_id = await gateway.lead("Silvia Silent")
+    curve = (await gateway.get(f"/v1/leads/{lead_id}/risk-curve", AGENT)).json()
+    risks = [point["probability"] for point in curve["points"]]
+    assert len(risks) == 57
+    assert risks == sorted(risks)
+    assert risks[0] < risks[-1]
+    shown = (await gateway.get(f"/v1/leads/{lead_id}", AGENT)).json()["intelligence"]["churn"]["value"]
+    assert curve["crossings"] == shown["crossings"]
+    missing = await gateway.get("/v1/leads/nobody/risk-curve", AGENT)
+    assert missing.status_code == 404

@@ -37,6 +37,7 @@ SIGNED_IN = {
     "GET /v1/leads",
     "GET /v1/leads/{lead_id}",
     "GET /v1/leads/{lead_id}/matches",
+    "GET /v1/leads/{lead_id}/risk-curve",
     "POST /v1/leads/{lead_id}/actions/{action_id}/acknowledge",
     "GET /v1/streams/{stream}",
     "GET /v1/streams/{stream}/history",

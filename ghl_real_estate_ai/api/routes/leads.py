@@ -34,7 +34,7 @@ from ghl_real_estate_ai.models.identifiers import (
     UserId,
     derived_id,
 )
-from ghl_real_estate_ai.models.intelligence import LeadIntelligence
+from ghl_real_estate_ai.models.intelligence import Crossing, LeadIntelligence, RiskPoint
 from ghl_real_estate_ai.models.leads import Contact, Identity, Lead
 from ghl_real_estate_ai.models.properties import Wishes
 from ghl_real_estate_ai.ports import UnitOfWork
@@ -97,6 +97,13 @@ class Reasons(Frozen):
     score: dict[str, float]
     won: dict[str, float]
     churn: dict[str, float]
+
+
+class RiskCurve(Frozen):
+    """The churn risk ahead, 6-hourly; ``crossings`` as last concluded: when it exceeds the threshold of a stage."""
+
+    points: list[RiskPoint]
+    crossings: tuple[Crossing, ...]
 
 
 class LeadDetail(Frozen):
@@ -170,7 +177,7 @@ async def _detail(services: Services, location_id: LocationId, lead_id: LeadId) 
     lead, intelligence, events = await services.memory.read(look)
     if lead is None:
         raise NotFound(_NO_LEAD)
-    now = services.clock.now()
+    now = _now_of(services, intelligence)
     return LeadDetail(
         lead=_facts(lead),
         intelligence=intelligence,
@@ -181,6 +188,22 @@ async def _detail(services: Services, location_id: LocationId, lead_id: LeadId) 
             won=services.engine.explain(lead, now, name=WON),
             churn=services.churn.explain(lead, now),
         ),
+    )
+
+
+@router.get("/{lead_id}/risk-curve")
+async def get_risk_curve(lead_id: LeadPath, identity: IdentityDep, services: ServicesDep) -> RiskCurve:
+    """How the churn risk rises over the next 14 days if the lead stays silent."""
+    location_id = identity.location_id
+    lead, known = await services.memory.read(
+        lambda uow: (uow.leads.get(location_id, lead_id), uow.leads.intelligence(location_id, lead_id))
+    )
+    if lead is None:
+        raise NotFound(_NO_LEAD)
+    risk = None if known is None else known.churn.value
+    return RiskCurve(
+        points=services.churn.ahead(lead, _now_of(services, known)),
+        crossings=() if risk is None else risk.crossings,
     )
 
 
@@ -214,6 +237,11 @@ async def acknowledge(
     if done is None:
         raise NotFound(_NO_LEAD)
     return Acknowledgement(event_id=done.event.event_id, position=done.position)
+
+
+def _now_of(services: Services, known: LeadIntelligence | None) -> datetime:
+    """Now on the lead's own time line: simulated leads live on another one than the clock's."""
+    return known.as_of if known is not None and known.simulated else services.clock.now()
 
 
 _NO_LEAD = "no such lead in this location"
