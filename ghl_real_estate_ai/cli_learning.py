@@ -225,11 +225,31 @@ def report_scores(
         str | None, typer.Option(help="Only answers given on this day or later, e.g. 2026-01-31.")
     ] = None,
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write every resolved answer here.")] = None,
+    replayed: Annotated[
+        bool,
+        typer.Option(
+            "--replayed",
+            help="What the models that ship would have said of an imported history they never saw.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """The track record of scores and risks on your own leads, by month, beside the base rate and the recency rule."""
     from ghl_real_estate_ai.commands import reporting
 
     first = None if since is None else reporting.day_of(since)
-    record = with_memory(lambda memory: reporting.scores(memory, location, since=first, csv_file=csv_file))
+    if replayed and csv_file is not None:
+        raise InputError("--csv holds what was shown; give --replayed without it, with --json for a file")
+    if replayed:
+        with progress_bar("replaying") as progress:
+            task = progress.add_task("replaying", total=None)
+            record = with_memory(
+                lambda memory: reporting.replayed(
+                    memory, location, since=first, progress=lambda: progress.advance(task)
+                )
+            )
+    else:
+        record = with_memory(
+            lambda memory: reporting.scores(memory, location, since=first, csv_file=csv_file)
+        )
     show(record.model_dump(mode="json"), as_json=as_json, line=reporting.in_words(record))

@@ -6,16 +6,25 @@ Called by ``cli_learning.py`` (``report scores``).
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
-from datetime import UTC, datetime, time
+import math
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 from ghl_real_estate_ai.bootstrap import SystemClock
 from ghl_real_estate_ai.commands import records
 from ghl_real_estate_ai.errors import InputError
 from ghl_real_estate_ai.learning_ports import ScoreRecord
+from ghl_real_estate_ai.ml.artifacts import Model, shipped_model
+from ghl_real_estate_ai.ml.features import FEATURE_NAMES
+from ghl_real_estate_ai.ml.history import History, Table
+from ghl_real_estate_ai.ml.targets import Target
+from ghl_real_estate_ai.ml.track_report import Asked, target_record
+from ghl_real_estate_ai.ml.training import TARGETS
+from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
 from ghl_real_estate_ai.models.track_record import Figures, TargetRecord, TrackRecord
 from ghl_real_estate_ai.ports import Memory
+from ghl_real_estate_ai.services.tenant_models import abroad
 from ghl_real_estate_ai.services.track_record import TrackRecordKeeper
 
 _NAMES = ("auc", "ap", "brier", "ece", "lift_at_10")
@@ -41,6 +50,58 @@ async def scores(
     return await keeper.report(place, since=since)
 
 
+async def replayed(
+    memory: Memory, location: str | None, *, since: datetime | None, progress: Callable[[], None]
+) -> TrackRecord:
+    """What the models that ship would have said of the location's past, beside what came true: they saw none of it.
+
+    For an installation that is new to an account with a history. A location's own models are judged when they are fitted,
+    on leads and days that they did not learn from (``enterprisehub train --location``).
+    """
+    place = await records.the_location(memory, location)
+    history = History(TARGETS)
+    async for recorded in records.log_events(memory, place):
+        history.add(recorded)
+        progress()
+    targets = []
+    for number, target in enumerate(TARGETS):
+        shipped = shipped_model(target.name)
+        model = shipped if history.simulated else abroad(shipped)
+        rows = history.table(target, number)
+        if since is not None:
+            rows = rows.where(rows.at >= since.timestamp())
+        said = list(_said(place, target, model, rows, simulated=history.simulated))
+        targets.append(target_record(Asked(target.name, target.question, target.horizon_days), said))
+    return TrackRecord(location_id=place, as_of=SystemClock().now(), kind="replayed", targets=tuple(targets))
+
+
+def _said(
+    place: LocationId, target: Target, model: Model, rows: Table, *, simulated: bool
+) -> Iterator[ScoreRecord]:
+    silence = FEATURE_NAMES.index("silence_days")
+    for x, y, at, draw in zip(rows.x, rows.y, rows.at, rows.draw, strict=True):
+        answer, made_at = model.answer(x), datetime.fromtimestamp(at, UTC)
+        due_at = made_at + timedelta(days=target.horizon_days)
+        yield ScoreRecord(
+            location_id=place,
+            lead_id=LeadId(
+                f"{draw:.12f}"
+            ),  # a hash: figures need to know which rows are of one lead, not which lead
+            target=target.name,
+            made_at=made_at,
+            due_at=due_at,
+            probability=answer.probability,
+            low=answer.low,
+            high=answer.high,
+            prior_share=answer.prior_share,
+            silence_days=math.expm1(x[silence]),
+            model_version=model.stamp.version,
+            simulated=simulated,
+            outcome=bool(y),
+            resolved_at=due_at,
+        )
+
+
 def write_rows(path: Path, rows: Sequence[ScoreRecord]) -> None:
     """One line per answer: what was said of which lead, and what came true."""
     names = [name for name in ScoreRecord.model_fields if name != "location_id"]
@@ -53,7 +114,12 @@ def write_rows(path: Path, rows: Sequence[ScoreRecord]) -> None:
 
 def in_words(record: TrackRecord) -> str:
     """The report for a person."""
-    return "\n\n".join(_target(target) for target in record.targets)
+    head = (
+        "Replayed: what the models that ship would have said of the past, which they never saw."
+        if record.kind == "replayed"
+        else "As shown: what screens said at the time."
+    )
+    return "\n\n".join([head, *(_target(target) for target in record.targets)])
 
 
 def _target(target: TargetRecord) -> str:
@@ -66,10 +132,10 @@ def _target(target: TargetRecord) -> str:
         f"came true: {target.base_rate:.1%}"
     )
     lines.append(" " * 22 + "".join(f"{name:>11s}" for name in _NAMES) + "    answers")
-    lines.append(_row("as shown", target.figures, target.rows))
+    lines.append(_row("scores", target.figures, target.rows))
     for one in target.compared:
         if one.rows != target.rows:
-            lines.append(_row("as shown, same rows", one.shown, one.rows))
+            lines.append(_row("scores, same rows", one.shown, one.rows))
         lines.append(_row(one.name, one.rule, one.rows))
     lines += [f"  {month.month}" + _row("", month.figures, month.rows)[9:] for month in target.months]
     lines += [

@@ -15,9 +15,12 @@ from ghl_real_estate_ai.cli import app
 from ghl_real_estate_ai.commands import reporting
 from ghl_real_estate_ai.errors import InputError
 from ghl_real_estate_ai.ml.track_report import Asked, target_record
+from ghl_real_estate_ai.models.events import Delivery
+from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import Location
 from ghl_real_estate_ai.models.track_record import TrackRecord
 from ghl_real_estate_ai.settings import load_settings
+from tests.support.city_history import village_events
 from tests.support.facts import LOCATION, NOON
 from tests.support.said import history, said
 
@@ -52,6 +55,32 @@ def test_an_empty_record_says_what_is_missing() -> None:
 
 def test_a_figure_without_an_answer_is_a_dash() -> None:
     assert " -" in report(said(outcome=True))
+
+
+def test_a_replay_needs_no_record_and_says_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENTERPRISEHUB_DATA_DIR", str(tmp_path))
+
+    async def import_village() -> None:
+        async with bootstrap.opened(load_settings()) as memory:
+            place = LocationId("simulated-city")
+            await memory.write(lambda uow: uow.tenants.put_location(Location(location_id=place, name="x")))
+            deliveries = [
+                Delivery(delivery_id=one.delivery_id, event=one.event, received_at=one.received_at)
+                for one in village_events()
+            ]
+            await memory.write(lambda uow: uow.events.append_page(deliveries))
+
+    asyncio.run(import_village())
+    result = CliRunner().invoke(app, ["report", "scores", "--replayed", "--json"])
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.output)
+    assert told["kind"] == "replayed"
+    by_name = {target["target"]: target for target in told["targets"]}
+    assert by_name["lead_score"]["rows"] > 20
+    assert by_name["lead_score"]["simulated"]
+    assert by_name["won"]["verdict"].startswith("not enough data")  # 30 days hold no horizon of 180
 
 
 def test_a_bad_date_names_the_option() -> None:
