@@ -22,7 +22,7 @@ from ghl_real_estate_ai.ml.column_evidence import (
     missing_together,
 )
 from ghl_real_estate_ai.ml.evaluation_report import FlaggedColumn
-from ghl_real_estate_ai.ml.late_words import MOST, told_by_name, told_by_values
+from ghl_real_estate_ai.ml.late_words import MOST, STRONG, told_by_name, told_by_values
 
 Array = npt.NDArray[np.float64]
 
@@ -93,12 +93,10 @@ def late_columns(
     moments = _first_days(measured) if at is None else np.asarray(at, dtype=np.float64)[order] / 86_400.0
     weaker = _combined_weaker(measured, outcome)
     cases = {
-        name: _Case(
-            words=_words(name, rows[name]),
-            numbers=_alone(one, weaker.get(name)) + _dated(one, moments),
-        )
-        for name, one in measured.items()
+        name: _Case(_words(name, rows[name]), _alone(one, weaker.get(name))) for name, one in measured.items()
     }
+    for name, one in measured.items():
+        cases[name].numbers += _dated(one, moments, cases[name].prior)
     _by_company(cases, measured)
     return [_flag(name, case) for name, case in cases.items() if case.late]
 
@@ -196,8 +194,8 @@ def _ageing(one: ColumnEvidence) -> Part:
     )
 
 
-def _dated(one: ColumnEvidence, moments: Array | None) -> list[Part]:
-    """A date after the row's own time that is no plan: it does not reach beyond the newest row."""
+def _dated(one: ColumnEvidence, moments: Array | None, prior: float) -> list[Part]:
+    """A date after the row's own time that is no plan: its words say so, or it does not reach beyond the newest row."""
     if one.days is None or moments is None:
         return []
     known = np.isfinite(one.days)
@@ -205,7 +203,8 @@ def _dated(one: ColumnEvidence, moments: Array | None) -> list[Part]:
         return []
     later = float((one.days[known] > moments[known] + 1.0).mean())
     beyond = float((one.days[known] > moments.max() + 1.0).mean())
-    weight = 0.7 * _ramp(later, 0.5, 0.8) * (1.0 - _ramp(beyond, 0.03, 0.08))
+    planned = 0.0 if prior >= STRONG else _ramp(beyond, 0.03, 0.08)
+    weight = 0.7 * _ramp(later, 0.5, 0.8) * (1.0 - planned)
     if not weight:
         return []
     return [Part(weight, f"{_percent(later)} of its dates lie after the lead's own", {"later_dates": later})]

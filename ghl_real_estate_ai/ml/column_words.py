@@ -11,7 +11,8 @@ _HUMP: Final = re.compile(
 )
 _GAP: Final = re.compile(r"[^A-Za-z0-9]+")
 _SHORT: Final = 3
-"""A word of at most so many letters is no plural: ``yes``, ``gas``."""
+"""A word of at most so many letters is no plural: ``yes``, ``gas``; but ``follow ups`` are."""
+_SHORT_PLURALS: Final = frozenset({"ups"})
 _NO_PLURALS: Final = ("ss", "us", "is")
 _ES_PLURALS: Final = ("ches", "shes", "xes", "sses")
 
@@ -27,6 +28,8 @@ def words_of(name: str) -> tuple[str, ...]:
 
 def singular(word: str) -> str:
     """English plurals by their ending; good enough for names of columns."""
+    if word in _SHORT_PLURALS:
+        return word[:-1]
     if len(word) <= _SHORT or not word.endswith("s") or word.endswith(_NO_PLURALS):
         return word
     if word.endswith("ies"):

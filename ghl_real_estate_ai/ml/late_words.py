@@ -36,7 +36,7 @@ def _phrases(text: str) -> tuple[str, ...]:
 _AFTER: Final = _phrases(
     "disposition|outcome|closed|close date|closing date|closing price|sold price|sold date|commission|won|lost|cancelled|"
     "canceled|cancellation|cancel|resolution|converted|conversion|signed|settlement|payout|churned|unsubscribed|"
-    "final price|final status|final|tag|notable|modified|updated|touch|follow up|followup|attempt|"
+    "final price|final status|final|tag|notable|modified|updated|changed|touch|follow up|followup|attempt|"
     "disqualified|rejection|decline|declined|decided|decision|sale price|sale amount|deal value|deal amount|revenue|gci|escrow|under contract|lost at|won at"
 )
 """Strong by themselves."""
@@ -54,7 +54,7 @@ _WEAK: Final = _set(
     "reason last duration note result response remark comment call email sms agreement contract deposit"
 )
 _EARLIER: Final = _set(
-    "previous prior prev past before initial first source origin requested preferred desired planned target wish wished"
+    "previous prior prev past before best initial first source origin requested preferred desired planned target wish wished"
 )
 """Words that put a column before the dealing with the lead: they silence every other word."""
 _OWN_DOING: Final = _set("website site page session web browsing click view visit visitor search")
@@ -99,12 +99,12 @@ def _pair(present: frozenset[str]) -> str | None:
     for one, others in (
         (_set("last"), _LAST_OF),
         (_JUDGED | _STATE, _OF_THE_DEAL),
-        (_set("duration length minute second"), _TALK),
+        (_set("duration length minute min second sec time after"), _TALK),
         (_JUDGED, _set("activity profile")),
         (_JUDGED, _JUDGED),
         (_set("reason"), _set("cancel cancelled close lost loss decline rejection churn")),
         (
-            _set("number num count total made sent logged placed"),
+            _set("number num count total made sent logged placed length agent"),
             _set("call contacted note showing email sm text"),
         ),
     ):
