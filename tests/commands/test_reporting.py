@@ -36,7 +36,7 @@ def test_a_person_reads_figures_months_points_and_the_verdict() -> None:
     words = report(*history(300))
     assert "900 answers about 300 leads are resolved" in words
     for part in (
-        "as shown",
+        "As shown",
         "recency rule",
         "base rate",
         "2026-03",
