@@ -175,7 +175,7 @@ def _learn(
         raise InputError(
             "--train-events: no case has both an ending and an event before it; give a longer log"
         )
-    taught = _visible(log.cases(use), ending.visible[use])
+    taught = log.cases(use).first_events(ending.visible[use])
     y, weight = ending.outcome[use].astype(np.float64), observation_weights(log, ending)[use]
     model = fit_journey(taught, y, weight, columns=chosen.columns, transition=chosen.transition)
     return model, _fit_baselines(taught, y, model)
@@ -218,11 +218,6 @@ def _groups(x: Rows, vocabulary: Vocabulary) -> dict[str, Codes]:
     }
 
 
-def _visible(log: CaseLog, visible: Codes) -> CaseLog:
-    place = np.arange(log.at.size) - np.repeat(log.first[:-1], np.diff(log.first))
-    return log.where(place < visible[log.case])
-
-
 def _answers(
     log: CaseLog,
     ending: Ending,
@@ -234,7 +229,7 @@ def _answers(
         raise InputError(
             "--test-events: every case begins with the event that decides it; nothing can be judged"
         )
-    shown = _visible(log.cases(seen), ending.visible[seen])
+    shown = log.cases(seen).first_events(ending.visible[seen])
     said: dict[str, list[Array]] = {"": []}
     for block in build_prefixes(shown, model.vocabulary):
         members = {name: member(block.x) for name, member in model.members.items()}

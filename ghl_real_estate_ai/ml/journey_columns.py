@@ -56,13 +56,14 @@ def kinds_of(log: CaseLog, transition: str | None) -> pl.Series:
 
 
 def choose_columns(log: CaseLog, ending: Ending) -> ChosenColumns:
-    """Look at the training log's other columns. ``ending``: of its cases; open ones judge nothing."""
+    """Look at the training log's other columns, up to each case's deciding event. ``ending``: of its cases."""
     names = sorted(log.table.columns)
-    transition = next((name for name in names if _is_transition(log.table[name])), None)
-    flags = {flag.column: flag for flag in protected_columns(names, log.table)}
-    columns = [_read(log, name, flags) for name in names if name != transition and name not in flags]
+    shown = log.first_events(ending.visible)
+    transition = next((name for name in names if _is_transition(shown.table[name])), None)
+    flags = {flag.column: flag for flag in protected_columns(names, shown.table)}
+    columns = [_read(shown, name, flags) for name in names if name != transition and name not in flags]
     chosen = [column for column in columns if column is not None]
-    for flag in (*_foretelling(log, chosen), *_late(log, ending, chosen)):
+    for flag in (*_foretelling(log, ending, chosen), *_late(log, ending, chosen)):
         flags.setdefault(flag.column, flag)
     return ChosenColumns(
         transition=transition,
@@ -97,7 +98,7 @@ def _is_transition(series: pl.Series) -> bool:
 
 
 def _read(log: CaseLog, name: str, flags: dict[str, FlaggedColumn]) -> LogColumn | None:
-    series = cleaned(log.table[name])
+    series = cleaned(log.table[name]).rename(name)  # its name tells part of its kind
     pairs = pl.DataFrame({"case": log.case, "cell": series.cast(pl.String)}).drop_nulls().unique()
     varies = pairs.height > pairs["case"].n_unique()
     found = read_kind(series if varies else series[log.first[:-1]])
@@ -113,7 +114,7 @@ def _read(log: CaseLog, name: str, flags: dict[str, FlaggedColumn]) -> LogColumn
     return LogColumn(name, found.kind, varies, words)
 
 
-def _foretelling(log: CaseLog, columns: list[LogColumn]) -> Iterator[FlaggedColumn]:
+def _foretelling(log: CaseLog, ending: Ending, columns: list[LogColumn]) -> Iterator[FlaggedColumn]:
     """Numbers that tell how long the case will still last, and dates that lie after the event which carries them."""
     if len(log) < _CASES_JUDGED:
         return
@@ -122,12 +123,12 @@ def _foretelling(log: CaseLog, columns: list[LogColumn]) -> Iterator[FlaggedColu
         "time left": log.at[ends][log.case] - log.at,
         "events left": (ends[log.case] - np.arange(log.at.size)).astype(np.float64),
     }
-    rows = np.arange(log.at.size)
+    visible = np.flatnonzero(np.arange(log.at.size) - log.first[:-1][log.case] < ending.visible[log.case])
     for column in columns:
         if column.is_word:
             continue
         values = number_cells(log, column)
-        seen = rows if column.varies else log.first[:-1]
+        seen = visible if column.varies else log.first[:-1]
         there = seen[np.isfinite(values[seen])]
         if there.size < _CASES_JUDGED:
             continue

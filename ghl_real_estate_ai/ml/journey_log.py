@@ -72,6 +72,11 @@ class CaseLog:
             notes=self.notes,
         )
 
+    def first_events(self, number: Codes) -> CaseLog:
+        """Of each case only so many events: shape (cases,)."""
+        place = np.arange(self.at.size) - np.repeat(self.first[:-1], np.diff(self.first))
+        return self.where(place < number[self.case])
+
     def cases(self, keep: Mask) -> CaseLog:
         """Only these cases."""
         return self.where(keep[self.case])
