@@ -247,11 +247,8 @@ LISTING_PAGE_ROWS: Final = 2_000
 LISTINGS_CACHED: Final = 8_192
 """Homes held whole in memory, those last shown, of all tenants together; the others are columns."""
 
-COMPILED_FROM_ROWS: Final = 50_000
-"""A tenant with so many homes on the market makes the process load the compiled kernel; below it numpy is as good."""
-
 ROWS_SCANNED_INLINE: Final = 50_000
-"""A query that may look at more rows than this runs in a thread: the event loop must not wait for it."""
+"""A query that may look at more homes runs in a thread; a tenant with more makes the process load the compiled kernel."""
 
 OUTBOUND_TIMEOUT_S: Final = 10.0
 """Any wait on another host."""

@@ -65,7 +65,10 @@ def synthetic_homes(count: int, *, markets: int = MARKETS, seed: int = 7) -> Seg
         codes |= (known & has).astype(np.int64) << YES_SHIFT + bit | known.astype(
             np.int64
         ) << KNOWN_SHIFT + bit
-    keys = np.array([f"SYN{number:08d}" for number in rng.permutation(count)], dtype=StringDType())
+    numbers = (
+        np.arange(count) * 618_033_989 % count
+    )  # no two alike, in no order, as long as 618,033,989 and count share no factor
+    keys = np.array([f"SYN{number:08d}" for number in numbers], dtype=StringDType())
     return Segment.of_columns(
         keys=keys,
         market=market,

@@ -191,7 +191,7 @@ def compiled(cache: Path) -> Kernel:
     """
     import numba  # imported here: it would add a second to every start
 
-    cache.mkdir(parents=True, exist_ok=True)
+    cache.mkdir(mode=0o700, parents=True, exist_ok=True)  # what lies in it is executed
     setattr(numba.config, "CACHE_DIR", str(cache))  # noqa: B010  # numba makes its settings at import, unseen by mypy
     from ghl_real_estate_ai.ml import match_loops
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import COMPILED_FROM_ROWS, LISTING_PAGE_ROWS, LISTINGS_CACHED
+from ghl_real_estate_ai.budgets import LISTING_PAGE_ROWS, LISTINGS_CACHED, ROWS_SCANNED_INLINE
 from ghl_real_estate_ai.errors import StorageUnavailable
 from ghl_real_estate_ai.ml.listing_segments import Segment
 from ghl_real_estate_ai.ml.match_kernel import NUMPY, Kernel, compiled
@@ -44,7 +44,7 @@ class ListingIndexes:
     """Everything is changed in the event loop; what takes long is made in threads and then put in its place."""
 
     def __init__(
-        self, *, memory: Memory, kernel_cache: Path | None, compiled_from: int = COMPILED_FROM_ROWS
+        self, *, memory: Memory, kernel_cache: Path | None, compiled_from: int = ROWS_SCANNED_INLINE
     ) -> None:
         """``kernel_cache``: the folder of compiled kernels; None: numpy for tenants of any size."""
         self._memory = memory
