@@ -24,6 +24,7 @@ from ghl_real_estate_ai.api.routes import (
     connections,
     crm_health,
     health,
+    judgements,
     leads,
     matches,
     properties,
@@ -65,7 +66,7 @@ def create_app(settings: Settings, *, running: Running = bootstrap.running) -> F
         redoc_url=None,
     )
     for module in (
-        webhooks, sessions, realtime, client, leads, matches, properties, track_record, connections, crm_health, health,
+        webhooks, sessions, realtime, client, leads, matches, judgements, properties, track_record, connections, crm_health, health,
     ):  # fmt: skip
         app.include_router(module.router)
     add_error_handlers(app)

@@ -25,6 +25,7 @@ from ghl_real_estate_ai.models.events import (
     LeadDeleted,
     LeadUpserted,
     LeadWentQuiet,
+    ListingJudged,
     MessageReceived,
     MessageSent,
     NoteAdded,
@@ -34,19 +35,23 @@ from ghl_real_estate_ai.models.events import (
     RecordedEvent,
     TaskChanged,
 )
-from ghl_real_estate_ai.models.identifiers import ActionId, Frozen
+from ghl_real_estate_ai.models.identifiers import ActionId, Frozen, ListingKey
 from ghl_real_estate_ai.models.leads import (
     ACKNOWLEDGED_KEPT,
+    JUDGED_KEPT,
     LAST_MESSAGE_CHARS,
+    SAVED_KEPT,
     ActivityKind,
     Appointment,
     Contact,
+    Judgement,
     LastMessage,
     Lead,
     LeadActivity,
     Opportunity,
     Stamp,
 )
+from ghl_real_estate_ai.models.matching_models import Verdict
 from ghl_real_estate_ai.models.properties import Wishes
 
 _CALLS: Final = frozenset({Channel.CALL, Channel.VOICEMAIL})
@@ -54,6 +59,15 @@ _INTERACTIONS: Final = {
     PropertyInteraction.VIEWED: ActivityKind.PROPERTY_VIEW,
     PropertyInteraction.SAVED: ActivityKind.PROPERTY_SAVE,
     PropertyInteraction.SEARCHED: ActivityKind.PROPERTY_SEARCH,
+}
+
+
+_VERDICT_WORDS: Final = {
+    Verdict.PASS: "passed on a home",
+    Verdict.LIKE: "liked a home",
+    Verdict.SAVE: "kept a home in mind",
+    Verdict.SHOWING: "asked to see a home",
+    Verdict.UNDO: "took back a verdict on a home",
 }
 
 
@@ -171,6 +185,8 @@ def summary(event: Event) -> str:
             return "action taken on"
         case LeadWentQuiet():
             return _silence_words(event)
+        case ListingJudged():
+            return _VERDICT_WORDS[event.verdict]
         case _:
             return event.type
 
@@ -208,8 +224,12 @@ def _changes(lead: Lead, event: Event, stamp: Stamp) -> dict[str, object]:
             return _upserted(lead, event, stamp)
         case LeadDeleted():
             return _existence(lead, stamp, deleted=True)
+        case PropertyActivityRecorded(interaction=PropertyInteraction.SAVED, listing_key=str(key)):
+            return {**_searched(lead, event, stamp), "saved": _saved(lead, ListingKey(key), event.occurred_at)}
         case PropertyActivityRecorded():
             return _searched(lead, event, stamp)
+        case ListingJudged():
+            return {"judged": _judged(lead, event, stamp)}
         case MessageReceived():
             return {"last_inbound": _newest(lead.last_inbound, _last_message(event, stamp))}
         case MessageSent(human=True):
@@ -228,7 +248,7 @@ def _changes(lead: Lead, event: Event, stamp: Stamp) -> dict[str, object]:
             return {}
 
 
-def _newest[T: (LastMessage, Opportunity, Appointment)](known: T | None, new: T) -> T:
+def _newest[T: (LastMessage, Opportunity, Appointment, Judgement)](known: T | None, new: T) -> T:
     return new if known is None or known.stamp < new.stamp else known
 
 
@@ -262,6 +282,24 @@ def _acknowledged(lead: Lead, event: ActionAcknowledged) -> dict[ActionId, datet
     kept = {**lead.acknowledged, event.action_id: at}
     if len(kept) > ACKNOWLEDGED_KEPT:
         del kept[min(kept, key=lambda action_id: (kept[action_id], action_id))]
+    return kept
+
+
+def _judged(lead: Lead, event: ListingJudged, stamp: Stamp) -> dict[ListingKey, Judgement]:
+    """The newest verdict per home, of the homes judged last; ties fall by event id, so that arrival order never shows."""
+    new = Judgement.model_construct(stamp=stamp, verdict=event.verdict, by=event.by)
+    kept = {**lead.judged, event.listing_key: _newest(lead.judged.get(event.listing_key), new)}
+    if len(kept) > JUDGED_KEPT:
+        del kept[min(kept, key=lambda key: (kept[key].stamp.at, kept[key].stamp.event_id))]
+    return kept
+
+
+def _saved(lead: Lead, listing_key: ListingKey, at: datetime) -> dict[ListingKey, datetime]:
+    """As ``_acknowledged``: the newest time per home, of the homes saved last."""
+    known = lead.saved.get(listing_key)
+    kept = {**lead.saved, listing_key: at if known is None else max(known, at)}
+    if len(kept) > SAVED_KEPT:
+        del kept[min(kept, key=lambda key: (kept[key], key))]
     return kept
 
 

@@ -42,6 +42,12 @@ def answers(wishes: Wishes, home: Listing) -> tuple[WishResult, ...] | None:
     return tuple(_result(*one) for one in said)
 
 
+def closeness_of(wishes: Wishes, home: Listing) -> dict[str, float | None]:
+    """By stated wish, of any home, on the market or not: one that breaks a filter is not close at all (0)."""
+    said = {wish: _said(wish, wishes, home)[0] for wish in stated_wishes(wishes)}
+    return {wish: None if closeness is None else max(0.0, closeness) for wish, closeness in said.items()}
+
+
 def score_of(results: Sequence[WishResult], weights: Weights = WISH_WEIGHTS) -> float | None:
     """The mean of the known closenesses by weight: what the index ranks by. None when nothing is known."""
     known = [

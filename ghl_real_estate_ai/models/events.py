@@ -26,6 +26,7 @@ from ghl_real_estate_ai.models.identifiers import (
 )
 from ghl_real_estate_ai.models.intelligence import LeadIntelligence, RiskStage
 from ghl_real_estate_ai.models.leads import OpportunityStatus, StageRole
+from ghl_real_estate_ai.models.matching_models import JudgedBy, Verdict
 
 
 class Source(StrEnum):
@@ -222,6 +223,22 @@ class LeadWentQuiet(BaseEvent):
     silent_since: UtcTime | None = Field(default=None, description="the lead's last sign of life")
 
 
+class ListingJudged(BaseEvent):
+    """A lead, or an agent for them, said what they think of a home. It steers which homes come next; it is no activity.
+
+    Published by: api/routes/judgements. Heard by: realtime_lead_intelligence.
+    """
+
+    type: Literal["ListingJudged"] = "ListingJudged"
+    listing_key: ListingKey
+    verdict: Verdict
+    by: JudgedBy
+    user_id: UserId = Field(description="who clicked")
+    shown_rank: int | None = Field(
+        default=None, ge=1, description="its place among the matches shown then; None: not among them"
+    )
+
+
 class ActionAcknowledged(BaseEvent):
     """An agent took a next action on; it leaves the queue.
 
@@ -282,6 +299,7 @@ Event = Annotated[
     | VendorEventKept
     | LeadIntelligenceUpdated
     | LeadWentQuiet
+    | ListingJudged
     | ActionAcknowledged
     | ListingsImported
     | CrmAppUninstalled
@@ -302,6 +320,7 @@ EVENT_TYPES: tuple[type[BaseEvent], ...] = (
     VendorEventKept,
     LeadIntelligenceUpdated,
     LeadWentQuiet,
+    ListingJudged,
     ActionAcknowledged,
     ListingsImported,
     CrmAppUninstalled,
@@ -323,7 +342,7 @@ LEAD_FACTS = frozenset(
 )
 """Types that change what is known of a lead: what the intelligence orchestrator applies."""
 
-LEAD_NEWS = LEAD_FACTS | {"ActionAcknowledged", "LeadWentQuiet"}
+LEAD_NEWS = LEAD_FACTS | {"ActionAcknowledged", "LeadWentQuiet", "ListingJudged"}
 """Types on which a lead is judged anew: what changes it, what is done about it, and that it stayed silent."""
 
 _ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)

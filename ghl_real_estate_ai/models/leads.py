@@ -23,6 +23,7 @@ from ghl_real_estate_ai.models.identifiers import (
     UserId,
     UtcTime,
 )
+from ghl_real_estate_ai.models.matching_models import JudgedBy, Verdict
 from ghl_real_estate_ai.models.properties import Wishes
 
 DELETED: Final = "deleted"
@@ -143,6 +144,14 @@ class Appointment(Frozen):
     deleted: bool = False
 
 
+class Judgement(Frozen):
+    """The newest verdict on one home."""
+
+    stamp: Stamp
+    verdict: Verdict
+    by: JudgedBy
+
+
 class LastMessage(Frozen):
     """The newest message in one direction: enough to quote it as evidence."""
 
@@ -178,6 +187,12 @@ RECENT_LISTINGS_KEPT = 20
 
 ACKNOWLEDGED_KEPT = 32
 """Acknowledged actions that a lead remembers, newest kept."""
+
+JUDGED_KEPT = 128
+"""Judged homes that a lead remembers, newest kept: one that was passed on comes back after so many others."""
+
+SAVED_KEPT = 20
+"""Homes saved on the brokerage's site that a lead remembers, newest kept."""
 
 LAST_MESSAGE_CHARS = 500
 """Of the newest message in a direction, so much is remembered: enough to quote; the log holds it whole."""
@@ -231,6 +246,12 @@ class Lead(Frozen):
     activity: LeadActivity = LeadActivity()
     acknowledged: dict[ActionId, UtcTime] = Field(
         default_factory=dict, description="next actions that an agent took on, newest kept"
+    )
+    judged: dict[ListingKey, Judgement] = Field(
+        default_factory=dict, description="what the lead thinks of homes, newest kept"
+    )
+    saved: dict[ListingKey, UtcTime] = Field(
+        default_factory=dict, description="homes saved on the brokerage's site, newest kept"
     )
 
     @property

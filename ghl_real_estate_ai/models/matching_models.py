@@ -23,7 +23,7 @@ WISH_WEIGHTS = {
     "property_sub_type": 4,
     "feature": 3,  # each wished feature
 }
-"""How much each stated wish weighs, the same for every lead. A wish not stated, or not known of a home, weighs nothing."""
+"""How much each stated wish weighs before the lead has judged a home. A wish not stated, or not known of a home, weighs nothing."""
 
 PRICE_TOLERANCE = 0.10
 """A price up to this share outside the wished band is a near miss, its closeness falling to 0; beyond is filtered."""
@@ -33,6 +33,27 @@ LIVING_AREA_TOLERANCE = 0.20
 
 ONE_ROOM_SHORT = 0.5
 """Closeness of one bedroom or bathroom fewer than wished; two fewer are filtered."""
+
+
+class Verdict(StrEnum):
+    """What a lead thinks of a home. The newest verdict counts; UNDO takes it back."""
+
+    PASS = "pass"
+    LIKE = "like"
+    SAVE = "save"
+    SHOWING = "showing"
+    UNDO = "undo"
+
+
+LIKED = frozenset({Verdict.LIKE, Verdict.SAVE, Verdict.SHOWING})
+"""Verdicts that speak for a home."""
+
+
+class JudgedBy(StrEnum):
+    """Who said it: the lead, or an agent who thinks so."""
+
+    LEAD = "lead"
+    AGENT = "agent"
 
 
 class WishOutcome(StrEnum):
@@ -83,6 +104,15 @@ class PropertyMatch(Frozen):
         return "; ".join(result.detail for result in self.wishes)
 
 
+class LearnedWeight(Frozen):
+    """What judged homes have taught about one stated wish, in words."""
+
+    wish: str
+    weight: float = Field(ge=0, description="as it counts for this lead now")
+    usual_weight: float = Field(ge=0, description="as it counts for a lead that has judged nothing")
+    reason: str
+
+
 class EvidenceGap(StrEnum):
     """Evidence that a match does not carry. A gap is named, never filled with a default."""
 
@@ -95,6 +125,10 @@ class EnhancedPropertyMatch(PropertyMatch):
     """A ``PropertyMatch`` with room for photo, neighborhood and commute evidence; reads like the plain one."""
 
     gaps: tuple[EvidenceGap, ...] = tuple(EvidenceGap)
+    verdict: Verdict | None = Field(default=None, description="what is known of the lead's mind about it")
+    also_listed_as: tuple[ListingKey, ...] = Field(
+        default=(), description="older listings of the same home, folded into this one"
+    )
 
     @classmethod
     def from_match(cls, match: PropertyMatch) -> Self:

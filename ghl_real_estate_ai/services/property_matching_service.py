@@ -13,17 +13,21 @@ from pathlib import Path
 from typing import Final
 
 from ghl_real_estate_ai.budgets import MATCHES_PER_LEAD, ROWS_SCANNED_INLINE
+from ghl_real_estate_ai.ml.match_diversity import Folded, folded, spread, without
 from ghl_real_estate_ai.ml.match_plan import Weights
-from ghl_real_estate_ai.ml.match_words import SAME_SCORE, answers, score_of
+from ghl_real_estate_ai.ml.match_words import SAME_SCORE, answers, closeness_of, score_of
 from ghl_real_estate_ai.ml.property_matching import Candidate, Hit, ListingIndex
 from ghl_real_estate_ai.ml.relaxation import Relaxations, relaxations
+from ghl_real_estate_ai.ml.wish_weights import UNTAUGHT, Taste, opinions_of, taste_of
 from ghl_real_estate_ai.models.identifiers import ListingKey, LocationId
 from ghl_real_estate_ai.models.leads import Lead
-from ghl_real_estate_ai.models.matching_models import WISH_WEIGHTS, EnhancedPropertyMatch
+from ghl_real_estate_ai.models.matching_models import WISH_WEIGHTS, EnhancedPropertyMatch, Verdict
 from ghl_real_estate_ai.models.properties import Listing, Wishes
 from ghl_real_estate_ai.ports import Memory
 from ghl_real_estate_ai.services.listing_indexes import ListingIndexes
 
+_POOL: Final = 4
+"""Candidates looked at per home shown: some are folded into others, some stand back for less alike ones."""
 _LOOKS: Final = 3  # an import between two looks is rare; three in a row leave out the homes that changed
 
 
@@ -49,19 +53,33 @@ class PropertyMatchingService:
     async def matches(
         self, lead: Lead, now: datetime, *, k: int = MATCHES_PER_LEAD
     ) -> tuple[EnhancedPropertyMatch, ...]:
-        """The best ``k`` homes, best first; empty when the lead has stated no wish or nothing passes."""
-        found = await self.candidates(lead.location_id, lead.wishes, k)
-        return tuple(
-            EnhancedPropertyMatch(
-                lead_id=lead.lead_id,
-                listing=candidate.listing,
-                overall_score=candidate.score,
-                wishes=candidate.wishes,
-                match_rank=rank,
-                generated_at=now,
-            )
-            for rank, candidate in enumerate(found, start=1)
-        )
+        """The best ``k`` homes by the lead's own weights, each once, spread a little; none that the lead passed on.
+
+        Best first; empty when the lead has stated no wish or nothing passes.
+        """
+        if not lead.wishes.stated:
+            return ()
+        known, weights = await self._judged(lead)
+        passed = [home for key, home in known.items() if _passed(lead, key)]
+        pool = k * _POOL + len(lead.judged)
+        found = await self.candidates(lead.location_id, lead.wishes, pool, weights=weights.weights)
+        homes = without(folded(found), passed)
+        shown = spread(homes, [home.candidate.score for home in homes], k)
+        return tuple(_match(lead, home, rank=rank, now=now) for rank, home in enumerate(shown, start=1))
+
+    async def taste(self, lead: Lead) -> Taste:
+        """What the homes that the lead judged, saved and viewed say of the weights of its wishes."""
+        return (await self._judged(lead))[1]
+
+    async def _judged(self, lead: Lead) -> tuple[dict[ListingKey, Listing], Taste]:
+        """The homes that the lead has an opinion of, as they are now, and the weights that follow."""
+        opinions = opinions_of(lead)
+        if not opinions or not lead.wishes.stated:
+            return {}, UNTAUGHT
+        keys = [opinion.listing_key for opinion in opinions]
+        homes = await self._indexes.homes(lead.location_id, keys)
+        closeness = {key: closeness_of(lead.wishes, home) for key, home in homes.items()}
+        return homes, taste_of(lead.wishes, opinions, closeness)
 
     async def candidates(
         self, location_id: LocationId, wishes: Wishes, k: int, *, weights: Weights = WISH_WEIGHTS
@@ -107,3 +125,24 @@ def _candidate(hit: Hit, home: Listing | None, wishes: Wishes, weights: Weights)
     if score is None or abs(score - hit.score) > SAME_SCORE:
         return None
     return Candidate(home, hit.score, said)
+
+
+def _passed(lead: Lead, listing_key: ListingKey) -> bool:
+    judged = lead.judged.get(listing_key)
+    return judged is not None and judged.verdict is Verdict.PASS
+
+
+def _match(lead: Lead, home: Folded, *, rank: int, now: datetime) -> EnhancedPropertyMatch:
+    candidate = home.candidate
+    judged = [lead.judged[key] for key in (candidate.listing.listing_key, *home.also) if key in lead.judged]
+    verdict = max(judged, key=lambda one: one.stamp.at).verdict if judged else Verdict.UNDO
+    return EnhancedPropertyMatch(
+        lead_id=lead.lead_id,
+        listing=candidate.listing,
+        overall_score=candidate.score,
+        wishes=candidate.wishes,
+        match_rank=rank,
+        generated_at=now,
+        verdict=None if verdict is Verdict.UNDO else verdict,
+        also_listed_as=home.also,
+    )

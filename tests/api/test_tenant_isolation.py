@@ -37,6 +37,7 @@ SIGNED_IN = {
     "GET /v1/leads",
     "GET /v1/leads/{lead_id}",
     "GET /v1/leads/{lead_id}/matches",
+    "POST /v1/leads/{lead_id}/listings/{listing_key}/judgement",
     "GET /v1/leads/{lead_id}/risk-curve",
     "POST /v1/leads/{lead_id}/actions/{action_id}/acknowledge",
     "GET /v1/streams/{stream}",
@@ -45,6 +46,10 @@ SIGNED_IN = {
     "GET /v1/listings/{listing_key}",
     "GET /v1/track-record",
     "GET /v1/track-record.csv",
+}
+BODIES: dict[str, object] = {
+    "POST /v1/listings": {"value": [{"ListingKey": "intruder", "ListPrice": 1, "City": "Austin"}]},
+    "POST /v1/leads/{lead_id}/listings/{listing_key}/judgement": {"verdict": "like"},
 }
 SOCKETS = {"WS /v1/realtime"}
 MANAGERS_ONLY = {"POST /v1/listings"}
@@ -95,9 +100,7 @@ async def call(
         path = pattern.format(
             lead_id=secrets.lead_id, action_id=secrets.action_id, stream=stream, listing_key="secret-home"
         )
-        body = (
-            {"value": [home_listing("intruder")]} if pattern == "/v1/listings" and method == "POST" else None
-        )
+        body = BODIES.get(route)
         params = {"epoch": "x", "after": 0} if pattern.endswith("history") else {"location_id": HOME}
         answers.append(await gateway.http.request(method, path, params=params, json=body, headers=headers))
     return answers

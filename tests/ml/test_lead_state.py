@@ -14,7 +14,13 @@ from ghl_real_estate_ai.errors import TranslationError
 from ghl_real_estate_ai.ml.features import vector
 from ghl_real_estate_ai.ml.lead_state import activity_kind, apply, states_something_new, summary
 from ghl_real_estate_ai.models.events import EVENT_TYPES, RecordedEvent
-from ghl_real_estate_ai.models.leads import ACKNOWLEDGED_KEPT, LAST_MESSAGE_CHARS, ActivityKind, Lead
+from ghl_real_estate_ai.models.leads import (
+    ACKNOWLEDGED_KEPT,
+    JUDGED_KEPT,
+    LAST_MESSAGE_CHARS,
+    ActivityKind,
+    Lead,
+)
 from tests.support.lead_events import LEAD, LOCATION, START, EventMaker, logs, recorded
 
 
@@ -264,3 +270,36 @@ def test_a_deleted_contact_that_is_written_about_again_is_new() -> None:
     back = maker.make("LeadUpserted", at=START + timedelta(hours=1), **STATED["LeadUpserted"])
     assert states_something_new(lead, back.event)
     assert not states_something_new(lead, maker.make("LeadDeleted", at=START + timedelta(hours=1)).event)
+
+
+def test_the_newest_verdict_on_a_home_counts_and_is_no_activity() -> None:
+    make = EventMaker().make
+    said = {"listing_key": "H1", "by": "lead", "user_id": "u1"}
+    later = make("ListingJudged", at=START + timedelta(hours=1), verdict="undo", **said)
+    first = make("ListingJudged", at=START, verdict="pass", **said)
+    lead = must(replay([later, first]))
+    assert [(key, judged.verdict) for key, judged in lead.judged.items()] == [("H1", "undo")]
+    assert lead.activity.counts == {}
+    assert lead.activity.last_lead_at is None
+    assert summary(first.event) == "passed on a home"
+
+
+def test_a_lead_remembers_its_newest_judgements_only_in_any_order() -> None:
+    make = EventMaker().make
+    events = [
+        make(
+            "ListingJudged", at=START + timedelta(minutes=n), listing_key=f"H{n}", verdict="pass", by="lead", user_id="u1"
+        )
+        for n in range(JUDGED_KEPT + 3)
+    ]  # fmt: skip
+    lead = must(replay(events))
+    assert len(lead.judged) == JUDGED_KEPT
+    assert "H2" not in lead.judged
+    assert must(replay(events[::-1])).judged == lead.judged
+
+
+def test_a_home_saved_on_the_site_is_remembered() -> None:
+    make = EventMaker().make
+    saved = make("PropertyActivityRecorded", interaction="saved", listing_key="H1")
+    viewed = make("PropertyActivityRecorded", interaction="viewed", listing_key="H2")
+    assert list(must(replay([saved, viewed])).saved) == ["H1"]

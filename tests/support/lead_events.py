@@ -132,6 +132,14 @@ _BODIES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "ActionAcknowledged": st.fixed_dictionaries(
         {"action_id": st.integers(0, 40).map(lambda number: f"act-{number}"), "user_id": st.just("u1")}
     ),
+    "ListingJudged": st.fixed_dictionaries(
+        {
+            "listing_key": st.integers(0, 5).map(lambda number: f"H{number}"),
+            "verdict": st.sampled_from(["pass", "like", "save", "showing", "undo"]),
+            "by": st.sampled_from(["lead", "agent"]),
+            "user_id": st.just("u1"),
+        }
+    ),
 }
 
 

@@ -14,7 +14,7 @@ from ghl_real_estate_ai.api.dependencies import IdentityDep, ServicesDep
 from ghl_real_estate_ai.budgets import MATCHES_ASKED_FOR
 from ghl_real_estate_ai.errors import NotFound
 from ghl_real_estate_ai.models.identifiers import Frozen, LeadId
-from ghl_real_estate_ai.models.matching_models import EnhancedPropertyMatch, Relaxation
+from ghl_real_estate_ai.models.matching_models import EnhancedPropertyMatch, LearnedWeight, Relaxation
 from ghl_real_estate_ai.models.properties import Wishes
 
 router = APIRouter(prefix="/v1/leads", tags=["leads"])
@@ -25,6 +25,9 @@ class LeadMatches(Frozen):
 
     wishes: Wishes
     matches: tuple[EnhancedPropertyMatch, ...]
+    learned: tuple[LearnedWeight, ...] = Field(
+        description="what the lead's judgements of homes say of its wishes, the largest change first"
+    )
     meeting_all: int = Field(description="homes on the market that meet every stated wish, counted")
     relaxations: tuple[Relaxation, ...] = Field(
         description="smallest change of one wish each, cheapest first"
@@ -46,6 +49,7 @@ async def get_matches(
     return LeadMatches(
         wishes=lead.wishes,
         matches=await services.matching.matches(lead, services.clock.now(), k=k),
+        learned=(await services.matching.taste(lead)).learned,
         meeting_all=relaxed.meeting,
         relaxations=relaxed.changes,
     )
