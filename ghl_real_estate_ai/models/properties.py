@@ -49,7 +49,7 @@ class Listing(Frozen):
     )
     bedrooms_total: int | None = Field(default=None, ge=0)
     bathrooms_total_integer: int | None = Field(default=None, ge=0)
-    living_area: float | None = Field(default=None, gt=0, description="square feet")
+    living_area: float | None = Field(default=None, gt=0, allow_inf_nan=False, description="square feet")
     lot_size_acres: float | None = Field(default=None, ge=0)
     year_built: int | None = Field(default=None, ge=1600, le=2200)
     garage_spaces: float | None = Field(default=None, ge=0)
@@ -83,7 +83,7 @@ class Wishes(Frozen):
     max_list_price: Decimal | None = Field(default=None, gt=0)
     min_bedrooms: int | None = Field(default=None, ge=0, le=20)
     min_bathrooms: int | None = Field(default=None, ge=0, le=20)
-    min_living_area: float | None = Field(default=None, gt=0, description="square feet")
+    min_living_area: float | None = Field(default=None, gt=0, allow_inf_nan=False, description="square feet")
     property_sub_type: str | None = None
     features: frozenset[Feature] = frozenset()
 

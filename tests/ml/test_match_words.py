@@ -81,3 +81,11 @@ def test_a_home_that_breaks_a_filter_has_no_answers(fields: dict[str, object]) -
     )
     assert answers(wished, a_home("A")) is not None
     assert answers(wished, a_home("A", **fields)) is None
+
+
+@pytest.mark.parametrize("area", [float("inf"), float("nan"), -1.0])
+def test_a_living_area_is_a_finite_number(area: float) -> None:
+    with pytest.raises(ValueError, match="min_living_area"):
+        Wishes(min_living_area=area)
+    with pytest.raises(ValueError, match="living_area"):
+        a_home("A", living_area=area)
