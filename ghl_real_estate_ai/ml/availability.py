@@ -32,7 +32,12 @@ SUPPORT: Final = 0.1
 """Of which so much must be numbers."""
 ROWS_LOOKED_AT: Final = 20_000
 """More rows are thinned evenly: the evidence is about shares, and must not cost more than the fit."""
-_ROWS_COMBINED: Final = 6_000
+_ROWS_COMBINED: Final = 5_000
+_STRONG: Final = 0.82
+_DOMINANT: Final = 0.85
+_AHEAD: Final = 0.03
+_FAR_AHEAD: Final = 0.25
+"""AUC of a column that is looked at beside all weaker ones; of one that may dominate, and by how much."""
 _BLOCK: Final = 3
 _FEWEST: Final = 10
 """Rows of the rarer outcome below which nothing is judged."""
@@ -142,8 +147,8 @@ def _dominance(one: ColumnEvidence, weaker: float | None) -> Part:
     if weaker is None:
         return Part(0.0, "", {})
     ahead = one.auc - weaker
-    weight = 0.6 * _ramp(one.auc, 0.84, 0.9) * _ramp(ahead, 0.0, 0.03)
-    weight += 0.4 * _ramp(one.auc, 0.82, 0.86) * _ramp(ahead, 0.1, 0.25)
+    weight = 0.6 * _ramp(one.auc, 0.84, 0.9) * _ramp(ahead, 0.0, _AHEAD)
+    weight += 0.4 * _ramp(one.auc, _STRONG, 0.86) * _ramp(ahead, 0.1, _FAR_AHEAD)
     weight *= 1.0 - _ramp(
         weaker, 0.82, 0.9
     )  # where the others tell the outcome anyway, a telling column is no wonder
@@ -231,21 +236,22 @@ def _combined_weaker(measured: Mapping[str, ColumnEvidence], y: Array) -> dict[s
     outcome = y[thin]
     matrix = np.stack([measured[name].scores[thin] for name in names], axis=1)
     found: dict[str, float] = {}
-    best = None
-    strong = [place for place, name in enumerate(names) if measured[name].auc >= 0.78]
-    for place in reversed(strong):
-        one = measured[names[place]]
-        weaker = matrix[:, place + 1 :]
-        together = auc_within_blocks(outcome, _logistic(weaker, outcome)) if weaker.shape[1] else 0.5
-        if best is not None and best < together:
-            together = best
-        if one.auc >= 0.85 and one.auc - together >= 0.03:
-            best = together if best is None else min(best, together)
-        found[names[place]] = together
+    best = 1.0
+    for place in reversed(range(sum(measured[name].auc > _STRONG for name in names))):
+        own = measured[names[place]].auc
+        if own - best < _FAR_AHEAD:  # else what is already known says all that more could say
+            weaker = matrix[:, place + 1 :]
+            alone = not weaker.shape[1]
+            together = 0.5 if alone else auc_within_blocks(outcome, _logistic(weaker, outcome))
+            if own >= _DOMINANT and own - together >= _AHEAD:
+                best = min(best, together)
+            found[names[place]] = min(best, together)
+        else:
+            found[names[place]] = best
     return found
 
 
-def _logistic(matrix: Array, y: Array, *, ridge: float = 5.0, steps: int = 8) -> Array:
+def _logistic(matrix: Array, y: Array, *, ridge: float = 5.0, steps: int = 5) -> Array:
     """Cross-fitted log-odds of a ridge logistic regression by Newton's method, two interleaved halves."""
     scale = matrix.std(axis=0)
     inputs = np.column_stack(
@@ -255,13 +261,14 @@ def _logistic(matrix: Array, y: Array, *, ridge: float = 5.0, steps: int = 8) ->
     said = np.empty(y.size)
     half = np.arange(y.size) % 2 == 0
     for learn in (half, ~half):
-        weights = np.zeros(inputs.shape[1])
+        rows, weights = inputs[learn], np.zeros(inputs.shape[1])
         for _ in range(steps):
-            p = 1.0 / (1.0 + np.exp(-np.clip(inputs[learn] @ weights, -30, 30)))
-            slope = inputs[learn].T @ (y[learn] - p) - penalty @ weights
-            bend = (inputs[learn] * (p * (1 - p))[:, None]).T @ inputs[learn] + penalty
+            p = 1.0 / (1.0 + np.exp(-np.clip(np.einsum("ij,j->i", rows, weights), -30, 30)))
+            slope = np.einsum("ij,i->j", rows, y[learn] - p) - penalty @ weights
+            # not by BLAS, whose threads cost more than so small a product wherever cores are busy
+            bend = np.einsum("ij,ik->jk", rows * (p * (1 - p))[:, None], rows) + penalty
             weights += np.linalg.solve(bend, slope)
-        said[~learn] = inputs[~learn] @ weights
+        said[~learn] = np.einsum("ij,j->i", inputs[~learn], weights)
     return said
 
 
