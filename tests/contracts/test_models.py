@@ -94,7 +94,12 @@ def test_unknown_and_extreme_inputs_survive(
 
 
 def test_monotone_where_promised(case: tuple[Target, Model, Path], rows: model_checks.Rows) -> None:
-    model_checks.monotone_where_promised(case[1], rows, case[0].direction)
+    target, model, _ = case
+    model_checks.monotone_where_promised(
+        lambda varied: np.array([model.predict(row) for row in varied]),
+        rows,
+        {spec.name: target.direction(spec) for spec in FEATURES},
+    )
 
 
 def test_every_named_input_moves_the_answer_and_no_other(
@@ -107,6 +112,14 @@ def test_contributions_add_up_to_the_answer(
     case: tuple[Target, Model, Path], rows: model_checks.Rows
 ) -> None:
     model_checks.contributions_add_up(case[1], rows)
+
+
+def test_sooner_is_never_likelier(case: tuple[Target, Model, Path], rows: model_checks.Rows) -> None:
+    model_checks.sooner_is_never_likelier(case[1], rows)
+
+
+def test_an_interval_holds_the_answer(case: tuple[Target, Model, Path], rows: model_checks.Rows) -> None:
+    model_checks.interval_holds_the_answer(case[1], rows)
 
 
 def test_saved_and_loaded_is_the_same(case: tuple[Target, Model, Path], rows: model_checks.Rows) -> None:
