@@ -31,69 +31,104 @@ _SHARED_BUILDINGS: Final = frozenset(
     {"condominium", "apartment", "stockcooperative", "cooperative", "loft", "timeshare"}
 )
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+_WORD: Final = re.compile(r"[a-z0-9]+")
 _UNIT: Final = re.compile(r"(?:\b(?:apt|apartment|unit|ste|suite|no)\b\.?|#)\s*#?\s*([\w-]+)")
 
 
+class Traits(NamedTuple):
+    """What tells one home from another, read once."""
+
+    places: frozenset[tuple[str, str] | tuple[float, float]]
+    unit: str
+    in_a_building: bool
+    bedrooms: int | None
+    bathrooms: int | None
+    area: float | None
+    price: float
+
+
 class Folded(NamedTuple):
-    """A home, and the keys of its older listings."""
+    """A home, its traits, and the keys of its older listings."""
 
     candidate: Candidate
+    traits: Traits
     also: tuple[ListingKey, ...] = ()
+
+
+def traits_of(home: Listing) -> Traits:
+    """Places: street and city, rounded coordinates; what two listings of one building share."""
+    words = (home.unparsed_address or "").lower()
+    unit = _UNIT.search(words) if words else None
+    street = "".join(_WORD.findall(_UNIT.sub(" ", words).partition(",")[0])) if words else ""
+    places: set[tuple[str, str] | tuple[float, float]] = set()
+    if street:
+        places.add((name_of(home.city), street))
+    if home.latitude is not None and home.longitude is not None:
+        places.add((round(home.latitude, SAME_PLACE_DEGREES), round(home.longitude, SAME_PLACE_DEGREES)))
+    return Traits(
+        places=frozenset(places),
+        unit=unit[1] if unit else "",
+        in_a_building=name_of(home.property_sub_type) in _SHARED_BUILDINGS,
+        bedrooms=home.bedrooms_total,
+        bathrooms=home.bathrooms_total_integer,
+        area=home.living_area,
+        price=float(home.list_price),
+    )
 
 
 def folded(candidates: Sequence[Candidate]) -> list[Folded]:
     """Each home once: of listings of the same home the newest stays, at its own place in the order that came in."""
+    traits = [traits_of(candidate.listing) for candidate in candidates]
     groups: list[list[int]] = []
-    by_place: dict[tuple[object, ...], list[int]] = {}
-    for place, candidate in enumerate(candidates):
-        keys = _places(candidate.listing)
-        near = sorted({number for key in keys for number in by_place.get(key, ())})
-        number = next(
-            (n for n in near if same_home(candidates[groups[n][0]].listing, candidate.listing)), None
-        )
+    by_place: dict[object, list[int]] = {}
+    for place, own in enumerate(traits):
+        near = sorted({number for key in own.places for number in by_place.get(key, ())})
+        number = next((n for n in near if same_home(traits[groups[n][0]], own)), None)
         if number is None:
             number = len(groups)
             groups.append([])
         groups[number].append(place)
-        for key in keys:
+        for key in own.places:
             by_place.setdefault(key, []).append(number)
-    found = [_newest(candidates, group) for group in groups]
-    return [home for _, home in sorted(found, key=lambda one: one[0])]
+    found = sorted((_newest(candidates, group), group) for group in groups)
+    return [
+        Folded(
+            candidates[stays],
+            traits[stays],
+            tuple(candidates[n].listing.listing_key for n in group if n != stays),
+        )
+        for stays, group in found
+    ]
 
 
 def without(homes: Sequence[Folded], unwanted: Sequence[Listing]) -> list[Folded]:
     """Without these homes, under whatever key they are listed now."""
     keys = {home.listing_key for home in unwanted}
-    places = {place for home in unwanted for place in _places(home)}
+    others = [traits_of(home) for home in unwanted]
     return [
         home
         for home in homes
         if not keys & {home.candidate.listing.listing_key, *home.also}
-        and not (
-            places & set(_places(home.candidate.listing))
-            and any(same_home(home.candidate.listing, other) for other in unwanted)
-        )
+        and not any(same_home(home.traits, other) for other in others)
     ]
 
 
-def same_home(one: Listing, other: Listing) -> bool:
+def same_home(one: Traits, other: Traits) -> bool:
     """Same address or coordinates, and nothing known that tells them apart: unit, rooms, living area.
 
     Where units of one building may share both (no house number of their own), rooms and area must be known, and the same.
     """
-    shared = set(_places(one)) & set(_places(other))
-    if not shared or _unit(one) != _unit(other):
+    if one.places.isdisjoint(other.places) or one.unit != other.unit:
         return False
-    pairs = [
-        (one.bedrooms_total, other.bedrooms_total, 0.0),
-        (one.bathrooms_total_integer, other.bathrooms_total_integer, 0.0),
-        (one.living_area, other.living_area, SAME_AREA),
-    ]
-    if any(a is not None and b is not None and not _near(a, b, share) for a, b, share in pairs):
+    rooms = (one.bedrooms, other.bedrooms), (one.bathrooms, other.bathrooms)
+    if any(a is not None and b is not None and a != b for a, b in rooms):
         return False
-    own_door = bool(_unit(one)) or not (_in_a_building(one) or _in_a_building(other))
-    by_address = any(isinstance(place[1], str) for place in shared)
-    return (own_door and by_address) or all(a is not None and b is not None for a, b, _ in pairs[::2])
+    if one.area and other.area and not _near(one.area, other.area, SAME_AREA):
+        return False
+    own_door = bool(one.unit) or not (one.in_a_building or other.in_a_building)
+    if own_door and any(isinstance(place[0], str) for place in one.places & other.places):
+        return True
+    return bool(one.area and other.area) and None not in rooms[0]
 
 
 def spread(homes: Sequence[Folded], scores: Sequence[float], k: int) -> list[Folded]:
@@ -108,52 +143,24 @@ def spread(homes: Sequence[Folded], scores: Sequence[float], k: int) -> list[Fol
         chosen = max(left, key=lambda n: (scores[n] - MOST_LOST * alike[n], -n))
         left.remove(chosen)
         taken.append(homes[chosen])
-        listing = homes[chosen].candidate.listing
+        traits = homes[chosen].traits
         for n in left:
-            alike[n] = max(alike[n], likeness(listing, homes[n].candidate.listing))
+            alike[n] = max(alike[n], likeness(traits, homes[n].traits))
     return taken
 
 
-def likeness(one: Listing, other: Listing) -> float:
+def likeness(one: Traits, other: Traits) -> float:
     """0 to 1: same building, same price point."""
-    building = bool(set(_places(one)) & set(_places(other)))
-    price = _near(float(one.list_price), float(other.list_price), SAME_PRICE_POINT)
-    return LIKENESS_OF_BUILDING * building + LIKENESS_OF_PRICE * price
+    building = 0.0 if one.places.isdisjoint(other.places) else LIKENESS_OF_BUILDING
+    return building + (LIKENESS_OF_PRICE if _near(one.price, other.price, SAME_PRICE_POINT) else 0.0)
 
 
-def _newest(candidates: Sequence[Candidate], group: Sequence[int]) -> tuple[int, Folded]:
-    """Its place, and itself. Without times the better one counts as newer."""
+def _newest(candidates: Sequence[Candidate], group: Sequence[int]) -> int:
+    """Its place. Without times the better one counts as newer."""
+    if len(group) == 1:
+        return group[0]
     changed = {n: candidates[n].listing.modification_timestamp or _LONG_AGO for n in group}
-    stays = max(group, key=lambda n: (changed[n], -n))
-    others = tuple(candidates[n].listing.listing_key for n in group if n != stays)
-    return stays, Folded(candidates[stays], others)
-
-
-def _places(home: Listing) -> tuple[tuple[object, ...], ...]:
-    """What two listings of one building share: street and city, rounded coordinates."""
-    found: list[tuple[object, ...]] = []
-    street = _street(home)
-    if street:
-        found.append((name_of(home.city), street))
-    if home.latitude is not None and home.longitude is not None:
-        place = round(home.latitude, SAME_PLACE_DEGREES), round(home.longitude, SAME_PLACE_DEGREES)
-        found.append(place)
-    return tuple(found)
-
-
-def _street(home: Listing) -> str:
-    """The address without its unit, letters and digits only."""
-    words = (home.unparsed_address or "").lower()
-    return "".join(re.findall(r"[a-z0-9]+", _UNIT.sub(" ", words).partition(",")[0]))
-
-
-def _unit(home: Listing) -> str:
-    found = _UNIT.search((home.unparsed_address or "").lower())
-    return found[1] if found else ""
-
-
-def _in_a_building(home: Listing) -> bool:
-    return name_of(home.property_sub_type) in _SHARED_BUILDINGS
+    return max(group, key=lambda n: (changed[n], -n))
 
 
 def _near(a: float, b: float, share: float) -> bool:

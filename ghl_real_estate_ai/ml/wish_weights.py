@@ -34,6 +34,8 @@ PRIOR_SPREAD: Final = 0.7  # deviation of a weight, as a share of the usual one
 BASE_SPREAD: Final = 1.5  # of the base, around 0: a lead may be choosy or easy to please
 MOST_CHANGE: Final = 3.0
 """A weight stays between a third and three times the usual one: no string of clicks makes a stated wish void."""
+LEAST_SAID: Final = 1.0
+"""Opinions worth less than one verdict in all say nothing: eight visits are no taste yet."""
 TOLD_FROM: Final = 0.05  # change of a weight, as a share, from which it is worth a sentence
 VIEWS_COUNTED: Final = 8
 """Newest homes viewed that count: a click is cheap."""
@@ -49,7 +51,8 @@ AGENT_SHARE: Final = 0.5
 SAVED_STRENGTH: Final = 0.5
 VIEWED_STRENGTH: Final = 0.1
 _STEPS: Final = 20
-_STILL: Final = 1e-7
+_STILL: Final = 1e-5
+_LONG_STEP: Final = 1.0  # only a long step can overshoot this curve
 
 Closeness = Mapping[str, float | None]
 """Of one home, by stated wish; None: the listing does not say."""
@@ -61,16 +64,6 @@ class Opinion(NamedTuple):
     listing_key: ListingKey
     liked: bool
     strength: float
-
-
-class Taste(NamedTuple):
-    """A lead's weights by wish, as the index takes them, and what was learnt, in words, the largest change first."""
-
-    weights: Weights
-    learned: tuple[LearnedWeight, ...]
-
-
-UNTAUGHT: Final = Taste(WISH_WEIGHTS, ())
 
 
 def opinions_of(lead: Lead) -> list[Opinion]:
@@ -92,32 +85,61 @@ def opinions_of(lead: Lead) -> list[Opinion]:
     return sorted(found.values())
 
 
-def taste_of(wishes: Wishes, opinions: Sequence[Opinion], closeness: Mapping[ListingKey, Closeness]) -> Taste:
-    """Weights of the stated wishes after these opinions. A home without ``closeness`` (not known any more) says nothing."""
+def weights_of(
+    wishes: Wishes, opinions: Sequence[Opinion], closeness: Mapping[ListingKey, Closeness]
+) -> Weights:
+    """Weights of the stated wishes after these opinions, as the index takes them.
+
+    A home without ``closeness`` (not known any more) says nothing, and so do opinions that add up to less than one verdict.
+    """
     stated = stated_wishes(wishes)
-    known = [opinion for opinion in opinions if opinion.listing_key in closeness]
-    if not stated or not known:
-        return UNTAUGHT
+    known = _known(opinions, closeness)
+    if not stated or sum(opinion.strength for opinion in known) < LEAST_SAID:
+        return WISH_WEIGHTS
     usual = np.array([weight_of(wish, WISH_WEIGHTS) for wish in stated])
-    short = np.array(
-        [[_shortfall(closeness[opinion.listing_key], wish) for wish in stated] for opinion in known]
+    found = _mode(
+        _shortfalls(known, closeness, stated),
+        np.array([float(opinion.liked) for opinion in known]),
+        np.array([opinion.strength for opinion in known]),
+        usual=usual,
     )
-    liked = np.array([float(opinion.liked) for opinion in known])
-    strength = np.array([opinion.strength for opinion in known])
-    found = _mode(short, liked, strength, usual=usual)
     weights = np.clip(found, usual / MOST_CHANGE, usual * MOST_CHANGE)
-    said = [
-        LearnedWeight(
-            wish=wish,
-            weight=round(float(weights[place]), 4),
-            usual_weight=float(usual[place]),
-            reason=_reason(wish, short[:, place], known, change=float(weights[place] / usual[place] - 1.0)),
-        )
-        for place, wish in enumerate(stated)
-        if abs(weights[place] / usual[place] - 1.0) >= TOLD_FROM
-    ]
-    said.sort(key=lambda one: (-abs(one.weight / one.usual_weight - 1.0), one.wish))
-    return Taste({**WISH_WEIGHTS, **dict(zip(stated, weights.tolist(), strict=True))}, tuple(said))
+    return {**WISH_WEIGHTS, **dict(zip(stated, weights.tolist(), strict=True))}
+
+
+def learned_of(
+    wishes: Wishes, opinions: Sequence[Opinion], closeness: Mapping[ListingKey, Closeness]
+) -> tuple[LearnedWeight, ...]:
+    """What ``weights_of`` has changed, in words, the largest change first."""
+    weights, stated, known = (
+        weights_of(wishes, opinions, closeness),
+        stated_wishes(wishes),
+        _known(opinions, closeness),
+    )
+    short = _shortfalls(known, closeness, stated)
+    said = []
+    for place, wish in enumerate(stated):
+        usual = weight_of(wish, WISH_WEIGHTS)
+        change = weight_of(wish, weights) / usual - 1.0
+        if abs(change) >= TOLD_FROM:
+            reason = _reason(wish, short[:, place], known, change=change)
+            weight = round(weight_of(wish, weights), 4)
+            said.append(
+                (abs(change), LearnedWeight(wish=wish, weight=weight, usual_weight=usual, reason=reason))
+            )
+    return tuple(one for _, one in sorted(said, key=lambda pair: (-pair[0], pair[1].wish)))
+
+
+def _known(opinions: Sequence[Opinion], closeness: Mapping[ListingKey, Closeness]) -> list[Opinion]:
+    return [opinion for opinion in opinions if opinion.listing_key in closeness]
+
+
+def _shortfalls(
+    opinions: Sequence[Opinion], closeness: Mapping[ListingKey, Closeness], stated: Sequence[str]
+) -> Array:
+    """Shape (opinions, wishes)."""
+    rows = [[_shortfall(closeness[one.listing_key], wish) for wish in stated] for one in opinions]
+    return np.array(rows, dtype=np.float64).reshape(len(opinions), len(stated))
 
 
 def _shortfall(closeness: Closeness, wish: str) -> float:
@@ -135,18 +157,16 @@ def _mode(short: Array, liked: Array, strength: Array, *, usual: Array) -> Array
         z = design @ w
         return float(strength @ (np.logaddexp(0.0, z) - liked * z) + 0.5 * precision @ (w - prior) ** 2)
 
-    w, reached = prior, loss(prior)
+    w = prior
     for _ in range(_STEPS):
         p = 1.0 / (1.0 + np.exp(-(design @ w)))
         slope = design.T @ (strength * (p - liked)) + precision * (w - prior)
         curvature = (design * (strength * p * (1 - p))[:, None]).T @ design + np.diag(precision)
         step = np.linalg.solve(curvature, slope)
-        share = 1.0
-        while loss(w - share * step) > reached and share > _STILL:
-            share /= 2
-        w = w - share * step
-        reached = loss(w)
-        if float(np.abs(share * step).max()) < _STILL:
+        while np.abs(step).max() > _LONG_STEP and loss(w - step) > loss(w):
+            step /= 2
+        w = w - step
+        if float(np.abs(step).max()) < _STILL:
             break
     return w[:-1]
 

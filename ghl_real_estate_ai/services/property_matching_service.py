@@ -6,7 +6,7 @@ Called by: realtime_lead_intelligence (``load``, ``matches``), api/routes/matche
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -18,15 +18,20 @@ from ghl_real_estate_ai.ml.match_plan import Weights
 from ghl_real_estate_ai.ml.match_words import SAME_SCORE, answers, closeness_of, score_of
 from ghl_real_estate_ai.ml.property_matching import Candidate, Hit, ListingIndex
 from ghl_real_estate_ai.ml.relaxation import Relaxations, relaxations
-from ghl_real_estate_ai.ml.wish_weights import UNTAUGHT, Taste, opinions_of, taste_of
+from ghl_real_estate_ai.ml.wish_weights import Closeness, learned_of, opinions_of, weights_of
 from ghl_real_estate_ai.models.identifiers import ListingKey, LocationId
 from ghl_real_estate_ai.models.leads import Lead
-from ghl_real_estate_ai.models.matching_models import WISH_WEIGHTS, EnhancedPropertyMatch, Verdict
+from ghl_real_estate_ai.models.matching_models import (
+    WISH_WEIGHTS,
+    EnhancedPropertyMatch,
+    LearnedWeight,
+    Verdict,
+)
 from ghl_real_estate_ai.models.properties import Listing, Wishes
 from ghl_real_estate_ai.ports import Memory
 from ghl_real_estate_ai.services.listing_indexes import ListingIndexes
 
-_POOL: Final = 4
+_POOL: Final = 3
 """Candidates looked at per home shown: some are folded into others, some stand back for less alike ones."""
 _LOOKS: Final = 3  # an import between two looks is rare; three in a row leave out the homes that changed
 
@@ -59,27 +64,21 @@ class PropertyMatchingService:
         """
         if not lead.wishes.stated:
             return ()
-        known, weights = await self._judged(lead)
+        opinions = opinions_of(lead) if lead.judged or lead.saved else []  # visits alone say nothing
+        known = await self._indexes.homes(lead.location_id, [opinion.listing_key for opinion in opinions])
+        weights = weights_of(lead.wishes, opinions, _closeness(lead.wishes, known))
         passed = [home for key, home in known.items() if _passed(lead, key)]
         pool = k * _POOL + len(lead.judged)
-        found = await self.candidates(lead.location_id, lead.wishes, pool, weights=weights.weights)
+        found = await self.candidates(lead.location_id, lead.wishes, pool, weights=weights)
         homes = without(folded(found), passed)
         shown = spread(homes, [home.candidate.score for home in homes], k)
         return tuple(_match(lead, home, rank=rank, now=now) for rank, home in enumerate(shown, start=1))
 
-    async def taste(self, lead: Lead) -> Taste:
-        """What the homes that the lead judged, saved and viewed say of the weights of its wishes."""
-        return (await self._judged(lead))[1]
-
-    async def _judged(self, lead: Lead) -> tuple[dict[ListingKey, Listing], Taste]:
-        """The homes that the lead has an opinion of, as they are now, and the weights that follow."""
+    async def learned(self, lead: Lead) -> tuple[LearnedWeight, ...]:
+        """What the homes that the lead judged, saved and viewed say of the weights of its wishes, in words."""
         opinions = opinions_of(lead)
-        if not opinions or not lead.wishes.stated:
-            return {}, UNTAUGHT
-        keys = [opinion.listing_key for opinion in opinions]
-        homes = await self._indexes.homes(lead.location_id, keys)
-        closeness = {key: closeness_of(lead.wishes, home) for key, home in homes.items()}
-        return homes, taste_of(lead.wishes, opinions, closeness)
+        known = await self._indexes.homes(lead.location_id, [opinion.listing_key for opinion in opinions])
+        return learned_of(lead.wishes, opinions, _closeness(lead.wishes, known))
 
     async def candidates(
         self, location_id: LocationId, wishes: Wishes, k: int, *, weights: Weights = WISH_WEIGHTS
@@ -125,6 +124,10 @@ def _candidate(hit: Hit, home: Listing | None, wishes: Wishes, weights: Weights)
     if score is None or abs(score - hit.score) > SAME_SCORE:
         return None
     return Candidate(home, hit.score, said)
+
+
+def _closeness(wishes: Wishes, homes: Mapping[ListingKey, Listing]) -> dict[ListingKey, Closeness]:
+    return {key: closeness_of(wishes, home) for key, home in homes.items()}
 
 
 def _passed(lead: Lead, listing_key: ListingKey) -> bool:

@@ -17,6 +17,7 @@ from ghl_real_estate_ai.ml.match_diversity import (
     likeness,
     same_home,
     spread,
+    traits_of,
     without,
 )
 from ghl_real_estate_ai.ml.property_matching import Candidate
@@ -33,6 +34,14 @@ def home(key: str, **fields: Any) -> Listing:
 
 def candidates(*homes: tuple[Listing, float]) -> list[Candidate]:
     return [Candidate(listing, score, ()) for listing, score in homes]
+
+
+def same(one: Listing, other: Listing) -> bool:
+    return same_home(traits_of(one), traits_of(other))
+
+
+def alike(one: Listing, other: Listing) -> float:
+    return likeness(traits_of(one), traits_of(other))
 
 
 def keys(homes: list[Folded]) -> list[str]:
@@ -54,7 +63,7 @@ def test_a_relisted_home_is_shown_once_under_its_newest_listing_which_names_the_
 
 
 @pytest.mark.parametrize(
-    ("change", "same"),
+    ("change", "expected"),
     [
         ({}, True),
         ({"bedrooms_total": 2}, False),
@@ -67,28 +76,28 @@ def test_a_relisted_home_is_shown_once_under_its_newest_listing_which_names_the_
         ({"list_price": Decimal(500_000)}, True),
     ],
 )
-def test_what_makes_two_listings_one_home(change: dict[str, Any], same: bool) -> None:
+def test_what_makes_two_listings_one_home(change: dict[str, Any], expected: bool) -> None:
     one = home("A", unparsed_address="12 Elm St, Austin", living_area=1_500.0)
     fields: dict[str, Any] = {"unparsed_address": "12 Elm St, Austin", "living_area": 1_500.0} | change
     other = home("B", **fields)
-    assert same_home(one, other) is same
-    assert same_home(other, one) is same
+    assert same(one, other) is expected
+    assert same(other, one) is expected
 
 
 def test_units_of_one_building_are_different_homes_unless_all_of_them_is_known_to_be_the_same() -> None:
     tower: dict[str, Any] = {
         "unparsed_address": "500 Main St, Austin", "property_sub_type": "Condominium", "latitude": 30.26, "longitude": -97.74,
     }  # fmt: skip
-    assert not same_home(home("A", **tower), home("B", **tower))
+    assert not same(home("A", **tower), home("B", **tower))
     measured = tower | {"living_area": 810.0}
-    assert same_home(home("A", **measured), home("B", **measured))
-    assert not same_home(home("A", **measured), home("B", **(measured | {"living_area": 640.0})))
+    assert same(home("A", **measured), home("B", **measured))
+    assert not same(home("A", **measured), home("B", **(measured | {"living_area": 640.0})))
 
 
 def test_the_same_place_without_an_address_is_one_home_when_rooms_and_area_agree() -> None:
     place: dict[str, Any] = {"latitude": 30.26721, "longitude": -97.74312, "living_area": 1_200.0}
-    assert same_home(home("A", **place), home("B", **place))
-    assert not same_home(home("A", **place), home("B", **(place | {"latitude": 30.2691})))
+    assert same(home("A", **place), home("B", **place))
+    assert not same(home("A", **place), home("B", **(place | {"latitude": 30.2691})))
 
 
 def test_a_home_that_was_passed_on_stays_away_under_another_key() -> None:
@@ -114,9 +123,9 @@ def test_one_building_does_not_fill_the_page_when_others_are_as_good() -> None:
 
 def test_likeness_is_building_and_price_point() -> None:
     one = home("A", unparsed_address="1 Elm St, Austin")
-    assert likeness(one, home("B", unparsed_address="1 Elm St #2, Austin")) == pytest.approx(1.0)
-    assert likeness(one, home("B", unparsed_address="2 Elm St, Austin")) == pytest.approx(0.3)
-    assert likeness(one, home("B", list_price=Decimal(500_000))) == 0.0
+    assert alike(one, home("B", unparsed_address="1 Elm St #2, Austin")) == pytest.approx(1.0)
+    assert alike(one, home("B", unparsed_address="2 Elm St, Austin")) == pytest.approx(0.3)
+    assert alike(one, home("B", list_price=Decimal(500_000))) == 0.0
 
 
 @settings(max_examples=60, deadline=None)
@@ -127,10 +136,11 @@ def test_likeness_is_building_and_price_point() -> None:
 def test_nothing_stands_before_what_scores_clearly_better_and_nothing_is_lost(
     drawn: list[tuple[int, int, float]], k: int
 ) -> None:
-    homes = [
-        Folded(Candidate(home(f"H{n}", unparsed_address=f"{street} Elm St #{n}, Austin", list_price=Decimal(price)), score, ()))
+    listings = [
+        (home(f"H{n}", unparsed_address=f"{street} Elm St #{n}, Austin", list_price=Decimal(price)), score)
         for n, (street, price, score) in enumerate(sorted(drawn, key=lambda one: -one[2]))
-    ]  # fmt: skip
+    ]
+    homes = [Folded(one, traits_of(one.listing)) for one in candidates(*listings)]
     scores = [one.candidate.score for one in homes]
     shown = spread(homes, scores, k)
     assert len(shown) == min(k, len(homes))

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from ghl_real_estate_ai.ml.wish_weights import (
     MOST_CHANGE,
-    UNTAUGHT,
     Closeness,
     Opinion,
+    learned_of,
     opinions_of,
-    taste_of,
+    weights_of,
 )
 from ghl_real_estate_ai.models.identifiers import EventId, LeadId, ListingKey, LocationId
 from ghl_real_estate_ai.models.leads import Judgement, Lead, LeadActivity, Stamp
@@ -42,28 +42,27 @@ def judged(closeness: dict[ListingKey, Closeness], *liked: bool, strength: float
 
 def test_passing_on_homes_without_a_garage_makes_the_garage_weigh_more_and_says_so() -> None:
     seen = homes(GARAGE, GARAGE, GARAGE, GARAGE)
-    taste = taste_of(WISHES, judged(seen, False, False, False, False), seen)
-    assert taste.weights[GARAGE] > WISH_WEIGHTS["feature"] * 1.1
-    assert taste.weights[POOL] == pytest.approx(WISH_WEIGHTS["feature"], rel=0.02)
-    assert taste.learned[0].wish == GARAGE
-    assert taste.learned[0].reason.startswith(
-        "passed on 4 homes that fell short of it: garage weighs more (+"
-    )
+    weights = weights_of(WISHES, judged(seen, False, False, False, False), seen)
+    assert weights[GARAGE] > WISH_WEIGHTS["feature"] * 1.1
+    assert weights[POOL] == pytest.approx(WISH_WEIGHTS["feature"], rel=0.02)
+    learned = learned_of(WISHES, judged(seen, False, False, False, False), seen)
+    assert [one.wish for one in learned] == [GARAGE]
+    assert learned[0].reason.startswith("passed on 4 homes that fell short of it: garage weighs more (+")
 
 
 def test_liking_homes_without_a_pool_makes_the_pool_weigh_less() -> None:
     seen = homes(POOL, POOL, POOL, None)
-    taste = taste_of(WISHES, judged(seen, True, True, True, False), seen)
-    assert taste.weights[POOL] < WISH_WEIGHTS["feature"] * 0.95
-    assert "pool weighs less" in taste.learned[0].reason
+    weights = weights_of(WISHES, judged(seen, True, True, True, False), seen)
+    assert weights[POOL] < WISH_WEIGHTS["feature"] * 0.95
+    assert "pool weighs less" in learned_of(WISHES, judged(seen, True, True, True, False), seen)[0].reason
 
 
 def test_one_judgement_moves_little_and_each_further_one_moves_on() -> None:
     moved = []
     for count in (1, 2, 4, 8, 16):
         seen = homes(*[GARAGE] * count)
-        taste = taste_of(WISHES, judged(seen, *[False] * count), seen)
-        moved.append(taste.weights[GARAGE] / WISH_WEIGHTS["feature"] - 1)
+        weights = weights_of(WISHES, judged(seen, *[False] * count), seen)
+        moved.append(weights[GARAGE] / WISH_WEIGHTS["feature"] - 1)
     assert moved == sorted(moved)
     assert 0 < moved[0] < 0.15
     assert moved[-1] > 0.25
@@ -71,16 +70,16 @@ def test_one_judgement_moves_little_and_each_further_one_moves_on() -> None:
 
 def test_homes_that_meet_everything_say_nothing_of_a_single_wish() -> None:
     seen = homes(None, None, None)
-    taste = taste_of(WISHES, judged(seen, False, False, False), seen)
+    weights = weights_of(WISHES, judged(seen, False, False, False), seen)
     for wish in FULL:
-        assert taste.weights[wish] == pytest.approx(WISH_WEIGHTS.get(wish, WISH_WEIGHTS["feature"]))
-    assert taste.learned == ()
+        assert weights[wish] == pytest.approx(WISH_WEIGHTS.get(wish, WISH_WEIGHTS["feature"]))
+    assert learned_of(WISHES, judged(seen, False, False, False), seen) == ()
 
 
 def test_the_order_of_judgements_changes_nothing() -> None:
     seen = homes(GARAGE, POOL, None, "min_bedrooms")
     opinions = judged(seen, False, True, True, False)
-    found = [taste_of(WISHES, list(order), seen).weights for order in permutations(opinions)]
+    found = [weights_of(WISHES, list(order), seen) for order in permutations(opinions)]
     for weights in found:
         assert weights == pytest.approx(found[0], abs=1e-6)
 
@@ -88,9 +87,9 @@ def test_the_order_of_judgements_changes_nothing() -> None:
 def test_a_wish_that_was_not_stated_gains_nothing() -> None:
     wishes = Wishes(city="Austin", min_bedrooms=3)
     seen = homes(GARAGE, GARAGE, GARAGE)
-    taste = taste_of(wishes, judged(seen, False, False, False), seen)
-    assert GARAGE not in taste.weights
-    assert taste.weights["feature"] == WISH_WEIGHTS["feature"]
+    weights = weights_of(wishes, judged(seen, False, False, False), seen)
+    assert GARAGE not in weights
+    assert weights["feature"] == WISH_WEIGHTS["feature"]
 
 
 @settings(max_examples=60, deadline=None)
@@ -109,10 +108,10 @@ def test_weights_stay_positive_and_bounded_whatever_was_clicked(
 ) -> None:
     seen: dict[ListingKey, Closeness] = {ListingKey(f"H{n}"): one[2] for n, one in enumerate(drawn)}
     opinions = [Opinion(ListingKey(f"H{n}"), liked, strength) for n, (liked, strength, _) in enumerate(drawn)]
-    taste = taste_of(WISHES, opinions, seen)
+    weights = weights_of(WISHES, opinions, seen)
     for wish in FULL:
         usual = WISH_WEIGHTS.get(wish, WISH_WEIGHTS["feature"])
-        weight = taste.weights.get(wish, taste.weights["feature"])
+        weight = weights.get(wish, weights["feature"])
         assert usual / MOST_CHANGE - 1e-9 <= weight <= usual * MOST_CHANGE + 1e-9
 
 
@@ -128,13 +127,18 @@ def test_the_weights_of_a_simulated_buyer_are_approached() -> None:
         key: sum(truth[wish] * (1 - (near or 0.0)) for wish, near in one.items()) for key, one in seen.items()
     }
     liked = {key: rng.random() < 1 / (1 + np.exp(-(1.0 - 0.25 * loss))) for key, loss in short.items()}
-    taste = taste_of(WISHES, [Opinion(key, bool(liked[key]), 1.0) for key in seen], seen)
-    assert taste.weights[GARAGE] > 1.3 * WISH_WEIGHTS["feature"]
-    assert taste.weights[POOL] < 0.9 * WISH_WEIGHTS["feature"]
+    weights = weights_of(WISHES, [Opinion(key, bool(liked[key]), 1.0) for key in seen], seen)
+    assert weights[GARAGE] > 1.3 * WISH_WEIGHTS["feature"]
+    assert weights[POOL] < 0.9 * WISH_WEIGHTS["feature"]
 
 
 def test_homes_that_are_not_known_any_more_say_nothing() -> None:
-    assert taste_of(WISHES, [Opinion(ListingKey("gone"), liked=False, strength=1.0)], {}) is UNTAUGHT
+    assert weights_of(WISHES, [Opinion(ListingKey("gone"), liked=False, strength=1.0)], {}) is WISH_WEIGHTS
+
+
+def test_visits_alone_are_no_taste_yet() -> None:
+    seen = homes(*[GARAGE] * 8)
+    assert weights_of(WISHES, judged(seen, *[True] * 8, strength=0.1), seen) is WISH_WEIGHTS
 
 
 def said(verdict: Verdict, by: JudgedBy = JudgedBy.LEAD) -> Judgement:

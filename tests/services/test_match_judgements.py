@@ -91,7 +91,7 @@ async def test_what_was_passed_on_teaches_which_wish_matters() -> None:
     after = await matching.matches(lead(**passed), NOW)
     assert before[0] == "A"  # as close as B; the key decides
     assert keys(after)[0] == "B"
-    learned = (await matching.taste(lead(**passed))).learned
+    learned = await matching.learned(lead(**passed))
     assert learned[0].reason.startswith("passed on 4 homes that fell short of it: garage weighs more")
 
 

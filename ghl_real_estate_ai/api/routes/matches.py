@@ -49,7 +49,7 @@ async def get_matches(
     return LeadMatches(
         wishes=lead.wishes,
         matches=await services.matching.matches(lead, services.clock.now(), k=k),
-        learned=(await services.matching.taste(lead)).learned,
+        learned=await services.matching.learned(lead),
         meeting_all=relaxed.meeting,
         relaxations=relaxed.changes,
     )
