@@ -5,6 +5,7 @@ Called by: property_matching, relaxation.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -138,12 +139,14 @@ def demand_of(
     )
 
 
+@functools.lru_cache(maxsize=64)
 def room_closeness(wanted: int) -> Floats:
-    """Closeness by room code: enough 1, one short ONE_ROOM_SHORT, fewer excluded, unknown NaN."""
+    """Closeness by room code: enough 1, one short ONE_ROOM_SHORT, fewer excluded, unknown NaN. Not to be written to."""
     table = np.full(UNKNOWN_ROOMS + 1, EXCLUDED)
     table[max(0, wanted - 1)] = ONE_ROOM_SHORT
     table[wanted:] = 1.0
     table[UNKNOWN_ROOMS] = np.nan
+    table.flags.writeable = False
     return table
 
 
