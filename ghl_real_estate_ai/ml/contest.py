@@ -131,16 +131,17 @@ def contest(
     fitted_on: str,
     seed: int = 0,
 ) -> Verdict:
-    """Fit, judge and decide the target at ``place``. ``champion``: the location's own, None while what ships answers.
+    """Fit, judge and decide the target at ``place``. ``champion``: who answers there now, None while what ships does.
 
     A history that is too thin for a fit still draws the line; the words say what is missing.
     """
+    if champion is not None and not champion.card.get(_OWN):
+        champion = None  # what ships, shrunk to own leads: today's own line over what ships today takes its place
     ring = _Contest(history, place, not history.simulated, champion, shipped)
     days = line_days(history, place)
     known = history.table(ring.target, place, days=days)
     standing = {CHAMPION if champion else SHIPPED: champion or shipped}
-    if champion is not None and champion.trees_version != shipped.trees_version:
-        standing[SHIPPED] = shipped
+    standing.setdefault(SHIPPED, shipped)
     fitted = _challenger(ring, seed=seed)
     if fitted is not None:
         card = fitted.card(history, fitted_on=fitted_on, simulated=history.simulated, seed=seed)

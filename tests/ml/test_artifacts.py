@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 
 from ghl_real_estate_ai.errors import ModelArtifactError
 from ghl_real_estate_ai.ml.artifacts import (
+    BASE,
     SHIPPED_DIR,
     Model,
     content_version,
@@ -24,6 +26,8 @@ from ghl_real_estate_ai.ml.artifacts import (
     shipped_model,
 )
 from ghl_real_estate_ai.ml.features import FEATURE_NAMES
+from ghl_real_estate_ai.ml.hazard import with_period
+from ghl_real_estate_ai.ml.shrinkage import prior_only
 
 ROWS = np.random.default_rng(1).gamma(1.5, 1.0, size=(100, len(FEATURE_NAMES)))
 ROWS[::7, 3] = np.nan
@@ -41,26 +45,72 @@ def _rewrite(folder: Path, **changes: object) -> Path:
     return card
 
 
-@pytest.mark.parametrize("name", ["lead_score", "churn_risk"])
-def test_answers_and_contributions_are_lightgbms_own(name: str) -> None:
+def _inputs(model: Model) -> np.ndarray:
+    return ROWS[:, [FEATURE_NAMES.index(feature) for feature in model.feature_names]]
+
+
+def test_log_odds_and_contributions_are_lightgbms_own() -> None:
+    model = shipped_model("lead_score")
+    booster = lightgbm.Booster(model_file=SHIPPED_DIR / "lead_score.lgb.txt")
+    slope, offset = model.card["calibration"]  # type: ignore[misc]
+    expected = slope * np.asarray(booster.predict(_inputs(model), raw_score=True)) + offset
+    np.testing.assert_allclose([model.log_odds(row) for row in ROWS], expected, rtol=1e-12)
+    shares = np.asarray(booster.predict(_inputs(model), pred_contrib=True))[:, :-1] * slope
+    said = [[v for k, v in model.contributions(row).items() if k != BASE] for row in ROWS]
+    np.testing.assert_allclose(said, shares, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["won", "churn_risk"])
+def test_a_hazards_answer_comes_from_lightgbms_own_hazard_in_each_period(name: str) -> None:
     model = shipped_model(name)
     booster = lightgbm.Booster(model_file=SHIPPED_DIR / f"{name}.lgb.txt")
-    x = ROWS[:, [FEATURE_NAMES.index(feature) for feature in model.feature_names]]
-    raw = np.asarray(booster.predict(x, raw_score=True))
+    rows = [with_period(_inputs(model), number) for number in range(len(model.periods))]
+    hazards = 1 / (
+        1 + np.exp(-np.column_stack([np.asarray(booster.predict(x, raw_score=True)) for x in rows]))
+    )
     slope, offset = model.card["calibration"]  # type: ignore[misc]
-    expected = 1 / (1 + np.exp(-(slope * raw + offset)))
-    np.testing.assert_allclose([model.predict(row) for row in ROWS], expected, rtol=1e-12)
-    shares = np.asarray(booster.predict(x, pred_contrib=True)) * slope
-    shares[:, -1] += offset
-    np.testing.assert_allclose([[*model.contributions(row).values()] for row in ROWS], shares, atol=1e-12)
+    for days in (model.periods[1], math.inf):
+        seen = [end <= days for end in model.periods]
+        stays_away = np.prod(1 - hazards[:, seen], axis=1)
+        p = stays_away if model.card["silence"] else 1 - stays_away
+        expected = slope * np.log(p / (1 - p)) + offset
+        np.testing.assert_allclose([model.log_odds(row, days=days) for row in ROWS], expected, rtol=1e-7)
 
 
-def test_calibration_bends_answers_and_contributions_alike(folder: Path) -> None:
+def test_within_fewer_days_less_is_likely() -> None:
+    model = shipped_model("won")
+    for row in ROWS[:20]:
+        answers = [model.within(row, days=end) for end in model.periods]
+        assert answers == sorted(answers)
+        assert answers[-1] == model.predict(row)
+
+
+def test_calibration_bends_the_log_odds_and_contributions_alike(folder: Path) -> None:
     plain, bent = shipped_model("lead_score"), load_model(_rewrite(folder, calibration=[0.5, 0.25]))
     for row in ROWS[:10]:
-        p, q = plain.predict(row), bent.predict(row)
-        assert np.log(q / (1 - q)) == pytest.approx(0.5 * np.log(p / (1 - p)) + 0.25)
+        assert bent.log_odds(row) == pytest.approx(0.5 * plain.log_odds(row) + 0.25)
+        q = bent.predict(row)
         assert sum(bent.contributions(row).values()) == pytest.approx(np.log(q / (1 - q)))
+
+
+def test_another_belief_moves_the_answer_and_leaves_the_shared_trees_alone() -> None:
+    shipped = shipped_model("lead_score")
+    prior = prior_only("lead_score", np.array(shipped.card["scores"]))
+    assert prior is not None
+    moved = shipped.recalibrated(prior)
+    before = [shipped.predict(row) for row in ROWS]
+    assert [moved.answer(row) for row in ROWS] == [prior.answer(shipped.log_odds(row)) for row in ROWS]
+    assert [shipped.predict(row) for row in ROWS] == before
+    assert moved.trees_version == shipped.trees_version
+
+
+def test_a_belief_is_part_of_the_version(folder: Path) -> None:
+    card = json.loads((folder / "lead_score.json").read_text())
+    other = {**card["recalibration"], "slope": 0.9}
+    with pytest.raises(ModelArtifactError, match="does not match its card"):
+        load_model(_rewrite(folder, recalibration=other))
+    with pytest.raises(ModelArtifactError, match="recalibration"):
+        load_model(_rewrite(folder, recalibration="none"))
 
 
 @pytest.mark.untraced
@@ -91,7 +141,7 @@ def test_saving_writes_both_files_and_leaves_no_draft(tmp_path: Path) -> None:
     path = save_model(text, shipped.card, tmp_path / "new" / "place")
     assert sorted(p.name for p in path.parent.iterdir()) == ["lead_score.json", "lead_score.lgb.txt"]
     assert load_model(path).stamp == shipped.stamp
-    assert shipped.stamp.version == content_version(text)
+    assert shipped.stamp.version == content_version(text, shipped.card["recalibration"])
 
 
 def test_a_model_that_cannot_be_loaded_is_never_saved(tmp_path: Path) -> None:
@@ -123,9 +173,10 @@ def test_a_text_that_lightgbm_refuses_is_an_artifact_error(folder: Path) -> None
         **json.loads((folder / "lead_score.json").read_text())["stamp"],
         "version": content_version("tree\n"),
     }
+    bare = {"stamp": stamp, "recalibration": None}
     (folder / "lead_score.lgb.txt").write_text("tree\n")
     with pytest.raises(ModelArtifactError, match="LightGBM"):
-        load_model(_rewrite(folder, stamp=stamp))
+        load_model(_rewrite(folder, **bare))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -14,30 +15,36 @@ from ghl_real_estate_ai.errors import InputError
 from ghl_real_estate_ai.ml.artifacts import load_model
 from ghl_real_estate_ai.ml.churn_risk import CHURN_RISK
 from ghl_real_estate_ai.ml.features import vector
-from ghl_real_estate_ai.ml.fitting import Calibration, calibration, fit_trees
+from ghl_real_estate_ai.ml.fitting import Calibration, calibration
 from ghl_real_estate_ai.ml.history import Table, read_history
-from ghl_real_estate_ai.ml.lead_scoring import LEAD_SCORE
+from ghl_real_estate_ai.ml.lead_scoring import LEAD_SCORE, WON
 from ghl_real_estate_ai.ml.lead_state import activity_kind, apply
 from ghl_real_estate_ai.ml.model_card import TrainingReport
-from ghl_real_estate_ai.ml.targets import Outcomes
-from ghl_real_estate_ai.ml.training import MIN_OF_EACH_ANSWER, TARGETS, TRAIN_LEADS, split, train
-from ghl_real_estate_ai.models.events import AppointmentChanged, RecordedEvent
-from ghl_real_estate_ai.models.leads import LEAD_INITIATED, Lead
-from tests.support.city_history import held_out_events, held_out_tables
+from ghl_real_estate_ai.ml.targets import Outcomes, Target
+from ghl_real_estate_ai.ml.training import MIN_OF_EACH_ANSWER, TARGETS, TRAIN_LEADS, fit_target, split, train
+from ghl_real_estate_ai.models.events import AppointmentChanged, Event, OpportunityChanged, RecordedEvent
+from ghl_real_estate_ai.models.leads import LEAD_INITIATED, Lead, OpportunityStatus, StageRole
+from tests.support.city_history import answer_days, held_out_events, held_out_tables
 
 SOURCE = "a city made for this test"
+FITTED = (LEAD_SCORE, CHURN_RISK)
+"""A deal takes longer than this city has lasted."""
 
 
 @pytest.fixture(name="trained", scope="module")
 def _trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainingReport, Path]:
     folder = tmp_path_factory.mktemp("trained")
-    return train(held_out_events(), out_dir=folder, fitted_on=SOURCE, simulated=True), folder
+    return train(held_out_events(), out_dir=folder, fitted_on=SOURCE, simulated=True, targets=FITTED), folder
 
 
 def _few_leads() -> list[RecordedEvent]:
     """The whole history of the first five leads."""
     wanted = list({recorded.event.lead_id: None for recorded in islice(held_out_events(), 500)})[:5]
     return [recorded for recorded in held_out_events() if recorded.event.lead_id in wanted]
+
+
+def is_won(event: Event) -> bool:
+    return isinstance(event, OpportunityChanged) and event.status is OpportunityStatus.WON
 
 
 def test_rows_hold_what_was_known_then_and_answers_what_came_true_after() -> None:
@@ -60,18 +67,22 @@ def test_rows_hold_what_was_known_then_and_answers_what_came_true_after() -> Non
         assert LEAD_SCORE.label(outcomes, row.at) == any(
             isinstance(e, AppointmentChanged) and e.created for e in after
         )
+        won = [r.event for r in of_lead if r.event.occurred_at > row.at and is_won(r.event)]
+        assert WON.label(outcomes, row.at) == bool(won)
+        soon = [event for event in won if event.occurred_at <= row.at + timedelta(days=30)]
+        assert WON.came_true(outcomes, row.at, 30) == bool(soon)
 
 
 def test_origins_whose_answer_is_not_known_yet_are_left_out() -> None:
     end = held_out_events()[-1].event.occurred_at.timestamp()
     for target in TARGETS:
         table = held_out_tables()[target.name]
-        assert table.at.max() + target.horizon_days * 86_400 <= end
+        assert table.at.max() + answer_days(target) * 86_400 <= end
         assert len({(at, draw) for at, draw in zip(table.at, table.draw, strict=True)}) == len(table)
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
-def test_folds_are_apart_in_time_by_the_horizon_and_apart_in_leads(target) -> None:
+@pytest.mark.parametrize("target", FITTED, ids=lambda target: target.name)
+def test_folds_are_apart_in_time_by_the_horizon_and_apart_in_leads(target: Target) -> None:
     folds = split(held_out_tables()[target.name], target)
     embargo = target.horizon_days * 86_400
     assert folds.train.at.max() + embargo <= folds.validation.at.min()
@@ -108,9 +119,9 @@ def test_cards_say_where_the_model_comes_from_and_hold_no_paths(trained: tuple[T
 
 
 def test_the_same_events_and_seed_give_the_same_model(trained: tuple[TrainingReport, Path]) -> None:
-    for target in TARGETS:
-        folds = split(held_out_tables()[target.name], target)  # rows from another pass over the same events
-        again = fit_trees(target, folds.train, folds.validation, seed=0)
+    history = read_history(held_out_events(), FITTED)  # rows from another pass over the same events
+    for place, target in enumerate(FITTED):
+        again = fit_target(history, place, seed=0)
         assert again.text == (trained[1] / f"{target.name}.lgb.txt").read_text()
 
 
@@ -119,6 +130,28 @@ def test_too_short_a_history_is_refused_before_anything_is_written(tmp_path: Pat
         with pytest.raises(InputError, match="history"):
             train(events, out_dir=tmp_path / "models", fitted_on=SOURCE, simulated=True)
     assert not (tmp_path / "models").exists()
+
+
+def test_a_deal_is_judged_within_what_the_history_knows_or_the_words_say_how_long_it_must_be() -> None:
+    history = read_history(held_out_events(), (WON,))
+    with pytest.raises(InputError, match=r"won: .* 162 days are needed"):
+        fit_target(history, 0, seed=0)
+
+
+def test_a_young_history_teaches_a_shorter_time_of_a_hazard() -> None:
+    """Judged within 30 of 90 days: what later periods hold is guessed from the earlier ones, and the card says so."""
+    meetings = replace(
+        WON,
+        horizon_days=90,
+        periods=(4.0, 8.0, 14.0, 30.0, 60.0, 90.0),
+        event=lambda outcomes: outcomes.booked,
+    )
+    fitted = fit_target(read_history(held_out_events(), (meetings,)), 0, seed=0)
+    assert fitted.report.judged_days == 30
+    assert "judged within 30 days" in fitted.report.lines()[0]
+    metrics = fitted.report.metrics
+    assert metrics["lightgbm"].auc > 0.8
+    assert metrics["lightgbm"].average_precision > metrics["recency"].average_precision
 
 
 def test_a_fold_without_enough_of_both_answers_is_refused() -> None:
@@ -163,3 +196,18 @@ def test_who_is_asked_about_follows_the_definition() -> None:
     assert LEAD_SCORE.eligible(lead, now + timedelta(days=5))
     assert not LEAD_SCORE.eligible(lead, now + timedelta(days=61))
     assert not LEAD_SCORE.eligible(lead.model_copy(update={"deleted": True}), now + timedelta(days=5))
+
+
+def test_a_deal_is_won_once_by_its_status_or_by_what_its_stage_means() -> None:
+    deals = [r.event for r in held_out_events() if isinstance(r.event, OpportunityChanged)]
+    deal, at = deals[0].model_copy(update={"status": OpportunityStatus.OPEN}), deals[0].occurred_at
+    outcomes = Outcomes()
+    outcomes.note(deal, at)
+    assert outcomes.won == []
+    mapped = deal.model_copy(update={"opportunity_id": "mapped", "stage_role": StageRole.WON})
+    for event in (deal.model_copy(update={"status": OpportunityStatus.WON}), mapped):
+        outcomes.note(event, at + timedelta(days=1))
+        outcomes.note(event, at + timedelta(days=2))
+    lost = mapped.model_copy(update={"opportunity_id": "lost", "status": OpportunityStatus.LOST})
+    outcomes.note(lost, at + timedelta(days=3))
+    assert outcomes.won == [at + timedelta(days=1)] * 2

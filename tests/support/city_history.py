@@ -10,6 +10,7 @@ from functools import cache
 from ghl_real_estate_ai.integrations.gohighlevel.webhooks import GoHighLevelWebhookReader
 from ghl_real_estate_ai.ml.history import Table, read_history
 from ghl_real_estate_ai.ml.lead_state import apply
+from ghl_real_estate_ai.ml.targets import Target
 from ghl_real_estate_ai.ml.training import TARGETS
 from ghl_real_estate_ai.models.events import Delivery, RecordedEvent
 from ghl_real_estate_ai.models.leads import Lead
@@ -38,9 +39,17 @@ def held_out_tables() -> dict[str, Table]:
 
 
 def tables_of(events: Sequence[RecordedEvent]) -> dict[str, Table]:
-    """A city's rows per model name."""
+    """A city's rows per model name, with the answers within ``answer_days``."""
     history = read_history(events, TARGETS)
-    return {target.name: history.table(target, place) for place, target in enumerate(TARGETS)}
+    return {
+        target.name: history.table(target, place, days=answer_days(target))
+        for place, target in enumerate(TARGETS)
+    }
+
+
+def answer_days(target: Target) -> float:
+    """The horizon; of a deal two months, or a city would have to be long: its deals are won within weeks."""
+    return min(target.horizon_days, 60)
 
 
 @cache
