@@ -164,7 +164,8 @@ def _candidates(
     learn: _Side | None, judge: _Side, question: RankingQuestion
 ) -> tuple[tuple[str, ...], tuple[FlaggedColumn, ...]]:
     table = judge.table if learn is None else learn.table
-    names = tuple(name for name in (question.features or table.columns) if name != question.label)
+    # by name: the order of a file's columns changes nothing
+    names = tuple(sorted(name for name in (question.features or table.columns) if name != question.label))
     return names, tuple(protected_columns(names, table))
 
 
