@@ -13,6 +13,8 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ghl_real_estate_ai.errors import InputError
+
 Array = npt.NDArray[np.float64]
 
 PRIOR_SPREAD: Final = 3.0
@@ -77,14 +79,14 @@ class BgNbd:
 def fit_bgnbd(of: Histories, weight: Array | None = None) -> BgNbd:
     """Maximum likelihood under a weak prior, by the closed form of the paper (equation 6).
 
-    ``weight``: how many leads have each history, 1 if left out. Raises ValueError for fewer than two leads, or when
+    ``weight``: how many leads have each history, 1 if left out. Raises InputError for fewer than two leads, or when
     nothing has aged.
     """
     from scipy.optimize import minimize  # 0.2 s of import, which a gateway need not pay
 
     counts = np.ones_like(of.age) if weight is None else weight
     if of.age.size < _FEWEST or not (of.age > 0).any():
-        raise ValueError("BG/NBD needs two leads or more, and time that has passed since their first events")
+        raise InputError("BG/NBD needs two leads or more, and time that has passed since their first events")
     unit = float(np.average(of.age, weights=counts))  # in units of the mean age every parameter is of order 1
     scaled = Histories(of.repeats, of.span / unit, of.age / unit)
     total = float(counts.sum())

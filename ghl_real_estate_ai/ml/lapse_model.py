@@ -10,7 +10,7 @@ as long as those that it will be asked about. BG/NBD is an input, a companion in
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,12 +34,12 @@ FEWEST_LEADS: Final = 20
 """Below it not even BG/NBD is fitted."""
 COMPANION: Final = 1 / 3
 """Share of BG/NBD in the log-odds where no fold can settle it."""
-CORRECTION: Final = 0.5
-"""How much of the learnt correction of BG/NBD's expected counts is believed: half, for it grows wild in the tail."""
 EXPOSURES: Final = (1.0, 0.5)
 """Horizons before the last known day at which the rows of the expected counts stand."""
 _CLEAR_GAIN: Final = 2.0
-_OUTLOOK: Final = "bgnbd_expected"
+_OWN, _CORRECTING = "bgnbd", "bgnbd_expected"  # names, or beginnings of names, of inputs that are left out
+_NEAR_ZERO: Final = 1e-9
+_MOST: Final = 20.0  # log of an expected count
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,24 @@ class Forecast:
     """Expected number of events within the horizon."""
 
 
+class Counts(NamedTuple):
+    """Two Poisson regressions whose geometric mean with BG/NBD's own expectation is the expected count.
+
+    BG/NBD keeps its head where histories are longer than any that was learnt from; the regressions see what it does not.
+    """
+
+    own: Linear
+    """Log of the expected count, from the inputs that are not BG/NBD's."""
+    correction: Linear
+    """Log of what BG/NBD's expectation has to be multiplied by, from all inputs but that one."""
+
+    def expected(self, rows: Rows, structural: Array) -> Array:
+        """``structural``: BG/NBD's expectation."""
+        known = np.log(structural + _NEAR_ZERO)
+        logs = (known, self.own(_inputs(rows, _OWN)), known + self.correction(_inputs(rows, _CORRECTING)))
+        return np.asarray(np.exp(np.minimum(sum(logs) / len(logs), _MOST)), dtype=np.float64)
+
+
 @dataclass(frozen=True, slots=True)
 class LapseModel:
     """Fitted on what was known up to a day. Times in days."""
@@ -61,7 +79,7 @@ class LapseModel:
     bgnbd: BgNbd
     hazard: tuple[Scores, ...] = ()
     """Log-odds of an event in the next period; none: data were thin, BG/NBD answers alone."""
-    counts: Linear | None = None
+    counts: Counts | None = None
     companion: float = COMPANION
     curve: tuple[float, float] = (1.0, 0.0)
     """Slope and offset of Platt's curve; (1, 0) changes nothing."""
@@ -73,7 +91,7 @@ class LapseModel:
         structural = self.bgnbd.p_silent(rows.histories, self.horizon)
         expected = self.bgnbd.expected(rows.histories, self.horizon)
         if self.counts is not None:
-            expected = expected * np.exp(CORRECTION * self.counts(_without_outlook(rows)))
+            expected = self.counts.expected(rows, expected)
         slope, offset = self.curve
         return Forecast(rows, sigmoid(slope * self._log_odds(past, rows, structural) + offset), expected)
 
@@ -206,28 +224,31 @@ def _sample(known: EventLog, origins: int) -> EventLog:
     return known if share >= 1.0 else known.where((group_draws(known.leads) < share)[known.lead])
 
 
-def _fit_counts(known: EventLog, known_until: float, model: LapseModel, *, first: float) -> Linear | None:
-    """What BG/NBD's expectation has to be multiplied by, as a Poisson regression on the other inputs."""
-    x, counts, already = [], [], []
+def _fit_counts(known: EventLog, known_until: float, model: LapseModel, *, first: float) -> Counts | None:
+    own, correcting, counts, whole, already = [], [], [], [], []
     for exposure in EXPOSURES:
         span = exposure * model.horizon
         if known_until - span < first:
             continue
         rows = rows_at(known, known_until - span, horizon=model.horizon, model=model.bgnbd)
-        x.append(_without_outlook(rows))
+        own.append(_inputs(rows, _OWN))
+        correcting.append(_inputs(rows, _CORRECTING))
         counts.append(counts_after(known, rows, span))
-        already.append(np.log(model.bgnbd.expected(rows.histories, span) + 1e-9))
-    if not x:
+        already.append(np.log(model.bgnbd.expected(rows.histories, span) + _NEAR_ZERO))
+        whole.append(np.log(model.bgnbd.expected(rows.histories, model.horizon) + _NEAR_ZERO))
+    if not counts:
         return None
-    return fit_linear(
-        np.vstack(x),
-        np.concatenate(counts),
-        [0] * x[0].shape[1],
-        kind="poisson",
-        offset=np.concatenate(already),
+    offset = np.concatenate(already)
+    return Counts(
+        own=_poisson(own, counts, offset - np.concatenate(whole)),
+        correction=_poisson(correcting, counts, offset),
     )
 
 
-def _without_outlook(rows: Rows) -> Array:
-    """The expectation of BG/NBD is the offset already."""
-    return rows.x[:, [feature.name != _OUTLOOK for feature in rows.features]]
+def _poisson(x: list[Array], counts: list[Array], offset: Array) -> Linear:
+    rows = np.vstack(x)
+    return fit_linear(rows, np.concatenate(counts), [0] * rows.shape[1], kind="poisson", offset=offset)
+
+
+def _inputs(rows: Rows, without: str) -> Array:
+    return rows.x[:, [not feature.name.startswith(without) for feature in rows.features]]
