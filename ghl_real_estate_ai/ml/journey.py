@@ -91,7 +91,8 @@ def evaluate_journey(
     began = time.perf_counter()
     notes: list[str] = []
     judged = _read(test, question, "--test-events", notes)
-    taught = _as_of(_without(_read(train, question, "--train-events", notes), judged, notes), judged, notes)
+    own = _without(_read(train, question, "--train-events", notes), judged, notes)
+    taught = _as_of(own, judged, question, notes)
     rule = ending_rule(taught, outcome=question.decided_by, cut=question.cut)
     say("learning")
     ending = rule.applied(taught)
@@ -105,11 +106,8 @@ def evaluate_journey(
         )
         test_ending = test_ending._replace(known_at=np.full(len(judged), judged.at.max()))
     answers = _answers(judged, test_ending, model, baselines)
-    _note_cases(notes, question, ending, test_ending, rule)
-    if not model.members:
-        notes.append(
-            f"not enough data: under {FEWEST_CASES} cases of the rarer ending; every answer is the base rate"
-        )
+    _note_cases(notes, ending, test_ending)
+    _note_cuts(notes, question, taught, rule)
     return EvaluationReport(
         task=f"journey: {question.name} = {question.decided_by}, one row per event",
         model=" + ".join(model.members) or "base rate",
@@ -150,13 +148,14 @@ def _without(train: CaseLog, judged: CaseLog, notes: list[str]) -> CaseLog:
     return train
 
 
-def _as_of(train: CaseLog, judged: CaseLog, notes: list[str]) -> CaseLog:
+def _as_of(train: CaseLog, judged: CaseLog, question: JourneyQuestion, notes: list[str]) -> CaseLog:
     """The training log as it was when the first judged case began, if that leaves enough of it."""
     begin = float(judged.at.min())
     before = train.at < begin
     if before.all():
         return train
-    left = train.where(before) if before.any() else None
+    decided = (train.activity == question.decided_by).to_numpy()
+    left = train.where(before) if (before & decided).any() or not decided.any() else None
     if left is None or len(left) < _ENOUGH_LEFT * len(train):
         notes.append("the logs run side by side: the training log's later events were learnt from too")
         return train
@@ -306,21 +305,27 @@ def _short(y: Array, p: Array, rows: Mask) -> Figures:
     return {name: found[name] for name in ("n", "base_rate", "auc", "brier", "ece")}
 
 
-def _note_cases(
-    notes: list[str], question: JourneyQuestion, ending: Ending, test_ending: Ending, rule: EndingRule
-) -> None:
+def _note_cases(notes: list[str], ending: Ending, test_ending: Ending) -> None:
     for where, found in (("training", ending), ("judged", test_ending)):
         if n := int((~found.known).sum()):
             notes.append(f"{n:,} of {found.known.size:,} {where} cases are still open; they are left out")
     if n := int((test_ending.visible == 0).sum()):
         notes.append(f"{n:,} judged cases begin with a deciding event; nothing can be asked of them")
+    rarer = int(min(ending.outcome[ending.known].sum(), (~ending.outcome[ending.known]).sum()))
+    if rarer < FEWEST_CASES:
+        notes.append(
+            f"not enough data: {rarer} cases of the rarer ending, {FEWEST_CASES} needed; every answer is the base rate"
+        )
+    elif rarer < FEWEST_FOR_TREES:
+        notes.append(f"few data: {rarer} cases of the rarer ending; logistic regression answers alone")
+
+
+def _note_cuts(notes: list[str], question: JourneyQuestion, taught: CaseLog, rule: EndingRule) -> None:
+    seen = set(taught.activity.unique())
     for name in question.cut:
-        if name not in rule.final and name != question.decided_by:
+        if name not in seen:
+            notes.append(f"--cut {name}: the training log has no such activity")
+        elif name not in rule.final and name != question.decided_by:
             notes.append(
                 f"--cut {name}: the outcome may still come after it, so it hides events but ends no case"
             )
-    members_rarer = int(min(ending.outcome[ending.known].sum(), (~ending.outcome[ending.known]).sum()))
-    if FEWEST_CASES <= members_rarer < FEWEST_FOR_TREES:
-        notes.append(
-            f"few data: {members_rarer} cases of the rarer ending; logistic regression answers alone"
-        )

@@ -170,6 +170,11 @@ def test_a_case_that_judges_does_not_train() -> None:
         _evaluate(_test(), _test())
 
 
+def test_a_cut_that_never_happens_is_named() -> None:
+    report = _evaluate(_train(), _test(), dataclasses.replace(QUESTION, cut=(*QUESTION.cut, "DECLIEND")))
+    assert "--cut DECLIEND: the training log has no such activity" in report.notes
+
+
 def test_logs_that_run_side_by_side_are_learnt_from_whole_and_the_report_says_so() -> None:
     report = _evaluate(case_log(200), case_log(100, seed=3, first_case=5_000))
     assert any("side by side" in note for note in report.notes)
