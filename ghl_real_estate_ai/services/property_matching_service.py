@@ -6,15 +6,16 @@ Called by: realtime_lead_intelligence (``load``, ``matches``), api/routes/matche
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from ghl_real_estate_ai.budgets import MATCHES_PER_LEAD, ROWS_SCANNED_INLINE
+from ghl_real_estate_ai.budgets import CANDIDATES_RANKED, MATCHES_PER_LEAD, ROWS_SCANNED_INLINE
 from ghl_real_estate_ai.ml.match_diversity import Folded, folded, spread, without
-from ghl_real_estate_ai.ml.match_plan import Weights
+from ghl_real_estate_ai.ml.match_plan import Weights, weight_of
+from ghl_real_estate_ai.ml.match_rank import MatchRank, inputs_of
 from ghl_real_estate_ai.ml.match_words import SAME_SCORE, answers, closeness_of, score_of
 from ghl_real_estate_ai.ml.property_matching import Candidate, Hit, ListingIndex
 from ghl_real_estate_ai.ml.relaxation import Relaxations, relaxations
@@ -30,18 +31,29 @@ from ghl_real_estate_ai.models.matching_models import (
 from ghl_real_estate_ai.models.properties import Listing, Wishes
 from ghl_real_estate_ai.ports import Memory
 from ghl_real_estate_ai.services.listing_indexes import ListingIndexes
+from ghl_real_estate_ai.services.match_ranking import MatchRanking
 
 _POOL: Final = 3
 """Candidates looked at per home shown: some are folded into others, some stand back for less alike ones."""
 _LOOKS: Final = 3  # an import between two looks is rare; three in a row leave out the homes that changed
 
 
+class Fit(NamedTuple):
+    """One home against a lead's wishes: by wish, and as a score by the lead's own weights (None: nothing is known)."""
+
+    closeness: Closeness
+    score: float | None
+
+
 class PropertyMatchingService:
     """Matches of a lead among its tenant's listings."""
 
-    def __init__(self, *, memory: Memory, kernel_cache: Path | None = None) -> None:
+    def __init__(
+        self, *, memory: Memory, kernel_cache: Path | None = None, ranking: MatchRanking | None = None
+    ) -> None:
         """``kernel_cache``: where compiled kernels are kept; None: large tenants do with numpy too."""
         self._indexes = ListingIndexes(memory=memory, kernel_cache=kernel_cache)
+        self._ranking = MatchRanking(memory=memory) if ranking is None else ranking
 
     async def load(self, location_id: LocationId) -> None:
         """Read and index the tenant's listings, unless that is done already. Raises StorageUnavailable."""
@@ -52,8 +64,10 @@ class PropertyMatchingService:
         self._indexes.invalidate(location_id)
 
     async def run(self) -> None:
-        """Keep the indexes small and quick, until cancelled. Without it they are right all the same."""
-        await self._indexes.run()
+        """Keep the indexes small and quick, and look for learned orders, until cancelled. Without it indexes are right too."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._indexes.run())
+            tasks.create_task(self._ranking.run())
 
     async def matches(
         self, lead: Lead, now: datetime, *, k: int = MATCHES_PER_LEAD
@@ -64,15 +78,30 @@ class PropertyMatchingService:
         """
         if not lead.wishes.stated:
             return ()
-        opinions = opinions_of(lead) if lead.judged or lead.saved else []  # visits alone say nothing
-        known = await self._indexes.homes(lead.location_id, [opinion.listing_key for opinion in opinions])
-        weights = weights_of(lead.wishes, opinions, _closeness(lead.wishes, known))
+        known, weights = await self._taste(lead)
         passed = [home for key, home in known.items() if _passed(lead, key)]
-        pool = k * _POOL + len(lead.judged)
+        learned = self._ranking.of(lead.location_id)
+        pool = max(k * _POOL, 0 if learned is None else CANDIDATES_RANKED) + len(passed)
         found = await self.candidates(lead.location_id, lead.wishes, pool, weights=weights)
         homes = without(folded(found), passed)
-        shown = spread(homes, [home.candidate.score for home in homes], k)
+        shown = spread(homes, _scores(homes, learned), k)
         return tuple(_match(lead, home, rank=rank, now=now) for rank, home in enumerate(shown, start=1))
+
+    async def fit(self, lead: Lead, home: Listing) -> Fit:
+        """How well one home fits the lead now, whether or not it is on the market."""
+        _, weights = await self._taste(lead)
+        closeness = closeness_of(lead.wishes, home)
+        known = [(weight_of(wish, weights), near) for wish, near in closeness.items() if near is not None]
+        weight = sum(one for one, _ in known)
+        return Fit(closeness, sum(one * near for one, near in known) / weight if weight else None)
+
+    async def _taste(self, lead: Lead) -> tuple[dict[ListingKey, Listing], Weights]:
+        """The homes that the lead has said something of, as they are now, and the weights that follow."""
+        if not (lead.judged or lead.saved):  # visits alone say nothing
+            return {}, WISH_WEIGHTS
+        opinions = opinions_of(lead)
+        known = await self._indexes.homes(lead.location_id, [opinion.listing_key for opinion in opinions])
+        return known, weights_of(lead.wishes, opinions, _closeness(lead.wishes, known))
 
     async def learned(self, lead: Lead) -> tuple[LearnedWeight, ...]:
         """What the homes that the lead judged, saved and viewed say of the weights of its wishes, in words."""
@@ -102,12 +131,12 @@ class PropertyMatchingService:
             self._indexes.distrust(location_id, {hit.listing_key for hit in hits} - agreed)
         return found
 
-    async def relaxations(self, location_id: LocationId, wishes: Wishes) -> Relaxations:
-        """How many homes meet every wish, and for each wish the smallest change that gives more."""
-        index = await self._indexes.index(location_id)
-        return await self._asked(
-            index, wishes, partial(relaxations, index, wishes, kernel=self._indexes.kernel)
-        )
+    async def relaxations(self, lead: Lead) -> Relaxations:
+        """How many homes meet every wish, and for each the smallest change that gives more; costs by the lead's own weights."""
+        _, weights = await self._taste(lead)
+        index = await self._indexes.index(lead.location_id)
+        ask = partial(relaxations, index, lead.wishes, weights=weights, kernel=self._indexes.kernel)
+        return await self._asked(index, lead.wishes, ask)
 
     async def _asked[T](self, index: ListingIndex, wishes: Wishes, question: Callable[[], T]) -> T:
         if index.rows_to_scan(wishes) <= ROWS_SCANNED_INLINE:
@@ -124,6 +153,18 @@ def _candidate(hit: Hit, home: Listing | None, wishes: Wishes, weights: Weights)
     if score is None or abs(score - hit.score) > SAME_SCORE:
         return None
     return Candidate(home, hit.score, said)
+
+
+def _scores(homes: Sequence[Folded], learned: MatchRank | None) -> list[float]:
+    """By the location's learned order, else by closeness."""
+    if learned is None:
+        return [home.candidate.score for home in homes]
+    return learned.scores(
+        [
+            inputs_of({one.wish: one.closeness for one in home.candidate.wishes}, home.candidate.score)
+            for home in homes
+        ]
+    )
 
 
 def _closeness(wishes: Wishes, homes: Mapping[ListingKey, Listing]) -> dict[ListingKey, Closeness]:

@@ -116,5 +116,5 @@ async def test_candidates_take_a_leads_own_weights_and_relaxations_count_the_sam
     own = await service.candidates(OURS, wished, 2, weights={"city": 6, "min_bedrooms": 2, "feature": 1})
     assert (plain[0].listing.listing_key, plain[0].score) == ("A", 1.0)
     assert own[1].score == pytest.approx((6 + 1) / 8)
-    relaxed = await service.relaxations(OURS, wished)
+    relaxed = await service.relaxations(Lead(location_id=OURS, lead_id=LeadId("lead"), wishes=wished))
     assert (relaxed.meeting, [change.change for change in relaxed.changes]) == (0, ["one bedroom fewer"])

@@ -45,7 +45,7 @@ async def get_matches(
     lead = await services.memory.read(lambda uow: uow.leads.get(identity.location_id, lead_id))
     if lead is None:
         raise NotFound("no such lead in this location")
-    relaxed = await services.matching.relaxations(identity.location_id, lead.wishes)
+    relaxed = await services.matching.relaxations(lead)
     return LeadMatches(
         wishes=lead.wishes,
         matches=await services.matching.matches(lead, services.clock.now(), k=k),
