@@ -136,7 +136,7 @@ def _amounts(table: pl.DataFrame, column: str | None, *, source: str) -> pl.Seri
         values = without_blanks(values.str.replace_all(r"[$€£,\s]", ""))
     numbers = values.cast(pl.Float64, strict=False)
     if numbers.null_count() > values.null_count():
-        text = values.filter(numbers.is_null() & values.is_not_null()).sort()[0]
+        text = table[column].filter(numbers.is_null() & values.is_not_null()).sort()[0]
         raise InputError(f"{source}: column {column!r} holds {text!r}; --value takes amounts")
     return numbers.fill_nan(None).fill_null(0.0)
 
