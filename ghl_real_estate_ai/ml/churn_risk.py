@@ -14,8 +14,8 @@ from ghl_real_estate_ai.ml.targets import Outcomes, Target, any_within
 from ghl_real_estate_ai.models.leads import Lead
 
 HORIZON_DAYS: Final = 14
-PERIODS: Final = (1.0, 2.0, 4.0, 7.0, 14.0)
-"""Ends of the hazard's periods in days: a lead that is in touch comes back within hours, so they are fine at first."""
+PERIODS: Final = (2.0, 6.0, 14.0)
+"""Ends of the hazard's periods in days: a lead that is in touch comes back soon. Five periods said no more (docs/adr/0025)."""
 KNOWN_FOR: Final = timedelta(days=3)
 """A lead that just arrived has no rhythm yet."""
 ACTIVE_WITHIN: Final = timedelta(days=21)

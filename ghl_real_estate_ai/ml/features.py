@@ -142,6 +142,12 @@ FEATURES: Final[tuple[FeatureSpec, ...]] = (
     FeatureSpec(
         "silence_over_rhythm", "log(1 + that silence / the lead's mean gap between active days)", -1, 1
     ),
+    FeatureSpec(
+        "silence_odds",
+        "log-odds of 14 more days of silence by BG/NBD with fixed parameters, from active days",
+        -1,
+        1,
+    ),
     FeatureSpec("waiting_hours", "log(1 + hours the lead's newest message has waited for a human)", -1, 1),
     FeatureSpec(
         "first_response_hours", "log(1 + hours from the lead's first own event to the first human)", -1, 1
@@ -180,6 +186,10 @@ _WISH_FIELDS: Final = (
     "property_sub_type",
 )
 _MIN_RHYTHM_DAYS: Final = 1.0  # activity is counted per day, so no rhythm is faster
+_PACE_SHAPE, _PACE_DAYS, _STOPS, _GOES_ON = 1.0, 7.0, 1.0, 10.0
+"""BG/NBD's r, alpha, a, b, as nobody fitted them: an active day a week, one in eleven the last. The trees learn the rest."""
+_AHEAD_DAYS: Final = 14.0
+_SURE: Final = 12.0  # log-odds; beyond them a baseline that adds up would see nothing else
 
 
 def vector(lead: Lead, now: datetime) -> npt.NDArray[np.float64]:
@@ -228,11 +238,28 @@ def _rhythm(activity: LeadActivity, now: datetime) -> dict[str, float]:
     return {
         "silence_days": math.log1p(silence),
         "silence_over_rhythm": math.log1p(silence / own_gap),
+        "silence_odds": _silence_odds(max(0, activity.active_days - 1), tenure, silence)
+        if since
+        else math.nan,
         "waiting_hours": math.log1p(waited),
         "first_response_hours": math.log1p(response),
         "tenure_days": math.log1p(tenure),
         "active_days": math.log1p(activity.active_days),
     }
+
+
+def _silence_odds(repeats: int, span: float, silence: float) -> float:
+    """Log-odds of no active day in the next _AHEAD_DAYS, after ``repeats`` active days over ``span`` days and then silence.
+
+    BG/NBD (ml/bgnbd.py): stopped for good, or alive and merely quiet for so long. Rises with the silence.
+    """
+    events, age = _PACE_SHAPE + repeats, _PACE_DAYS + span + silence
+    quiet = events * math.log(age / (age + _AHEAD_DAYS))
+    if not repeats:  # in BG/NBD nobody stops after the first
+        return quiet - math.log1p(-math.exp(quiet))
+    stopped = math.log(_STOPS / (_GOES_ON + repeats - 1.0)) + events * math.log(age / (_PACE_DAYS + span))
+    either = max(stopped, quiet) + math.log1p(math.exp(-abs(stopped - quiet)))
+    return min(_SURE, either - math.log1p(-math.exp(quiet)))
 
 
 def _fading(activity: LeadActivity, now: datetime) -> dict[str, float]:

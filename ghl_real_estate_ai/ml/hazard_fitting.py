@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 
+from ghl_real_estate_ai.ml.bgnbd import Histories, fit_bgnbd
 from ghl_real_estate_ai.ml.evaluation import Array, group_draws
 from ghl_real_estate_ai.ml.features import FEATURE_NAMES, FEATURES
 from ghl_real_estate_ai.ml.fitting import LIGHTGBM, MAX_TREES, PATIENCE_TREES, Predictor, Trees
@@ -128,6 +129,26 @@ def fit_hazard(target: Target, train: Spells, validation: Spells, *, seed: int) 
             text = booster.model_to_string(num_iteration=count)
             return Trees(text, inputs, count, _log_odds(booster, columns, count, target))
         inputs = used
+
+
+def fit_bgnbd_rule(train: Spells) -> Callable[..., Array]:
+    """BG/NBD on active days, fitted to the newest row of each lead: (rows, days=) to P(no active day within so many days).
+
+    The baseline that knows of people who stop for good.
+    """
+    newest = np.lexsort((train.at, train.draw))
+    newest = newest[np.append(np.diff(train.draw[newest]) > 0, True)]
+    model = fit_bgnbd(_histories(train.x[newest]))
+    return lambda x, *, days: model.p_silent(_histories(x), days)
+
+
+def _histories(x: Array) -> Histories:
+    active, tenure, silence = (
+        np.nan_to_num(np.expm1(x[:, FEATURE_NAMES.index(name)]))
+        for name in ("active_days", "tenure_days", "silence_days")
+    )
+    repeats = np.maximum(active - 1.0, 0.0)
+    return Histories(repeats, np.where(repeats > 0, tenure, 0.0), tenure + silence)
 
 
 def _log_odds(booster: object, columns: list[int], count: int, target: Target) -> Predictor:

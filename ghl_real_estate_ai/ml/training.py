@@ -36,7 +36,7 @@ from ghl_real_estate_ai.ml.fitting import (
     fit_trees,
     sigmoid,
 )
-from ghl_real_estate_ai.ml.hazard_fitting import Spells, fit_hazard, spells
+from ghl_real_estate_ai.ml.hazard_fitting import Spells, fit_bgnbd_rule, fit_hazard, spells
 from ghl_real_estate_ai.ml.history import History, Table, read_history
 from ghl_real_estate_ai.ml.lead_scoring import LEAD_SCORE, WON
 from ghl_real_estate_ai.ml.model_card import ModelReport, TrainingReport, write_card
@@ -160,12 +160,11 @@ def _fit_hazard(history: History, target: Target, place: int, *, seed: int) -> F
             curve = calibration(log_odds_of(bare, fold.x, days=end), fold)
             break
     rules = {
-        name: partial(rule, days=days)
-        for name, rule in (
-            ("logistic", fit_logistic_hazard(lessons, target)),
-            ("recency", fit_recency_hazard(lessons, target)),
-        )
+        "logistic": partial(fit_logistic_hazard(lessons, target), days=days),
+        "recency": partial(fit_recency_hazard(lessons, target), days=days),
     }
+    if target.silence:
+        rules["bg_nbd"] = partial(fit_bgnbd_rule(learnt), days=days)
     rows = {"train": len(learnt), "validation": len(checked), "test": len(test)}
     return _judged(target, trees, curve, test, rules=rules, rows=rows, days=days)
 

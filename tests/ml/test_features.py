@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ghl_real_estate_ai.ml.bgnbd import BgNbd, Histories
 from ghl_real_estate_ai.ml.features import (
     FEATURE_NAMES,
     FEATURES,
@@ -148,6 +149,17 @@ def test_waiting_longer_without_events_needs_no_event() -> None:
     assert feature(lead, "messages_in_7d", START + timedelta(days=7)) == pytest.approx(math.log1p(0.5))
 
 
+@pytest.mark.parametrize(("days", "silence"), [(1, 0.0), (1, 30.0), (2, 0.5), (6, 3.0), (40, 9.0)])
+def test_silence_odds_are_those_of_bgnbd(days: int, silence: float) -> None:
+    model = BgNbd(r=1.0, alpha=7.0, a=1.0, b=10.0)
+    events = [(ActivityKind.MESSAGE_IN, START + timedelta(days=2 * day), None) for day in range(days)]
+    span = 2.0 * (days - 1)
+    now = START + timedelta(days=span + silence)
+    history = Histories(*(np.array([value]) for value in (days - 1.0, span, span + silence)))
+    p = float(model.p_silent(history, 14.0)[0])
+    assert feature(a_lead(summary(events)), "silence_odds", now) == pytest.approx(math.log(p / (1 - p)))
+
+
 def test_only_a_human_ends_the_wait() -> None:
     asked = [(ActivityKind.MESSAGE_IN, START, None)]
     robot = [*asked, (ActivityKind.AUTOMATED_TOUCH, START + timedelta(minutes=1), None)]
@@ -166,7 +178,7 @@ def test_a_lead_of_whom_nothing_was_seen_has_an_unknown_silence() -> None:
         for name, value in zip(FEATURE_NAMES, vector(a_lead(LeadActivity()), START), strict=True)
         if math.isnan(value)
     }
-    assert unknown == {"silence_days", "silence_over_rhythm"}
+    assert unknown == {"silence_days", "silence_over_rhythm", "silence_odds"}
     assert waiting_since(LeadActivity()) is None
 
 
