@@ -40,6 +40,7 @@ from ghl_real_estate_ai.services.live_relay import (
     ScreenProjector,
     known_of,
 )
+from ghl_real_estate_ai.services.match_ranking import MatchRanking
 from ghl_real_estate_ai.services.ml_lead_intelligence_engine import MlLeadIntelligenceEngine
 from ghl_real_estate_ai.services.model_learning import ModelLearning
 from ghl_real_estate_ai.services.property_matching_service import PropertyMatchingService
@@ -191,7 +192,11 @@ def _parts(
     models = TenantModels(memory=memory, sleep=time.sleep)
     engine = MlLeadIntelligenceEngine(models=models)
     churn = ChurnPredictionService(models=models)
-    matching = PropertyMatchingService(memory=memory, kernel_cache=settings.data_dir / "kernels")
+    matching = PropertyMatchingService(
+        memory=memory,
+        kernel_cache=settings.data_dir / "kernels",
+        ranking=MatchRanking(memory=memory, sleep=time.sleep),
+    )
     hub, relay = _screens(memory, clock=clock, shared=shared if role.shows else None)
     counter = DeliveryCounter(memory=memory, clock=clock)
     mine = _everybody if shared is None else shared.work.holds

@@ -20,6 +20,7 @@ from ghl_real_estate_ai.learning_ports import LearnedModel, ModelRole
 from ghl_real_estate_ai.ml.artifacts import Card, Model, shipped_model
 from ghl_real_estate_ai.ml.contest import Verdict, contest
 from ghl_real_estate_ai.ml.history import History
+from ghl_real_estate_ai.ml.match_rank import JudgedHomes, MatchRankReport, fit_match_rank
 from ghl_real_estate_ai.ml.model_card import TrainingReport
 from ghl_real_estate_ai.ml.training import TARGETS, train
 from ghl_real_estate_ai.models.events import Delivery, RecordedEvent
@@ -83,6 +84,7 @@ class LocationReport:
     leads: int
     seconds: float
     verdicts: tuple[Verdict, ...]
+    order: MatchRankReport
 
     def as_dict(self) -> dict[str, object]:
         """Plain values, for ``--json``."""
@@ -93,6 +95,7 @@ class LocationReport:
             "leads": self.leads,
             "seconds": round(self.seconds, 1),
             "models": [verdict.as_dict() for verdict in self.verdicts],
+            "match_order": self.order.as_dict(),
         }
 
     def table(self) -> str:
@@ -101,7 +104,8 @@ class LocationReport:
         head = (
             f"location {self.location_id}: {self.events} {kind} of {self.leads} leads in {self.seconds:.0f} s"
         )
-        return "\n".join([head, *(line for verdict in self.verdicts for line in ("", *verdict.lines()))])
+        lines = [head, *(line for verdict in self.verdicts for line in ("", *verdict.lines()))]
+        return "\n".join([*lines, "", f"order of matches: {self.order.reason}"])
 
 
 async def train_on_location(
@@ -114,9 +118,10 @@ async def train_on_location(
     """
     started = time.perf_counter()
     place = await records.the_location(memory, location_id)
-    history = History(TARGETS)
+    history, judged = History(TARGETS), JudgedHomes()
     async for recorded in records.log_events(memory, place):
         history.add(recorded)
+        judged.add(recorded)
         progress()
     verdicts = []
     for number, target in enumerate(TARGETS):
@@ -126,6 +131,9 @@ async def train_on_location(
         verdicts.append(contest(history, number, champion=champion, shipped=shipped, fitted_on=source))
     now = SystemClock().now()
     learned = [model for verdict in verdicts for model in _to_store(verdict, place, now)]
+    order = fit_match_rank(judged, place, now=now)
+    if order.model is not None:
+        learned.append(order.model)
 
     def keep(uow: UnitOfWork) -> None:
         for model in learned:
@@ -139,6 +147,7 @@ async def train_on_location(
         leads=len(history.outcomes),
         seconds=time.perf_counter() - started,
         verdicts=tuple(verdicts),
+        order=order,
     )
 
 

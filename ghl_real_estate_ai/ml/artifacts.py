@@ -72,7 +72,7 @@ class Model:
                 f"model {self.stamp.name}: the file does not match its card (damaged or mixed up); "
                 "run `enterprisehub train` to make it anew"
             )
-        self._booster = _Booster(text, len(self.feature_names) + bool(self.periods))
+        self._booster = Booster(text, len(self.feature_names) + bool(self.periods))
         self._lock = threading.Lock()
 
     @property
@@ -214,7 +214,7 @@ def _sigmoid(z: float) -> float:
     return 1.0 / (1.0 + math.exp(-z)) if z >= 0 else 1.0 - 1.0 / (1.0 + math.exp(z))
 
 
-class _Booster:
+class Booster:
     """LightGBM's native booster. Not safe for threads by itself: input and output buffers are reused."""
 
     def __init__(self, text: str, inputs: int) -> None:

@@ -61,20 +61,22 @@ class FittedOrder:
 def fit_lambdarank(
     train: JudgedLists,
     *,
-    names: Sequence[str],
     directions: Sequence[int] | None = None,
     validation: JudgedLists | None = None,
     rounds: int,
     seed: int = 7,
 ) -> FittedOrder:
-    """With ``validation``: as many trees, up to ``rounds``, as order its lists best. ``directions``: +1, 0 or -1 per input."""
+    """With ``validation``: as many trees, up to ``rounds``, as order its lists best. ``directions``: +1, 0 or -1 per input.
+
+    Inputs go by place: LightGBM refuses names with a colon or a comma in them.
+    """
     import lightgbm  # heavy start, see above
 
     parameters = {**_PARAMETERS, "seed": seed, "label_gain": gains(train, validation)}
     if directions is not None:
         parameters["monotone_constraints"] = list(directions)
     ordered, sizes = _pieces(train)
-    data = lightgbm.Dataset(ordered.x, ordered.grades, group=sizes, feature_name=list(names))
+    data = lightgbm.Dataset(ordered.x, ordered.grades, group=sizes)
     booster = lightgbm.train(parameters, data, num_boost_round=rounds)
     count = rounds if validation is None else _best_count(booster, validation, rounds)
     return FittedOrder(booster.model_to_string(num_iteration=count), count)

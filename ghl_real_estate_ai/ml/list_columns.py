@@ -74,7 +74,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What may be used, in the order of the table, and what not."""
+    """What may be used, in the order asked for, and what not."""
 
     usable: tuple[Column, ...]
     flagged: tuple[FlaggedColumn, ...]

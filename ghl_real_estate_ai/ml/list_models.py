@@ -63,7 +63,7 @@ def fit_order(judged: JudgedLists, names: Sequence[str], *, say: Callable[[str],
     say("fitting graded probabilities")
     graded, count = _fit_graded(older, newer, rounds=_MOST_TREES, seed=SEEDS[0])
     say("fitting LambdaRank")
-    ranker = fit_lambdarank(older, names=names, validation=newer, rounds=_MOST_TREES)
+    ranker = fit_lambdarank(older, validation=newer, rounds=_MOST_TREES)
     by_grade = _on_one_scale(graded, older.x)(newer.x)
     by_list = _on_one_scale(_from_text(ranker.text), older.x)(newer.x)
     held_out = {
@@ -114,7 +114,7 @@ def _fitted(
     graded = _on_one_scale(lambda x: np.mean([member(x) for member in members], axis=0), judged.x)
     ranker = None
     if share:
-        text = fit_lambdarank(judged, names=names, rounds=trees[1]).text
+        text = fit_lambdarank(judged, rounds=trees[1]).text
         ranker = _on_one_scale(_from_text(text), judged.x)
 
     def score(x: Array) -> Array:

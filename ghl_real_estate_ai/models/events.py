@@ -15,6 +15,7 @@ from ghl_real_estate_ai.models.connections import OwnerKind
 from ghl_real_estate_ai.models.conversations import Channel
 from ghl_real_estate_ai.models.identifiers import (
     ActionId,
+    Closeness,
     CorrelationId,
     EventId,
     Frozen,
@@ -237,6 +238,10 @@ class ListingJudged(BaseEvent):
     shown_rank: int | None = Field(
         default=None, ge=1, description="its place among the matches shown then; None: not among them"
     )
+    closeness: dict[str, float | None] = Field(
+        default_factory=dict, description="then, by stated wish, as WishResult has it"
+    )
+    score: Closeness | None = Field(default=None, description="then, by the lead's own weights")
 
 
 class ActionAcknowledged(BaseEvent):

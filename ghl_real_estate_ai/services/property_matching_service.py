@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ghl_real_estate_ai.budgets import CANDIDATES_RANKED, MATCHES_PER_LEAD, ROWS_SCANNED_INLINE
+from ghl_real_estate_ai.budgets import MATCHES_PER_LEAD, ROWS_SCANNED_INLINE
 from ghl_real_estate_ai.ml.match_diversity import Folded, folded, spread, without
 from ghl_real_estate_ai.ml.match_plan import Weights, weight_of
 from ghl_real_estate_ai.ml.match_rank import MatchRank, inputs_of
@@ -35,6 +35,8 @@ from ghl_real_estate_ai.services.match_ranking import MatchRanking
 
 _POOL: Final = 3
 """Candidates looked at per home shown: some are folded into others, some stand back for less alike ones."""
+_RANKED: Final = 200
+"""Closest homes that a location's learned order puts anew."""
 _LOOKS: Final = 3  # an import between two looks is rare; three in a row leave out the homes that changed
 
 
@@ -81,7 +83,7 @@ class PropertyMatchingService:
         known, weights = await self._taste(lead)
         passed = [home for key, home in known.items() if _passed(lead, key)]
         learned = self._ranking.of(lead.location_id)
-        pool = max(k * _POOL, 0 if learned is None else CANDIDATES_RANKED) + len(passed)
+        pool = max(k * _POOL, 0 if learned is None else _RANKED) + len(passed)
         found = await self.candidates(lead.location_id, lead.wishes, pool, weights=weights)
         homes = without(folded(found), passed)
         shown = spread(homes, _scores(homes, learned), k)

@@ -27,6 +27,7 @@ async def test_a_verdict_is_one_fact_that_says_whose_it_is(gateway: Gateway) -> 
     assert isinstance(kept.event, ListingJudged)
     assert (kept.event.verdict, kept.event.by, kept.event.user_id) == ("pass", "agent", AGENT.user_id)
     assert kept.event.shown_rank is None
+    assert (kept.event.closeness, kept.event.score) == ({}, None)  # this lead has stated no wish
     timeline = (await gateway.get(f"/v1/leads/{lead_id}", AGENT)).json()["timeline"]
     assert "passed on a home" in {entry["summary"] for entry in timeline}
 

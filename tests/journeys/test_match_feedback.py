@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from ghl_real_estate_ai.models.identifiers import LeadId
+from ghl_real_estate_ai.models.events import ListingJudged
+from ghl_real_estate_ai.models.identifiers import EventId, LeadId
 from ghl_real_estate_ai.models.leads import Role
 from tests.support.gateway import Gateway, eventually, furnish, served, settings_for, user_of
 from tests.support.ghl import GhlSigner
@@ -96,6 +97,17 @@ async def test_homes_without_a_garage_are_passed_on_and_homes_with_one_come_forw
     await eventually(undone)
 
 
+async def test_a_verdict_keeps_what_the_home_offered_when_it_was_given(house: Gateway) -> None:
+    answer = await house.post("/v1/leads/ana/listings/B3/judgement", AGENT, {"verdict": "like"})
+    event_id = EventId(answer.json()["event_id"])
+    kept = await house.services.memory.read(lambda uow: uow.events.get(AGENT.location_id, event_id))
+    assert kept is not None
+    assert isinstance(kept.event, ListingJudged)
+    assert kept.event.closeness == {"city": 1.0, "feature:garage": 1.0, "feature:pool": 0.0}
+    assert kept.event.shown_rank is not None
+    assert kept.event.score is not None
+
+
 async def test_what_was_learnt_survives_a_restart_because_it_is_in_the_log(house: Gateway) -> None:
     answer = await house.post("/v1/leads/ana/listings/B2/judgement", AGENT, {"verdict": "pass"})
     position = answer.json()["position"]
@@ -110,4 +122,5 @@ async def test_what_was_learnt_survives_a_restart_because_it_is_in_the_log(house
     assert {key: judged.verdict for key, judged in lead.judged.items() if judged.verdict != "undo"} == {
         "B1": "like",
         "B2": "pass",
+        "B3": "like",
     }

@@ -42,7 +42,7 @@ def homes(rows: int, *, seed: int, weeks: int = 10) -> pl.DataFrame:
             "pool": np.where(pool, "yes", "no"),
             "ListPrice": [f"${value:,.0f}" for value in price],
             "num_photos": photos,
-            "noise": rng.normal(0, 1, rows),
+            'odd: "name", {of} [a] column': rng.normal(0, 1, rows),
             "own_split": np.where(rng.random(rows) < 0.8, "train", "test"),
             "zip_code": rng.integers(10_001, 10_010, rows),
             "interest": interest,
@@ -183,9 +183,9 @@ def test_a_column_that_is_not_there_is_named_with_the_nearest_one() -> None:
 
 
 def test_only_the_named_features_are_used() -> None:
-    question = RankingQuestion("interest", ("bedrooms",), ("ListPrice", "noise"))
+    question = RankingQuestion("interest", ("bedrooms",), ("ListPrice", 'odd: "name", {of} [a] column'))
     report = ask(homes(200, seed=16), homes(300, seed=17), question)
-    assert set(report.used) <= {"ListPrice", "noise", "price for its like", "price in the list"}
+    assert set(report.used) <= {*question.features, "price for its like", "price in the list"}
 
 
 def test_the_command_writes_the_fixed_names(tmp_path: Path) -> None:

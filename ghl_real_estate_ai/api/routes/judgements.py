@@ -67,6 +67,7 @@ async def judge(
         raise NotFound("no such lead in this location")
     if home is None:
         raise NotFound("no such listing in this location")
+    fit = await services.matching.fit(lead, home)
     event_id = new_event_id()
     event = ListingJudged(
         event_id=event_id,
@@ -81,6 +82,8 @@ async def judge(
         by=opinion.by,
         user_id=identity.user_id,
         shown_rank=_shown_rank(known, listing_key),
+        closeness=dict(fit.closeness),
+        score=fit.score,
     )
     delivery = Delivery(delivery_id=f"judgement:{event_id}", event=event, received_at=event.occurred_at)
     await services.inbox.receive(delivery)  # refuses a lead that was forgotten between our look and our write
