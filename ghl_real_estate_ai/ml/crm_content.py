@@ -12,7 +12,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from ghl_real_estate_ai.models.intelligence import LeadIntelligence, NextAction, RiskStage, risk_stage
+from ghl_real_estate_ai.models.intelligence import LeadIntelligence, NextAction, RiskStage
 from ghl_real_estate_ai.models.write_back import (
     HOT_SCORE,
     RIDES_ALONG,
@@ -113,14 +113,11 @@ def note_of(seen: LeadIntelligence, *, mark: str) -> Content | None:
 
 
 def _became_critical(seen: LeadIntelligence) -> bool:
-    """The risk crossed into critical since the last look, by the event or by time. A first look is no rise."""
-    churn, cause = seen.churn, seen.cause
-    if churn.value is None or churn.stale_reason is not None or churn.value.stage is not RiskStage.CRITICAL:
+    """The stage became critical since the last look, by the event or by time. A first look is no rise."""
+    churn, before = seen.churn, seen.cause.stage_before
+    if churn.value is None or churn.stale_reason is not None or before is None:
         return False
-    if cause.churn_by_event is None or cause.churn_by_time is None:
-        return False
-    before = churn.value.probability - cause.churn_by_event - cause.churn_by_time
-    return risk_stage(before) < RiskStage.CRITICAL
+    return churn.value.stage is RiskStage.CRITICAL and before < RiskStage.CRITICAL
 
 
 def _due_at(action: NextAction, now: datetime) -> datetime:

@@ -115,6 +115,7 @@ class Cause(Frozen):
     score_by_time: float | None = None
     churn_by_event: float | None = None
     churn_by_time: float | None = None
+    stage_before: RiskStage | None = Field(default=None, description="the stage of churn risk last shown")
 
 
 class ActionKind(StrEnum):

@@ -304,6 +304,7 @@ def _cause(look: _Look, answers: _Answers, event: Event) -> Cause:
         score_by_time=score_by_time,
         churn_by_event=churn_by_event,
         churn_by_time=churn_by_time,
+        stage_before=None if shown is None or shown.churn.value is None else shown.churn.value.stage,
     )
 
 

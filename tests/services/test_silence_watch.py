@@ -152,6 +152,7 @@ async def test_silence_is_told_at_its_due_time_and_moves_stage_screen_fact_and_t
         assert updated.intelligence.cause.event_id == quiet.event_id
         assert updated.intelligence.cause.summary.startswith("silent for ")
         assert updated.intelligence.cause.churn_by_event == 0
+        assert updated.intelligence.cause.stage_before is RiskStage.NONE
         assert (updated.intelligence.cause.churn_by_time or 0) > 0
         assert updated.occurred_at - early.due_at < timedelta(seconds=5)
         risk = await house.shown()

@@ -59,6 +59,8 @@ def look(
 ) -> LeadIntelligence:
     """A look at the lead. ``churn_moved``: (by the event, by time)."""
     model = stamp(simulated=simulated_models)
+    moved = [part for part in churn_moved if part is not None]
+    before = None if churn is None or len(moved) < 2 else risk_stage(churn - sum(moved))
     return LeadIntelligence(
         lead_id=LEAD,
         lead_name="Ada Example",
@@ -81,6 +83,7 @@ def look(
             summary="lead's sms message",
             churn_by_event=churn_moved[0],
             churn_by_time=churn_moved[1],
+            stage_before=before,
         ),
         next_action=next_action,
     )
