@@ -110,7 +110,7 @@ LISTING_BODY_BYTES: Final = 8_388_608
 """Largest listing import: LISTING_BATCH_ROWS rows of up to 4 KiB."""
 
 LISTING_BATCH_ROWS: Final = 2_000
-"""Most listings in one import request."""
+"""Most listings in one import request, and in one read of them."""
 
 DURABLE_BATCH: Final = 64
 """Most events that a durable subscriber applies in one transaction."""
@@ -237,12 +237,6 @@ SIGN_IN_ATTEMPTS_PER_MIN: Final = 10
 
 MATCHES_PER_LEAD: Final = 5
 """Homes pushed to the screens per lead; the REST list gives more."""
-
-MATCHES_ASKED_FOR: Final = 200
-"""Most homes that one request for a lead's matches may name."""
-
-LISTING_PAGE_ROWS: Final = 2_000
-"""Homes read at once when a tenant's are indexed: some 30 ms of a reader thread."""
 
 LISTINGS_CACHED: Final = 8_192
 """Homes held whole in memory, those last shown, of all tenants together; the others are columns."""

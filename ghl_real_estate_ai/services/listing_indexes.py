@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import LISTING_PAGE_ROWS, LISTINGS_CACHED, ROWS_SCANNED_INLINE
+from ghl_real_estate_ai.budgets import LISTING_BATCH_ROWS, LISTINGS_CACHED, ROWS_SCANNED_INLINE
 from ghl_real_estate_ai.errors import StorageUnavailable
 from ghl_real_estate_ai.ml.listing_segments import Segment
 from ghl_real_estate_ai.ml.match_kernel import NUMPY, Kernel, compiled
@@ -105,7 +105,7 @@ class ListingIndexes:
             pages.append(page)
             if len(self._homes) < LISTINGS_CACHED:
                 self._remember(location_id, homes)
-            if len(homes) < LISTING_PAGE_ROWS:
+            if len(homes) < LISTING_BATCH_ROWS:
                 break
             after = homes[-1].listing_key
         if len(pages) > 1:
@@ -191,7 +191,7 @@ class _Step(NamedTuple):
 
 def _page(uow: UnitOfWork, *, location_id: LocationId, after: str) -> tuple[int, list[Listing], Segment]:
     """Runs in the database's reader thread, as does the next: the event loop stays free."""
-    homes = uow.listings.page(location_id, after=after, limit=LISTING_PAGE_ROWS)
+    homes = uow.listings.page(location_id, after=after, limit=LISTING_BATCH_ROWS)
     return uow.events.head(location_id), homes, Segment.of(homes)
 
 

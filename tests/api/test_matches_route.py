@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from ghl_real_estate_ai.budgets import MATCHES_ASKED_FOR
+from ghl_real_estate_ai.budgets import PAGE_ROWS
 from ghl_real_estate_ai.models.identifiers import LeadId
 from ghl_real_estate_ai.models.leads import Lead, Role
 from ghl_real_estate_ai.models.properties import Wishes
@@ -74,5 +74,5 @@ async def test_strangers_unknown_leads_and_odd_numbers_get_nothing(gateway: Gate
     path = await a_lead(gateway, "m-dee", Wishes(city="Marfa"))
     assert (await gateway.get(path, user_of(Role.ADMIN, AWAY))).status_code == 404
     assert (await gateway.get("/v1/leads/nobody/matches", AGENT)).status_code == 404
-    for k in (0, MATCHES_ASKED_FOR + 1, "x"):
+    for k in (0, PAGE_ROWS + 1, "x"):
         assert (await gateway.get(path, AGENT, k=k)).status_code in {400, 422}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ghl_real_estate_ai.budgets import LISTING_PAGE_ROWS
+from ghl_real_estate_ai.budgets import LISTING_BATCH_ROWS
 from ghl_real_estate_ai.errors import StorageUnavailable
 from ghl_real_estate_ai.models.identifiers import ListingKey, LocationId
 from ghl_real_estate_ai.models.properties import Wishes
@@ -61,7 +61,7 @@ async def test_a_tenant_of_several_pages_is_read_whole_with_what_came_in_between
             return result
 
     memory = ImportsBetweenPages()
-    names = numbered(0, LISTING_PAGE_ROWS + 7)
+    names = numbered(0, LISTING_BATCH_ROWS + 7)
     await memory.write(lambda uow: uow.listings.put_many(OURS, homes(*names)))
     indexes = ListingIndexes(memory=memory, kernel_cache=None)
     assert len(await indexes.index(OURS)) == len(names) + 1

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
 from ghl_real_estate_ai.api.dependencies import IdentityDep, ServicesDep
-from ghl_real_estate_ai.budgets import MATCHES_ASKED_FOR
+from ghl_real_estate_ai.budgets import PAGE_ROWS
 from ghl_real_estate_ai.errors import NotFound
 from ghl_real_estate_ai.models.identifiers import Frozen, LeadId
 from ghl_real_estate_ai.models.matching_models import EnhancedPropertyMatch, LearnedWeight, Relaxation
@@ -39,7 +39,7 @@ async def get_matches(
     lead_id: Annotated[LeadId, Path(min_length=1, max_length=100)],
     identity: IdentityDep,
     services: ServicesDep,
-    k: Annotated[int, Query(ge=1, le=MATCHES_ASKED_FOR)] = 20,
+    k: Annotated[int, Query(ge=1, le=PAGE_ROWS)] = 20,
 ) -> LeadMatches:
     """The best ``k`` homes for the lead's stated wishes as they are now, and what would give more."""
     lead = await services.memory.read(lambda uow: uow.leads.get(identity.location_id, lead_id))
