@@ -1,0 +1,253 @@
+"""What every memory promises about learning, on SQLite, on a real PostgreSQL, and in the tests' own memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+
+import pytest
+import pytest_asyncio
+
+from ghl_real_estate_ai.budgets import LEARNED_KEPT
+from ghl_real_estate_ai.learning_ports import LearnedModel, ModelRole, RiskTimer, ScoreRecord
+from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
+from ghl_real_estate_ai.models.intelligence import RiskStage
+from ghl_real_estate_ai.ports import Memory, UnitOfWork
+from ghl_real_estate_ai.storage.database import Database
+from tests.support.facts import LEAD, LOCATION, NOON
+from tests.support.fake_memory import FakeMemory
+
+pytestmark = pytest.mark.asyncio
+
+OTHER = LocationId("loc-2")
+ANOTHER = LeadId("another-lead")
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+@pytest_asyncio.fixture(params=["sql", "fake"])
+async def any_memory(request: pytest.FixtureRequest, memory: Database) -> AsyncIterator[Memory]:
+    yield memory if request.param == "sql" else FakeMemory()
+
+
+# --- models -------------------------------------------------------------------------------------------------------
+
+
+def model(
+    version: str,
+    *,
+    role: ModelRole = ModelRole.CHALLENGER,
+    at: datetime = NOON,
+    name: str = "lead_score",
+    location: LocationId = LOCATION,
+) -> LearnedModel:
+    return LearnedModel(
+        location_id=location, name=name, version=version, role=role, card="{}", content="tree", fitted_at=at
+    )
+
+
+async def put(memory: Memory, *models: LearnedModel) -> None:
+    def work(uow: UnitOfWork) -> None:
+        for one in models:
+            uow.learned.put(one)
+
+    await memory.write(work)
+
+
+async def roles(memory: Memory, *, name: str = "lead_score") -> dict[str, ModelRole]:
+    found = await memory.read(lambda uow: uow.learned.all(LOCATION, name, limit=100))
+    return {one.version: one.role for one in found}
+
+
+async def test_a_model_is_read_back_as_it_was_put(any_memory: Memory) -> None:
+    champion = model("v1", role=ModelRole.CHAMPION)
+    await put(any_memory, champion)
+    assert await any_memory.read(lambda uow: uow.learned.champion(LOCATION, "lead_score")) == champion
+
+
+async def test_a_new_champion_retires_the_old_one(any_memory: Memory) -> None:
+    await put(any_memory, model("v1", role=ModelRole.CHAMPION))
+    await put(any_memory, model("v2", role=ModelRole.CHAMPION, at=NOON + DAY))
+    assert await roles(any_memory) == {"v2": ModelRole.CHAMPION, "v1": ModelRole.RETIRED}
+
+
+async def test_the_same_champion_may_be_put_again(any_memory: Memory) -> None:
+    await put(any_memory, model("v1", role=ModelRole.CHAMPION))
+    await put(any_memory, model("v1", role=ModelRole.CHAMPION, at=NOON + DAY))
+    found = await any_memory.read(lambda uow: uow.learned.all(LOCATION, "lead_score", limit=9))
+    assert [(one.version, one.role, one.fitted_at) for one in found] == [
+        ("v1", ModelRole.CHAMPION, NOON + DAY)
+    ]
+
+
+async def test_a_challenger_leaves_the_champion_in_place(any_memory: Memory) -> None:
+    await put(any_memory, model("v1", role=ModelRole.CHAMPION), model("v2", at=NOON + DAY))
+    champion = await any_memory.read(lambda uow: uow.learned.champion(LOCATION, "lead_score"))
+    assert champion is not None
+    assert champion.version == "v1"
+
+
+async def test_models_belong_to_one_location_and_one_name(any_memory: Memory) -> None:
+    await put(
+        any_memory,
+        model("a", role=ModelRole.CHAMPION),
+        model("b", role=ModelRole.CHAMPION, name="won"),
+        model("c", role=ModelRole.CHAMPION, location=OTHER),
+    )
+    champions = await any_memory.read(lambda uow: uow.learned.champions())
+    assert set(champions) == {
+        (OTHER, "lead_score", "c"),
+        (LOCATION, "lead_score", "a"),
+        (LOCATION, "won", "b"),
+    }
+    assert len(champions) == 3
+    assert await any_memory.read(lambda uow: uow.learned.champion(OTHER, "won")) is None
+
+
+async def test_beside_the_champion_only_the_newest_models_are_kept(any_memory: Memory) -> None:
+    await put(any_memory, model("champion", role=ModelRole.CHAMPION), model("elsewhere", location=OTHER))
+    for day in range(LEARNED_KEPT + 3):
+        await put(any_memory, model(f"v{day}", at=NOON + day * DAY))
+    kept = await roles(any_memory)
+    assert list(kept) == [f"v{day}" for day in range(LEARNED_KEPT + 2, 2, -1)] + ["champion"]
+    assert await any_memory.read(lambda uow: len(uow.learned.all(OTHER, "lead_score", limit=9))) == 1
+
+
+# --- timers -------------------------------------------------------------------------------------------------------
+
+
+def timer(
+    stage: RiskStage,
+    due_at: datetime,
+    *,
+    lead: LeadId = LEAD,
+    location: LocationId = LOCATION,
+    simulated: bool = False,
+) -> RiskTimer:
+    return RiskTimer(location_id=location, lead_id=lead, stage=stage, due_at=due_at, simulated=simulated)
+
+
+async def test_a_lead_has_the_timers_it_was_given_last(any_memory: Memory) -> None:
+    first = [timer(RiskStage.EARLY, NOON), timer(RiskStage.ACTIVE, NOON + DAY)]
+    await any_memory.write(lambda uow: uow.timers.replace(LOCATION, LEAD, first))
+    await any_memory.write(
+        lambda uow: uow.timers.replace(LOCATION, ANOTHER, [timer(RiskStage.EARLY, NOON, lead=ANOTHER)])
+    )
+    later = [timer(RiskStage.CRITICAL, NOON + HOUR)]
+    await any_memory.write(lambda uow: uow.timers.replace(LOCATION, LEAD, later))
+    assert await any_memory.read(lambda uow: uow.timers.of_lead(LOCATION, LEAD)) == later
+    await any_memory.write(lambda uow: uow.timers.replace(LOCATION, LEAD, []))
+    assert await any_memory.read(lambda uow: uow.timers.of_lead(LOCATION, LEAD)) == []
+    assert len(await any_memory.read(lambda uow: uow.timers.of_lead(LOCATION, ANOTHER))) == 1
+
+
+async def test_timers_that_are_due_come_oldest_first_for_one_tenant_and_one_time_line(
+    any_memory: Memory,
+) -> None:
+    def work(uow: UnitOfWork) -> None:
+        uow.timers.replace(
+            LOCATION, LEAD, [timer(RiskStage.EARLY, NOON + HOUR), timer(RiskStage.ACTIVE, NOON + DAY)]
+        )
+        uow.timers.replace(LOCATION, ANOTHER, [timer(RiskStage.EARLY, NOON, lead=ANOTHER)])
+        made_up = LeadId("made-up")
+        uow.timers.replace(LOCATION, made_up, [timer(RiskStage.EARLY, NOON, lead=made_up, simulated=True)])
+        uow.timers.replace(OTHER, LEAD, [timer(RiskStage.EARLY, NOON, location=OTHER)])
+
+    await any_memory.write(work)
+    due = await any_memory.read(
+        lambda uow: uow.timers.due(LOCATION, simulated=False, now=NOON + HOUR, limit=9)
+    )
+    assert [(one.lead_id, one.due_at) for one in due] == [(ANOTHER, NOON), (LEAD, NOON + HOUR)]
+    first = await any_memory.read(
+        lambda uow: uow.timers.due(LOCATION, simulated=False, now=NOON + DAY, limit=1)
+    )
+    assert [one.lead_id for one in first] == [ANOTHER]
+    simulated = await any_memory.read(lambda uow: uow.timers.due(LOCATION, simulated=True, now=NOON, limit=9))
+    assert [one.lead_id for one in simulated] == ["made-up"]
+
+
+async def test_the_next_timer_is_known(any_memory: Memory) -> None:
+    assert await any_memory.read(lambda uow: uow.timers.next_due(LOCATION, simulated=False)) is None
+    timers = [timer(RiskStage.EARLY, NOON + DAY), timer(RiskStage.ACTIVE, NOON + HOUR)]
+    await any_memory.write(lambda uow: uow.timers.replace(LOCATION, LEAD, timers))
+    assert await any_memory.read(lambda uow: uow.timers.next_due(LOCATION, simulated=False)) == NOON + HOUR
+    assert await any_memory.read(lambda uow: uow.timers.next_due(LOCATION, simulated=True)) is None
+
+
+# --- the track record ---------------------------------------------------------------------------------------------
+
+
+def record(made_at: datetime, **fields: object) -> ScoreRecord:
+    return ScoreRecord.model_validate(
+        {
+            "location_id": LOCATION,
+            "lead_id": LEAD,
+            "target": "lead_score",
+            "made_at": made_at,
+            "due_at": made_at + 14 * DAY,
+            "probability": 0.25,
+            "low": 0.1,
+            "high": 0.5,
+            "prior_share": 0.75,
+            "silence_days": 1.5,
+            "model_version": "v1",
+            "simulated": False,
+        }
+        | fields
+    )
+
+
+async def test_what_was_said_is_read_back_and_never_changed(any_memory: Memory) -> None:
+    said = record(NOON)
+    await any_memory.write(lambda uow: uow.record.add([said, record(NOON + DAY)]))
+    await any_memory.write(lambda uow: uow.record.add([record(NOON, probability=0.9)]))
+    assert await any_memory.read(lambda uow: uow.record.of_lead(LOCATION, LEAD)) == [said, record(NOON + DAY)]
+    await any_memory.write(lambda uow: uow.record.add([]))
+
+
+async def test_records_are_resolved_once_their_horizon_is_over(any_memory: Memory) -> None:
+    early, late = record(NOON), record(NOON + DAY)
+    made_up, elsewhere = record(NOON, lead_id="made-up", simulated=True), record(NOON, location_id=OTHER)
+    await any_memory.write(lambda uow: uow.record.add([late, early, made_up, elsewhere]))
+    over = NOON + 14 * DAY
+
+    async def open_until(at: datetime, limit: int = 9) -> list[ScoreRecord]:
+        return await any_memory.read(
+            lambda uow: uow.record.unresolved(LOCATION, simulated=False, due_before=at, limit=limit)
+        )
+
+    assert await open_until(over) == [early]
+    assert await open_until(over + DAY) == [early, late]
+    assert await open_until(over + DAY, limit=1) == [early]
+    known = early.model_copy(update={"outcome": True, "resolved_at": over})
+    await any_memory.write(lambda uow: uow.record.resolve([known]))
+    assert await open_until(over + DAY) == [late]
+    assert await any_memory.read(lambda uow: uow.record.resolved(LOCATION, "lead_score")) == [known]
+    assert await any_memory.read(lambda uow: uow.record.resolved(LOCATION, "won")) == []
+    assert await any_memory.read(lambda uow: uow.record.resolved(OTHER, "lead_score")) == []
+
+
+async def test_what_came_true_is_read_from_a_day_on_and_what_waits_is_counted(any_memory: Memory) -> None:
+    known = [record(NOON + day * DAY, outcome=day == 1, resolved_at=NOON + 20 * DAY) for day in range(3)]
+    waiting = [record(NOON + day * DAY, lead_id="another-lead") for day in (3, 4)]
+    await any_memory.write(lambda uow: uow.record.add([*known[::-1], *waiting]))
+    assert await any_memory.read(lambda uow: uow.record.resolved(LOCATION, "lead_score")) == known
+    since = await any_memory.read(lambda uow: uow.record.resolved(LOCATION, "lead_score", since=NOON + DAY))
+    assert since == known[1:]
+    count = await any_memory.read(lambda uow: uow.record.waiting(LOCATION, "lead_score"))
+    assert count == (2, waiting[0].due_at)
+    assert await any_memory.read(lambda uow: uow.record.waiting(LOCATION, "won")) == (0, None)
+
+
+# --- forgetting ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_forgotten_lead_leaves_neither_timers_nor_record(memory: Database) -> None:
+    def work(uow: UnitOfWork) -> None:
+        uow.timers.replace(LOCATION, LEAD, [timer(RiskStage.EARLY, NOON)])
+        uow.record.add([record(NOON), record(NOON, lead_id=ANOTHER)])
+
+    await memory.write(work)
+    await memory.write(lambda uow: uow.leads.forget(LOCATION, LEAD, lead_hash="hash"))
+    assert await memory.read(lambda uow: uow.timers.of_lead(LOCATION, LEAD)) == []
+    assert await memory.read(lambda uow: uow.record.of_lead(LOCATION, LEAD)) == []
+    assert len(await memory.read(lambda uow: uow.record.of_lead(LOCATION, ANOTHER))) == 1
