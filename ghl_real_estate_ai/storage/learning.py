@@ -22,6 +22,11 @@ _PUT_MODEL: Final = on_both(
         set_={name: row.excluded[name] for name in ("role", "card", "content", "fitted_at")},
     )
 )
+# at every event of a lead: built once
+_DROP_TIMERS: Final = sa.delete(risk_timers).where(
+    risk_timers.c.location_id == sa.bindparam("tenant"), risk_timers.c.lead_id == sa.bindparam("lead")
+)
+_ADD_TIMERS: Final = sa.insert(risk_timers)
 _ADD_RECORD: Final = on_both(lambda insert: insert(track_record).on_conflict_do_nothing())
 
 
@@ -102,13 +107,19 @@ class SqlRiskTimerStore:
 
     def replace(self, location_id: LocationId, lead_id: LeadId, timers: Sequence[RiskTimer]) -> None:
         """The lead has these and no others."""
-        table = risk_timers.c
-        self._connection.execute(
-            sa.delete(risk_timers).where(table.location_id == location_id, table.lead_id == lead_id)
-        )
+        self._connection.execute(_DROP_TIMERS, {"tenant": location_id, "lead": lead_id})
         if timers:
-            rows = [{**timer.model_dump(), "stage": int(timer.stage)} for timer in timers]
-            self._connection.execute(sa.insert(risk_timers), rows)
+            rows = [
+                {
+                    "location_id": timer.location_id,
+                    "lead_id": timer.lead_id,
+                    "stage": int(timer.stage),
+                    "due_at": timer.due_at,
+                    "simulated": timer.simulated,
+                }
+                for timer in timers
+            ]
+            self._connection.execute(_ADD_TIMERS, rows)
 
     def due(self, location_id: LocationId, *, simulated: bool, now: datetime, limit: int) -> list[RiskTimer]:
         """Timers of real or of simulated leads whose time has come, oldest first."""
