@@ -203,11 +203,11 @@ def _dated(one: ColumnEvidence, moments: Array | None, prior: float) -> list[Par
     """A date after the row's own time that is no plan: its words say so, or it does not reach beyond the newest row."""
     if one.days is None or moments is None:
         return []
-    known = np.isfinite(one.days)
+    known = np.isfinite(one.days) & np.isfinite(moments)
     if known.sum() < _FEWEST:
         return []
     later = float((one.days[known] > moments[known] + 1.0).mean())
-    beyond = float((one.days[known] > moments.max() + 1.0).mean())
+    beyond = float((one.days[known] > np.nanmax(moments) + 1.0).mean())
     planned = 0.0 if prior >= STRONG else _ramp(beyond, 0.03, 0.08)
     weight = 0.7 * _ramp(later, 0.5, 0.8) * (1.0 - planned)
     if not weight:

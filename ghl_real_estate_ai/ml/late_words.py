@@ -11,6 +11,7 @@ from ghl_real_estate_ai.ml.column_words import phrase_in, words_of
 STRONG: Final = 0.75
 WEAK: Final = 0.35
 TOLD_BY_VALUES: Final = 0.8
+JUDGED: Final = 0.65
 MOST: Final = 0.9
 """Name and values together: words alone never reach the bar of 1."""
 _VALUES_SHARE: Final = 0.8
@@ -35,15 +36,15 @@ def _phrases(text: str) -> tuple[str, ...]:
 
 _AFTER: Final = _phrases(
     "disposition|outcome|closed|close date|closing date|closing price|sold price|sold date|commission|won|lost|cancelled|"
-    "canceled|cancellation|cancel|resolution|converted|conversion|signed|settlement|payout|churned|unsubscribed|"
+    "canceled|cancellation|cancel|resolution|converted|conversion|contract signed|agreement signed|signed at|signed on|signed date|date signed|settlement|payout|churned|unsubscribed|"
     "final price|final status|final|tag|notable|modified|updated|changed|touch|follow up|followup|attempt|"
-    "disqualified|rejection|decline|declined|decided|decision|sale price|sale amount|deal value|deal amount|revenue|gci|escrow|under contract|lost at|won at"
+    "disqualified|rejection|decline|declined|decided|decision date|sale price|sale amount|deal value|deal amount|gci|escrow|under contract|lost at|won at"
 )
 """Strong by themselves."""
 _JUDGED: Final = _set("quality profile score index rating grade level temperature rank priority")
-_STATE: Final = _set("status stage state")
+_STATE: Final = _set("status stage")
 _OF_THE_DEAL: Final = _set(
-    "lead deal opportunity pipeline call contact final application sale agent crm activity engagement"
+    "lead deal opportunity pipeline call contact final application sale agent crm activity engagement churn"
 )
 _TALK: Final = _set("call contact talk conversation phone meeting handle")
 _LAST_OF: Final = _set(
@@ -51,7 +52,7 @@ _LAST_OF: Final = _set(
     "conversation interaction reply modified notable"
 )
 _WEAK: Final = _set(
-    "reason last duration note result response remark comment call email sms agreement contract deposit"
+    "reason last duration note result response remark comment call agreement contract deposit revenue decision signed"
 )
 _EARLIER: Final = _set(
     "previous prior prev past before best initial first source origin requested preferred desired planned target wish wished"
@@ -76,7 +77,8 @@ _VALUE_PHRASES: Final = _phrases(
 )
 _NOTHING: Final = _set("select unknown none na null nan unspecified undefined")
 """Values of a form that nobody filled in."""
-_GRADES: Final = _set("low medium high hot warm cold poor fair good")
+_GRADES: Final = _set("low medium high poor fair good")
+_TEMPERATURES: Final = _set("hot warm cold")
 
 
 def told_by_name(name: str) -> Words:
@@ -126,16 +128,18 @@ def told_by_values(column: pl.Series) -> Words:
     ]
     rows = max(1, sum(count for _, count in stated))
     told: dict[str, int] = {}
-    graded = 0
+    graded = warmth = 0
     for words, count in stated:
         phrase = phrase_in(words, _VALUE_PHRASES)
         if phrase is not None:
             told[phrase] = told.get(phrase, 0) + count
         graded += count * bool(_GRADES & frozenset(words))
+        warmth += count * (len(words) == 1 and words[0] in _TEMPERATURES)
     share = sum(told.values()) / rows
     if len(told) > 1 and share > 0:
         most = sorted(told, key=lambda phrase: -told[phrase])[:3]
         return Words(TOLD_BY_VALUES * min(1.0, share / _VALUES_SHARE), ", ".join(most))
-    return (
-        Words(WEAK, "grades such as low, medium, high") if graded >= _VALUES_SHARE * rows else Words(0.0, "")
-    )
+    if warmth >= _VALUES_SHARE * rows:
+        return Words(JUDGED, "hot, warm, cold")
+    graded_mostly = graded >= _VALUES_SHARE * rows
+    return Words(WEAK, "grades such as low, medium, high") if graded_mostly else Words(0.0, "")
