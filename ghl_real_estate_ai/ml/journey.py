@@ -24,7 +24,6 @@ from ghl_real_estate_ai.ml.evaluation_report import EvaluationReport, Figures
 from ghl_real_estate_ai.ml.journey_columns import ChosenColumns, choose_columns
 from ghl_real_estate_ai.ml.journey_features import Codes, Vocabulary
 from ghl_real_estate_ai.ml.journey_log import (
-    DAY_S,
     CaseLog,
     Ending,
     EndingRule,
@@ -37,15 +36,17 @@ from ghl_real_estate_ai.ml.journey_model import (
     FEWEST_FOR_TREES,
     JourneyModel,
     Rows,
+    after_each_event,
     build_prefixes,
     fit_journey,
+    in_silence,
     sigmoid,
 )
 
 LENGTHS: Final = (1, 2, 3, 5, 8, 12, 20, 30, 50)
 """Prefix lengths in the details."""
 ELAPSED_DAYS: Final = (0.0, 1 / 24, 1.0, 3.0, 7.0, 14.0, 30.0)
-"""Days since the first event in the details: cases that were not decided then, by what they had shown."""
+"""Days since the first event in the details: cases that were undecided then, by their events and silence so far."""
 WITHIN: Final = 40
 """Lengths over which the AUC within equal lengths is averaged, as the literature does (Teinemaa et al. 2019)."""
 _ENOUGH_LEFT: Final = 0.5
@@ -72,14 +73,12 @@ class _Answers:
     p: Array
     case: Codes
     length: Codes
-    elapsed_s: Array
-    """Since the case's first event."""
-    decided_s: Array
-    """The same, of the event that decides the case; infinite where there is none."""
     last: Mask
     """Whether it is the case's last visible prefix."""
     known: Mask
     """Whether the case's answer is known."""
+    by_days: Mapping[float, tuple[Array, Array]]
+    """Days after the first event: y and p of the known cases that were undecided then."""
     others: Mapping[str, Array]
     """The baselines' probabilities."""
 
@@ -176,7 +175,14 @@ def _learn(
         )
     taught = log.cases(use).first_events(ending.visible[use])
     y, weight = ending.outcome[use].astype(np.float64), observation_weights(log, ending)[use]
-    model = fit_journey(taught, y, weight, columns=chosen.columns, transition=chosen.transition)
+    model = fit_journey(
+        taught,
+        y,
+        weight,
+        decided_at=ending.decided_at[use],
+        columns=chosen.columns,
+        transition=chosen.transition,
+    )
     return model, _fit_baselines(taught, y, model)
 
 
@@ -185,7 +191,7 @@ def _fit_baselines(
 ) -> Mapping[str, Callable[[Rows, Vocabulary], Array]]:
     """The rate among all prefixes; among those with the same last kind of event; among those of the same length."""
     sums = {"last_activity": np.zeros((2, 0)), "prefix_length": np.zeros((2, 0))}
-    for block in build_prefixes(taught, model.vocabulary):
+    for block in build_prefixes(taught, model.vocabulary, after_each_event(taught)):
         for name, codes in _groups(block.x, model.vocabulary).items():
             size = max(sums[name].shape[1], int(codes.max()) + 1)
             grown = np.zeros((2, size))
@@ -230,7 +236,7 @@ def _answers(
         )
     shown = log.cases(seen).first_events(ending.visible[seen])
     said: dict[str, list[Array]] = {"": []}
-    for block in build_prefixes(shown, model.vocabulary):
+    for block in build_prefixes(shown, model.vocabulary, after_each_event(shown)):
         members = {name: member(block.x) for name, member in model.members.items()}
         base = np.full(block.case.size, model.base_rate)
         said[""].append(sigmoid(np.mean(list(members.values()), axis=0)) if members else base)
@@ -241,21 +247,31 @@ def _answers(
                 said.setdefault(name, []).append(sigmoid(odds))
     found = {name: np.concatenate(parts) for name, parts in said.items()}
     case = shown.case
-    decided = np.append(log.at, np.inf)[
-        np.where(ending.visible < np.diff(log.first), log.first[:-1] + ending.visible, -1)
-    ]
     last = np.append(case[1:] != case[:-1], True)
     return _Answers(
         y=ending.outcome[seen][case].astype(np.float64),
         p=found.pop(""),
         case=case,
         length=np.arange(case.size) - shown.first[:-1][case] + 1,
-        elapsed_s=shown.at - shown.started[case],
-        decided_s=(decided - log.started)[seen][case],
         last=last,
         known=ending.known[seen][case],
+        by_days=_by_days(shown, ending.outcome[seen], ending.known[seen], ending.decided_at[seen], model),
         others=found,
     )
+
+
+def _by_days(
+    shown: CaseLog, outcome: Mask, known: Mask, decided_at: Array, model: JourneyModel
+) -> dict[float, tuple[Array, Array]]:
+    """What was said on given days of the cases that were undecided then, whether or not an event came on that day."""
+    found = {}
+    for days in ELAPSED_DAYS:
+        asked = in_silence(shown, np.where(known, decided_at, -np.inf), days=(days,))
+        blocks = list(build_prefixes(shown, model.vocabulary, asked))
+        case = np.concatenate([block.case for block in blocks])
+        p = np.concatenate([model.predict(block.x) for block in blocks])
+        found[days] = (outcome[case].astype(np.float64), p)
+    return found
 
 
 def _details(answers: _Answers, ending: Ending, test_ending: Ending) -> dict[str, object]:
@@ -264,10 +280,12 @@ def _details(answers: _Answers, ending: Ending, test_ending: Ending) -> dict[str
         "row": "one prefix of a case whose ending is known: all events up to one of them, before the deciding event",
         "last_prefix": figures(y[known & answers.last], p[known & answers.last]),
         "auc_within_lengths": _auc_within_lengths(answers),
-        "by_length": [{"events": n, **_short(y, p, known & (answers.length == n))} for n in LENGTHS],
+        "by_length": [
+            {"events": n, **_short(y[rows], p[rows])}
+            for n, rows in ((n, known & (answers.length == n)) for n in LENGTHS)
+        ],
         "by_days_since_start": [
-            {"days": round(days, 4), **_short(y, p, known & _latest_by(answers, days * DAY_S))}
-            for days in ELAPSED_DAYS
+            {"days": round(days, 4), **_short(*then)} for days, then in answers.by_days.items()
         ],
         "open_cases_as_without": figures(y, p),
         "reliability": [bin_._asdict() for bin_ in reliability(y[known], p[known])],
@@ -293,15 +311,8 @@ def _auc_within_lengths(answers: _Answers) -> float | None:
     return round(sum(value * rows for value, rows in found) / total, 6) if total else None
 
 
-def _latest_by(answers: _Answers, elapsed_s: float) -> Mask:
-    """Of each case that was still undecided so long after its start, the newest prefix by then."""
-    by_then = answers.elapsed_s <= elapsed_s
-    newest = np.append((answers.case[1:] != answers.case[:-1]) | ~by_then[1:], True)
-    return np.asarray(by_then & newest & (answers.decided_s > elapsed_s), dtype=np.bool_)
-
-
-def _short(y: Array, p: Array, rows: Mask) -> Figures:
-    found = figures(y[rows], p[rows])
+def _short(y: Array, p: Array) -> Figures:
+    found = figures(y, p)
     return {name: found[name] for name in ("n", "base_rate", "auc", "brier", "ece")}
 
 

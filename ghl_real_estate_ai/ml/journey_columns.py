@@ -123,7 +123,7 @@ def _foretelling(log: CaseLog, ending: Ending, columns: list[LogColumn]) -> Iter
         "time left": log.at[ends][log.case] - log.at,
         "events left": (ends[log.case] - np.arange(log.at.size)).astype(np.float64),
     }
-    visible = np.flatnonzero(np.arange(log.at.size) - log.first[:-1][log.case] < ending.visible[log.case])
+    visible = np.flatnonzero(log.place < ending.visible[log.case])
     for column in columns:
         if column.is_word:
             continue

@@ -1,4 +1,4 @@
-"""What is known of a case after each of its events, as numbers. Called by ml/journey_model.py.
+"""What is known of a case at any moment, after an event or in silence, as numbers. Called by ml/journey_model.py.
 
 One code for both: ``CaseState.update`` takes the next event in constant time, and past logs become training rows by the
 same calls. So no row can hold anything that came later.
@@ -32,7 +32,8 @@ NAN: Final = math.nan
 _CLOCK: Final = (
     "events",
     "hours_since_start",
-    "hours_since_previous",
+    "silent_hours",
+    "last_gap_hours",
     "mean_gap_hours",
     "longest_gap_hours",
     "events_last_day",
@@ -44,7 +45,7 @@ _CLOCK: Final = (
     "repeats",
     "returns",
 )
-"""Inputs that every log has. repeats: events of the kind before; returns: of a kind seen earlier, with others between."""
+"""Inputs that every log has. silent_hours: since the last event, last_gap_hours: before it. repeats: events of the kind before; returns: of a kind seen earlier, with others between."""
 
 
 class CaseEvent(NamedTuple):
@@ -189,19 +190,19 @@ class CaseState:
                     self._seen_words[place].add(word)
                 self._words[place] = word
 
-    def write(self, row: npt.NDArray[np.float32]) -> None:
-        """The inputs after the last event, in the order of ``Vocabulary.names``."""
-        now = self._last_at
-        elapsed = (now - self._started) / 3_600.0
+    def write(self, row: npt.NDArray[np.float32], now: float) -> None:
+        """The inputs at ``now``, POSIX seconds, not before the last event; in the order of ``Vocabulary.names``."""
+        now = max(now, self._last_at)
         kinds = self._counts.size
         start = len(_CLOCK)
         row[:start] = (
             self.events,
-            elapsed,
-            (now - self._previous_at) / 3_600.0,
-            elapsed / max(1, self.events - 1),
+            (now - self._started) / 3_600.0,
+            (now - self._last_at) / 3_600.0,
+            (self._last_at - self._previous_at) / 3_600.0,
+            (self._last_at - self._started) / 3_600.0 / max(1, self.events - 1),
             self._longest / 3_600.0,
-            self._day,
+            self._day * math.exp((self._last_at - now) / 86_400.0),
             *_hour_and_weekday(now),
             *_hour_and_weekday(self._started),
             np.count_nonzero(self._counts),

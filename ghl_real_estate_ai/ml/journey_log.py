@@ -56,6 +56,11 @@ class CaseLog:
         return np.repeat(np.arange(len(self)), np.diff(self.first))
 
     @property
+    def place(self) -> Codes:
+        """Of each event, how many came before it in its case."""
+        return np.arange(self.at.size) - self.first[:-1][self.case]
+
+    @property
     def started(self) -> Array:
         """First event of each case."""
         return self.at[self.first[:-1]]
@@ -74,8 +79,7 @@ class CaseLog:
 
     def first_events(self, number: Codes) -> CaseLog:
         """Of each case only so many events: shape (cases,)."""
-        place = np.arange(self.at.size) - np.repeat(self.first[:-1], np.diff(self.first))
-        return self.where(place < number[self.case])
+        return self.where(self.place < number[self.case])
 
     def cases(self, keep: Mask) -> CaseLog:
         """Only these cases."""
@@ -91,6 +95,8 @@ class Ending(NamedTuple):
     """When the answer was known, POSIX seconds; NaN: still open when the log ends."""
     visible: Codes
     """Events before the first deciding one."""
+    decided_at: Array
+    """When that one came, or a silence ended the case; infinite while the case is open."""
 
     @property
     def known(self) -> Mask:
@@ -119,7 +125,13 @@ class EndingRule:
         known_at = np.where(
             np.isfinite(outcome_at), outcome_at, np.where(np.isfinite(final_at), final_at, silent_at)
         )
-        return Ending(np.isfinite(outcome_at), known_at, _visible(log, self.decisive))
+        decided_at = np.fmin(_first_time(log, self.decisive), known_at)
+        return Ending(
+            outcome=np.isfinite(outcome_at),
+            known_at=known_at,
+            visible=_visible(log, self.decisive),
+            decided_at=np.where(np.isfinite(decided_at), decided_at, np.inf),
+        )
 
 
 def read_cases(table: pl.DataFrame, *, case: str, activity: str, time: str, source: str) -> CaseLog:
@@ -203,7 +215,6 @@ def _first_time(log: CaseLog, activities: Collection[str]) -> Array:
 
 def _visible(log: CaseLog, decisive: Collection[str]) -> Codes:
     hit = log.activity.is_in(list(decisive)).to_numpy()
-    place = np.arange(hit.size) - np.repeat(log.first[:-1], np.diff(log.first))
-    return np.minimum.reduceat(np.where(hit, place, np.diff(log.first)[log.case]), log.first[:-1]).astype(
+    return np.minimum.reduceat(np.where(hit, log.place, np.diff(log.first)[log.case]), log.first[:-1]).astype(
         np.int64
     )

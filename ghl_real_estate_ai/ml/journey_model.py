@@ -6,7 +6,7 @@ was better than either. lightgbm and scikit-learn are imported inside the functi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Final, NamedTuple
 
@@ -27,7 +27,7 @@ from ghl_real_estate_ai.ml.journey_features import (
     LogColumn,
     Vocabulary,
 )
-from ghl_real_estate_ai.ml.journey_log import CaseLog
+from ghl_real_estate_ai.ml.journey_log import DAY_S, CaseLog
 
 Rows = npt.NDArray[np.float32]
 """Prefixes, shape (rows, inputs); NaN where there is nothing to tell."""
@@ -39,6 +39,8 @@ FEWEST_CASES: Final = 10
 FEWEST_FOR_TREES: Final = 50
 """Below it, logistic regression answers alone."""
 TREES: Final = 100
+SILENT_MOMENTS: Final = (1 / 24, 0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 14.0, 21.0, 30.0, 45.0, 60.0)
+"""Days after a case's first event at which it teaches what silence says."""
 _RIDGE: Final = 0.01
 _CLIP: Final = 4.0
 """Standard deviations beyond which a linear input says no more."""
@@ -58,6 +60,13 @@ _LIGHTGBM: Final[Mapping[str, object]] = {
 
 Member = Callable[[Rows], Array]
 """Prefixes to log-odds."""
+
+
+class Asked(NamedTuple):
+    """Of which prefixes, by the place of their last event, and when: POSIX seconds. Places must not fall."""
+
+    last: Codes
+    now: Array
 
 
 class Prefixes(NamedTuple):
@@ -86,8 +95,12 @@ class JourneyModel:
     def update(self, state: CaseState, event: CaseEvent) -> float:
         """Take the next event into ``state``; the probability of the outcome from what is known then."""
         state.update(event)
+        return self.ask(state, event.at)
+
+    def ask(self, state: CaseState, now: float) -> float:
+        """The probability at ``now``, POSIX seconds, from the events so far and the silence since the last one."""
         row = np.empty((1, len(self.vocabulary.names)), dtype=np.float32)
-        state.write(row[0])
+        state.write(row[0], now)
         return float(self.predict(row)[0])
 
     def event(self, at: datetime, activity: str, cells: Mapping[str, object]) -> CaseEvent:
@@ -107,33 +120,58 @@ class JourneyModel:
 
     def predict(self, x: Rows) -> Array:
         """Probabilities of prefixes."""
-        if not self.members:
+        if not self.members or not x.shape[0]:
             return np.full(x.shape[0], self.base_rate)
         return sigmoid(np.mean([member(x) for member in self.members.values()], axis=0))
 
 
-def build_prefixes(log: CaseLog, vocabulary: Vocabulary, *, every: int = 1) -> Iterator[Prefixes]:
-    """Every prefix of every case in blocks, by the code that serves; ``every``: of each case only one prefix in so many."""
+def after_each_event(log: CaseLog, *, every: int = 1) -> Asked:
+    """The moment of each event; ``every``: of each case only one in so many."""
+    rows = np.flatnonzero((log.place + log.case) % every == 0)
+    return Asked(rows, log.at[rows])
+
+
+def in_silence(log: CaseLog, until: Array, *, days: Sequence[float] = SILENT_MOMENTS) -> Asked:
+    """So many days after each case's first event, as long as it is undecided: until ``until``, shape (cases,)."""
+    moments = log.started[:, None] + np.array(days)[None, :] * DAY_S
+    case, day = np.nonzero(moments < until[:, None])
+    now = moments[case, day]
+    # lexsort over (case, time) is the log's own order: the last event not after each moment
+    order = np.lexsort(
+        (
+            np.append(np.zeros(log.at.size), np.ones(now.size)),
+            np.append(log.at, now),
+            np.append(log.case, case),
+        )
+    )
+    events_before = np.cumsum(order < log.at.size)
+    last = np.empty(now.size, dtype=np.int64)
+    asked = order >= log.at.size
+    last[order[asked] - log.at.size] = events_before[asked] - 1
+    return Asked(last, now)
+
+
+def build_prefixes(log: CaseLog, vocabulary: Vocabulary, asked: Asked) -> Iterator[Prefixes]:
+    """What was known at each moment asked of, in blocks, by the code that serves."""
     kinds = {kind: code for code, kind in enumerate(vocabulary.kinds, start=1)}
     named = kinds_of(log, vocabulary.transition)
     kind = named.replace_strict(kinds, default=OTHER, return_dtype=pl.Int64).to_list()
     numbers = _rows_of([number_cells(log, column).tolist() for column in vocabulary.numbers], log.at.size)
     words = _rows_of([word_cells(log, column).tolist() for column in vocabulary.words], log.at.size)
-    at, case = log.at.tolist(), log.case
-    length = np.arange(log.at.size) - np.repeat(log.first[:-1], np.diff(log.first)) + 1
-    asked = np.flatnonzero((length + case) % every == 0)
+    at, case, length = log.at.tolist(), log.case, log.place + 1
     starts = set(log.first.tolist())
     state, row = CaseState(vocabulary), 0
-    for block in np.split(asked, range(_BLOCK, asked.size, _BLOCK)):
+    for block in np.split(np.arange(asked.last.size), range(_BLOCK, asked.last.size, _BLOCK)):
         x = np.empty((block.size, len(vocabulary.names)), dtype=np.float32)
-        for place, stop in enumerate(block.tolist()):
+        last = asked.last[block]
+        for place, (stop, now) in enumerate(zip(last.tolist(), asked.now[block].tolist(), strict=True)):
             while row <= stop:
                 if row in starts:
                     state = CaseState(vocabulary)
                 state.update(CaseEvent(at[row], kind[row], numbers[row], words[row]))
                 row += 1
-            state.write(x[place])
-        yield Prefixes(x, case[block], length[block])
+            state.write(x[place], now)
+        yield Prefixes(x, case[last], length[last])
 
 
 def fit_journey(
@@ -141,18 +179,22 @@ def fit_journey(
     y: Array,
     weight: Array,
     *,
+    decided_at: Array,
     columns: tuple[LogColumn, ...],
     transition: str | None,
     seed: int = 0,
 ) -> JourneyModel:
-    """Learn from the visible events of ended cases. ``y`` (0 or 1) and ``weight`` have one entry per case of ``log``.
+    """Learn from the visible events of ended cases. ``y`` (0 or 1), ``weight`` and ``decided_at`` have one entry per case.
 
+    Each case is asked about after its events and on some days of its life, so that silence is learnt too.
     The k-th prefix of a case weighs 1 / sqrt(k): later ones repeat what earlier ones told. A weight by the whole length of
     the case would be known at its end only, and was seen to halve the answers to first events.
     """
     named = kinds_of(log, transition).value_counts().sort(["count", "activity"], descending=[True, False])
     vocabulary = Vocabulary(tuple(named["activity"][:KINDS]), columns, transition)
-    blocks = list(build_prefixes(log, vocabulary, every=-(-log.at.size // TRAINING_ROWS)))
+    events = after_each_event(log, every=-(-log.at.size // TRAINING_ROWS))
+    quiet = in_silence(log, decided_at)
+    blocks = [block for asked in (events, quiet) for block in build_prefixes(log, vocabulary, asked)]
     x = np.concatenate([block.x for block in blocks])
     case = np.concatenate([block.case for block in blocks])
     row_weight = weight[case] / np.sqrt(np.concatenate([block.length for block in blocks]))

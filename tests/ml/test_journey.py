@@ -17,7 +17,13 @@ from ghl_real_estate_ai.ml.journey import JourneyQuestion, evaluate_journey
 from ghl_real_estate_ai.ml.journey_columns import choose_columns
 from ghl_real_estate_ai.ml.journey_features import CaseState, Vocabulary
 from ghl_real_estate_ai.ml.journey_log import CaseLog, ending_rule, observation_weights, read_cases
-from ghl_real_estate_ai.ml.journey_model import JourneyModel, build_prefixes, fit_journey
+from ghl_real_estate_ai.ml.journey_model import (
+    JourneyModel,
+    after_each_event,
+    build_prefixes,
+    fit_journey,
+    in_silence,
+)
 from tests.support.case_log import BEGIN, QUESTION, case_log, later_cases
 from tests.support.public_data import public_data
 
@@ -65,6 +71,7 @@ def _fitted() -> tuple[JourneyModel, CaseLog]:
         log.cases(use),
         ending.outcome[use].astype(np.float64),
         observation_weights(log, ending)[use],
+        decided_at=ending.decided_at[use],
         columns=chosen.columns,
         transition=chosen.transition,
     )
@@ -124,9 +131,13 @@ def test_few_cases_are_answered_by_less_and_the_report_says_so() -> None:
 
 def test_a_prefix_is_the_same_whatever_comes_after_it() -> None:
     model, log = _fitted()
-    whole = np.concatenate([block.x for block in build_prefixes(log, model.vocabulary)])
+    whole = np.concatenate(
+        [block.x for block in build_prefixes(log, model.vocabulary, after_each_event(log))]
+    )
     short = log.first_events(np.full(len(log), 3))
-    cut = np.concatenate([block.x for block in build_prefixes(short, model.vocabulary)])
+    cut = np.concatenate(
+        [block.x for block in build_prefixes(short, model.vocabulary, after_each_event(short))]
+    )
     place = np.concatenate(
         [np.arange(a, min(b, a + 3)) for a, b in zip(log.first[:-1], log.first[1:], strict=True)]
     )
@@ -263,7 +274,9 @@ def test_without_cut_every_case_without_the_outcome_has_ended() -> None:
 
 def test_event_by_event_gives_the_answers_of_the_whole_log() -> None:
     model, log = _fitted()
-    expected = np.concatenate([model.predict(block.x) for block in build_prefixes(log, model.vocabulary)])
+    expected = np.concatenate(
+        [model.predict(block.x) for block in build_prefixes(log, model.vocabulary, after_each_event(log))]
+    )
     table = _test().sort("time", maintain_order=True)
     states: dict[str, CaseState] = {}
     found: dict[str, list[float]] = {}
@@ -274,6 +287,26 @@ def test_event_by_event_gives_the_answers_of_the_whole_log() -> None:
     for case, answers in found.items():
         first = int(log.first[log.names.index(case)])
         assert answers == pytest.approx(expected[first : first + len(answers)], abs=1e-6)
+
+
+def test_silence_is_asked_of_too_by_the_events_that_had_come_by_then() -> None:
+    model, log = _fitted()
+    until = log.at[log.first[1:] - 1]
+    asked = in_silence(log, until, days=(0.0, 1.0, 2.5))
+    case = log.case[asked.last]
+    assert (asked.now < until[case]).all()
+    assert (log.at[asked.last] <= asked.now).all()
+    following = np.minimum(asked.last + 1, log.at.size - 1)
+    assert ((log.case[following] != case) | (log.at[following] > asked.now)).all()
+    (block,) = build_prefixes(log, model.vocabulary, asked)
+    silent = block.x[:, model.vocabulary.names.index("silent_hours")]
+    np.testing.assert_allclose(silent, (asked.now - log.at[asked.last]) / 3_600, rtol=1e-4, atol=1e-3)
+    state, said = model.start(), model.predict(block.x)
+    first = _test().filter(pl.col("case") == log.names[0])
+    for row in first.filter(pl.col("time").dt.epoch("us") / 1e6 <= asked.now[1]).iter_rows(named=True):
+        state.update(model.event(row["time"], row["activity"], row))
+    assert case[:2].tolist() == [0, 0]
+    assert model.ask(state, float(asked.now[1])) == pytest.approx(said[1], abs=1e-6)
 
 
 def test_an_event_of_a_kind_and_with_words_never_seen_is_survived() -> None:
@@ -293,7 +326,7 @@ def test_a_test_log_without_a_column_is_judged_all_the_same() -> None:
 
 def test_every_input_has_a_name_and_codes_know_their_number() -> None:
     model, log = _fitted()
-    block = next(iter(build_prefixes(log, model.vocabulary)))
+    block = next(iter(build_prefixes(log, model.vocabulary, after_each_event(log))))
     assert block.x.shape[1] == len(model.vocabulary.names) == len(set(model.vocabulary.names))
     for name, levels in model.vocabulary.levels.items():
         codes = block.x[:, model.vocabulary.names.index(name)]
