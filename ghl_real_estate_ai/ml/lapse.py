@@ -7,8 +7,8 @@ what is known at the test cutoff. Events after the test cutoff are answers and n
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -18,7 +18,7 @@ import polars as pl
 
 from ghl_real_estate_ai.errors import InputError
 from ghl_real_estate_ai.ml.evaluation import expected_count_correlation, figures, reliability
-from ghl_real_estate_ai.ml.evaluation_report import EvaluationReport, Figures
+from ghl_real_estate_ai.ml.evaluation_report import EvaluationReport, Figures, FlaggedColumn
 from ghl_real_estate_ai.ml.event_logs import (
     EventLog,
     LogColumns,
@@ -29,7 +29,8 @@ from ghl_real_estate_ai.ml.event_logs import (
 )
 from ghl_real_estate_ai.ml.lapse_features import Rows, counts_after, rows_at
 from ghl_real_estate_ai.ml.lapse_fitting import fit_linear, sigmoid
-from ghl_real_estate_ai.ml.lapse_model import PERIODS, LapseModel, fit_lapse, settle
+from ghl_real_estate_ai.ml.lapse_model import LapseModel, fit_lapse, settle
+from ghl_real_estate_ai.ml.protected_columns import protected_columns
 
 Array = npt.NDArray[np.float64]
 Say = Callable[[str], None]
@@ -86,11 +87,15 @@ class _Answer(NamedTuple):
 def evaluate_churn(
     train: pl.DataFrame, test: pl.DataFrame, question: ChurnQuestion, *, say: Say
 ) -> EvaluationReport:
-    """Raises InputError when the log cannot be read, or holds too little on one side of a date."""
+    """Raises InputError when the log cannot be read, or holds too little on one side of a date.
+
+    A value or type that is a protected class or stands for one is left out, and named in ``flagged``.
+    """
     started = time.perf_counter()
     span = _span(question)
     say("reading the logs")
-    logs = _read(train, test, question, span)
+    flagged = protected_columns([name for name in (question.value, question.type_column) if name], train)
+    logs = _read(train, test, _without(question, flagged), span)
     judged = rows_at(
         logs.test.where(logs.test.at <= span.test),
         span.test,
@@ -118,6 +123,7 @@ def evaluate_churn(
         figures=_figures(counts, answer),
         baselines={name: _figures(counts, said) for name, said in baselines.items()},
         used=() if forecast is None else tuple(feature.name for feature in forecast.rows.features),
+        flagged=tuple(flagged),
         notes=(*logs.notes, *_thin(model), *_one_class(y)),
         details=_details(model, y, answer, logs, span),
         seconds=time.perf_counter() - started,
@@ -125,6 +131,15 @@ def evaluate_churn(
 
 
 # --- the logs -----------------------------------------------------------------------------------------------------
+
+
+def _without(question: ChurnQuestion, flagged: Sequence[FlaggedColumn]) -> ChurnQuestion:
+    refused = {flag.column for flag in flagged}
+    return replace(
+        question,
+        value=None if question.value in refused else question.value,
+        type_column=None if question.type_column in refused else question.type_column,
+    )
 
 
 def _span(question: ChurnQuestion) -> _Span:
@@ -140,8 +155,9 @@ def _span(question: ChurnQuestion) -> _Span:
 def _read(train: pl.DataFrame, test: pl.DataFrame, question: ChurnQuestion, span: _Span) -> _Logs:
     columns = LogColumns(question.lead, question.time, question.value, question.type_column)
     past = read_log(train, columns, source=TRAIN)
-    judged = read_log(test, columns, source=TEST, kinds=past.kinds)
-    notes = [*past.notes, *(note for note in judged.notes if train is not test)]
+    one_file = train is test or train.equals(test)
+    judged = past if one_file else read_log(test, columns, source=TEST, kinds=past.kinds)
+    notes = [*past.notes, *(() if one_file else judged.notes)]
     shared = shared_events(past, judged)
     known_until = min(span.train + span.horizon, float(past.at.max()))
     same = shared is not None and shared >= _SAME_LOG
@@ -266,7 +282,7 @@ def _details(
     }
     if model is not None:
         found["bg_nbd"] = {name: float(getattr(model.bgnbd, name)) for name in ("r", "alpha", "a", "b")}
-        found["periods"] = PERIODS
+        found["periods"] = model.periods
         found["companion"] = model.companion
         found["curve"] = list(model.curve)
     return found

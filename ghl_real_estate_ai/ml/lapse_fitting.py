@@ -1,6 +1,7 @@
 """The learners of lapse: linear models that keep their directions, and trees that do. Called by ml/lapse_model.py.
 
-lightgbm and scipy are imported inside the functions: whoever only serves must not pay for them.
+lightgbm, scipy and threadpoolctl (it comes with scikit-learn) are imported inside the functions: whoever only serves must
+not pay for them.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ def fit_linear(
     ``offset``: log-odds or log-means that are known already; the fitted model adds to them.
     """
     from scipy.optimize import minimize
+    from threadpoolctl import threadpool_limits
 
     known = np.isfinite(x)
     count = np.maximum(known.sum(axis=0), 1)
@@ -85,9 +87,10 @@ def fit_linear(
 
     sides = {1: (0.0, None), -1: (None, 0.0), 0: (None, None)}
     bounds = [(None, None), *(sides[direction] for direction in directions)]
-    found = minimize(
-        loss, np.zeros(len(bounds)), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500}
-    )
+    with threadpool_limits(1, "blas"):  # small products: threads triple the CPU and change the last digits
+        found = minimize(
+            loss, np.zeros(len(bounds)), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500}
+        )
     return Linear(mean, scale, np.asarray(found.x, dtype=np.float64))
 
 

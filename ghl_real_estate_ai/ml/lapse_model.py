@@ -24,7 +24,7 @@ from ghl_real_estate_ai.ml.lapse_fitting import Linear, Scores, fit_linear, fit_
 Array = npt.NDArray[np.float64]
 
 PERIODS: Final = 6
-"""Of one horizon."""
+"""Of one horizon; fewer where the log holds whole days and a period would be shorter than a day."""
 MOST_ORIGINS: Final = 24
 MOST_ROWS: Final = 200_000
 """Above it only a share of the leads, by hash, trains."""
@@ -36,7 +36,8 @@ COMPANION: Final = 1 / 3
 """Share of BG/NBD in the log-odds where no fold can settle it."""
 EXPOSURES: Final = (1.0, 0.5)
 """Horizons before the last known day at which the rows of the expected counts stand."""
-_CLEAR_GAIN: Final = 2.0
+_CLEAR_GAIN: Final = 2.0  # standard errors
+_FIRST_ORIGIN: Final = 0.3  # of the known time: earlier rows have no past to speak of
 _OWN, _CORRECTING = "bgnbd", "bgnbd_expected"  # names, or beginnings of names, of inputs that are left out
 _NEAR_ZERO: Final = 1e-9
 _MOST: Final = 20.0  # log of an expected count
@@ -77,6 +78,7 @@ class LapseModel:
 
     horizon: float
     bgnbd: BgNbd
+    periods: int = PERIODS
     hazard: tuple[Scores, ...] = ()
     """Log-odds of an event in the next period; none: data were thin, BG/NBD answers alone."""
     counts: Counts | None = None
@@ -104,10 +106,8 @@ class LapseModel:
     def survival(self, past: EventLog, rows: Rows) -> Array:
         """P(silent through every period), by the hazard alone."""
         total = np.zeros(rows.lead.size)
-        for period in range(PERIODS):
-            later = rows_at(
-                past, rows.origin + period * self.horizon / PERIODS, horizon=self.horizon, model=self.bgnbd
-            )
+        for start in np.arange(self.periods) * self.horizon / self.periods:
+            later = rows_at(past, rows.origin + float(start), horizon=self.horizon, model=self.bgnbd)
             x = later.x[np.searchsorted(later.lead, rows.lead)]
             total -= np.logaddexp(0.0, np.mean([scores(x) for scores in self.hazard], axis=0))
         return np.asarray(np.exp(total), dtype=np.float64)
@@ -123,13 +123,14 @@ def fit_lapse(log: EventLog, *, known_until: float, horizon: float, seed: int = 
     if now.lead.size < FEWEST_LEADS or not (now.histories.age > 0).any():
         return None
     bgnbd = fit_bgnbd(now.histories)
-    model = LapseModel(horizon=horizon, bgnbd=bgnbd)
-    origins = _origins(known, known_until, horizon)
+    model = LapseModel(horizon=horizon, bgnbd=bgnbd, periods=_periods(known, horizon))
+    period = horizon / model.periods
+    origins = _origins(known, known_until, horizon, period=period)
     if not origins:
         return model
     sample = _sample(known, len(origins))
     tables = [rows_at(sample, at, horizon=horizon, model=bgnbd) for at in origins]
-    acts = np.concatenate([counts_after(sample, rows, horizon / PERIODS) > 0 for rows in tables])
+    acts = np.concatenate([counts_after(sample, rows, period) > 0 for rows in tables])
     if min(acts.sum(), acts.size - acts.sum()) < FEWEST_EVENTS:
         return model
     x, y = np.vstack([rows.x for rows in tables]), acts.astype(np.float64)
@@ -209,11 +210,15 @@ def _platt(z: Array, y: Array) -> tuple[float, float]:
     return slope, float(line.weights[0] - slope * line.mean[0])
 
 
-def _origins(known: EventLog, known_until: float, horizon: float) -> list[float]:
+def _periods(known: EventLog, horizon: float) -> int:
+    whole_days = bool((known.at == np.floor(known.at)).all())
+    return max(1, min(PERIODS, int(horizon))) if whole_days else PERIODS
+
+
+def _origins(known: EventLog, known_until: float, horizon: float, *, period: float) -> list[float]:
     """Starts of periods, newest first, from when there is some past to read."""
     begin = float(known.at.min())
-    first = begin + min(horizon, 0.3 * (known_until - begin))
-    period = horizon / PERIODS
+    first = begin + min(horizon, _FIRST_ORIGIN * (known_until - begin))
     starts = (known_until - period * (1 + place) for place in range(MOST_ORIGINS))
     return [start for start in starts if start >= first]
 

@@ -16,7 +16,9 @@ DAYS = np.array([(moment - datetime(1970, 1, 1)) / timedelta(days=1) for moment 
 
 
 def read(*values: object) -> list[float]:
-    return event_days(pl.Series("when", values, strict=False), source="--test-events").days.tolist()
+    return [
+        float(day) for day in event_days(pl.Series("when", values, strict=False), source="--test-events").days
+    ]
 
 
 @pytest.mark.parametrize(
