@@ -1,7 +1,7 @@
 // One lead, whole: numbers with their cause and model, next action, homes, reasons, conversation, timeline.
 // Opened by live_hub.js; asks GET /v1/leads/{id} and asks again when a stream speaks of the lead.
 
-import { causeInWords, channelName, clockTime, gapNames, homeFacts, homeName, messageText, money, percent, points, stampInWords, wishName, OUTCOME_SIGNS, STAGE_WORDS, TIME_PASSED } from "./live_words.js";
+import { causeInWords, channelName, clockTime, gapNames, homeFacts, homeName, messageText, money, percent, points, stampInWords, wishName, OUTCOME_SIGNS, STAGE_WORDS } from "./live_words.js";
 import { el, simulatedTag, staleTag } from "./live_dom.js";
 import { noHomes, takeButton, writeWaiting } from "./live_rows.js";
 import { reason } from "./live_actions.js";
@@ -168,7 +168,7 @@ function bigNumber(part, label, meaning, cause, side) {
     el("p.figure", {}, percent(part.value?.probability)),
     part.value ? el("p.meta", {}, meaning(part.value)) : null,
     el("p.why-line", {}, change ? el("b", {}, `${change} points `) : "No change after: ", text),
-    byTime && text !== TIME_PASSED ? el("p.meta", {}, `${byTime} points with the time before that`) : null,
+    byTime && points(cause[`${side}_by_event`]) ? el("p.meta", {}, `${byTime} points with the time before that`) : null,
     part.stale_reason ? el("p.trouble-line", {}, `Not up to date: ${part.stale_reason}`) : null,
     part.value ? el("p.stamp", {}, stampInWords(part.value.model)) : null,
   );

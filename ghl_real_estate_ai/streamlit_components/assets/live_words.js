@@ -27,7 +27,7 @@ const WISH_WORDS = {
   property_sub_type: "home type",
 };
 
-export const TIME_PASSED = "time passing";
+const TIME_PASSED = "time passing";
 
 const PART_WORDS = { vision: "photos", neighborhood: "neighborhood", commute: "commute" };
 
@@ -54,7 +54,8 @@ export function causeInWords(cause, side) {
   const byTime = points(cause[`${side}_by_time`]);
   const direction = Math.sign(cause[`${side}_by_event`] || cause[`${side}_by_time`] || 0);
   if (byEvent) return { change: byEvent, text: cause.summary, direction };
-  if (byTime) return { change: byTime, text: TIME_PASSED, direction };
+  const silence = cause.event_type === "LeadWentQuiet"; // nothing happened, and for how long
+  if (byTime) return { change: byTime, text: silence ? cause.summary : TIME_PASSED, direction };
   return { change: "", text: cause.summary, direction: 0 };
 }
 
