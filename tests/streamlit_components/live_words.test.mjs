@@ -14,8 +14,8 @@ test("the cause names the event when it moved the number, else the time, else sa
   const base = { summary: "replied", score_by_event: 0.12, score_by_time: -0.3, churn_by_event: 0, churn_by_time: 0.05 };
   assert.deepEqual(words.causeInWords(base, "score"), { change: "+12", text: "replied", direction: 1 });
   assert.deepEqual(words.causeInWords(base, "churn"), { change: "+5", text: "time passing", direction: 1 });
-  const quiet = { ...base, event_type: "LeadWentQuiet", summary: "silent for 5 days", churn_by_event: 0 };
-  assert.deepEqual(words.causeInWords(quiet, "churn"), { change: "+5", text: "silent for 5 days", direction: 1 });
+  const silent = { ...base, event_type: "LeadWentQuiet", summary: "silent for 5 days", churn_by_event: 0 };
+  assert.deepEqual(words.causeInWords(silent, "churn"), { change: "+5", text: "silent for 5 days", direction: 1 });
   const quiet = { summary: "replied", score_by_event: 0.001, score_by_time: null };
   assert.deepEqual(words.causeInWords(quiet, "score"), { change: "", text: "replied", direction: 0 });
 });
