@@ -42,7 +42,7 @@ _THINGS: Final = _words(
 _NOT_PEOPLE: Final = _words(
     "company business campaign street road city town county state product item file list listing community subdivision "
     "building property project event form page source domain user host field column table tag stage pipeline "
-    "workflow funnel medium channel brand agency team office account bank school hotel store shop category utm lender "
+    "workflow funnel system medium channel brand agency team office account bank school hotel store shop category utm lender "
     "course plan package device browser model make automation template segment neighborhood district region"
 )
 """What has a name that is nobody's."""
