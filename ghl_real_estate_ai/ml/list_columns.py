@@ -161,7 +161,8 @@ class _Reader(NamedTuple):
 
 
 def _reader(name: str, learnt: pl.Series) -> _Reader | FlaggedColumn:
-    marks = set(learnt.drop_nulls().head(1_000).cast(pl.String).str.to_lowercase().unique())
+    text = learnt.dtype == pl.String
+    marks = set(learnt.drop_nulls().str.to_lowercase().unique().head(100)) if text else set()
     if len(marks) > 1 and marks <= _SPLIT_MARKS:
         why = "marks which rows were set apart for testing: " + ", ".join(sorted(marks))
         return FlaggedColumn(name, "split", why)
@@ -171,7 +172,7 @@ def _reader(name: str, learnt: pl.Series) -> _Reader | FlaggedColumn:
         concept = None  # a part of a date (its hour, its month) says nothing of age
     if concept is Concept.PRICE and kind is not ColumnKind.CONSTANT and np.isfinite(numbers(learnt)).any():
         return _Reader(numbers, concept)  # also where the rows are sorted by it
-    if concept is Concept.PHOTOS and learnt.dtype == pl.String and kind is not ColumnKind.NUMBER:
+    if concept is Concept.PHOTOS and text and kind is not ColumnKind.NUMBER:
         return _Reader(_items, concept)
     match kind:
         case ColumnKind.CONSTANT | ColumnKind.IDENTIFIER:

@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from ghl_real_estate_ai.errors import InputError
+from ghl_real_estate_ai.ml.availability import late_columns
 from ghl_real_estate_ai.ml.column_kinds import numbers
 from ghl_real_estate_ai.ml.evaluation import Array, auc, judged_lists, mrr, ndcg_at_k
 from ghl_real_estate_ai.ml.evaluation_report import EvaluationReport, Figures, FlaggedColumn
@@ -166,7 +167,12 @@ def _candidates(
     table = judge.table if learn is None else learn.table
     # by name: the order of a file's columns changes nothing
     names = tuple(sorted(name for name in (question.features or table.columns) if name != question.label))
-    return names, tuple(protected_columns(names, table))
+    forbidden = list(protected_columns(names, table))
+    if learn is not None and question.features is None:  # columns asked for by name are used
+        left = [name for name in names if name not in {flag.column for flag in forbidden}]
+        wanted = (learn.grades > learn.grades.min()).astype(np.float64)
+        forbidden += late_columns(learn.table, wanted, left)
+    return names, tuple(forbidden)
 
 
 # --- inputs -------------------------------------------------------------------------------------------------------
