@@ -22,6 +22,7 @@ from ghl_real_estate_ai.learning_ports import ScoreRecord
 from ghl_real_estate_ai.ml.lead_state import apply, summary
 from ghl_real_estate_ai.ml.next_action import next_action
 from ghl_real_estate_ai.models.events import (
+    LEAD_FACTS,
     LEAD_NEWS,
     Delivery,
     Event,
@@ -43,6 +44,7 @@ from ghl_real_estate_ai.services.track_record import records_of
 NO_WISHES: Final = "no wishes stated yet"
 """Why a lead has no matches: named as the part's reason, so that no screen shows an empty list without one."""
 
+_ON_THE_LEADS_TIME_LINE: Final = LEAD_FACTS | {"LeadWentQuiet"}  # clicks of the team are on the clock's
 _PART_ERRORS: Final = (EnterpriseHubError, ValueError, ArithmeticError, LookupError, OSError)
 
 _log = telemetry.get_logger("realtime_lead_intelligence")
@@ -197,7 +199,7 @@ class RealtimeLeadIntelligence:
         if not lead.simulated:
             return max(self._clock.now(), event.occurred_at)
         times = [] if shown is None else [shown.as_of]
-        if event.simulated and event.type != "ActionAcknowledged":
+        if event.simulated and event.type in _ON_THE_LEADS_TIME_LINE:
             times.append(event.occurred_at)
         return max(times, default=self._clock.now())
 

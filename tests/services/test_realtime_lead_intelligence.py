@@ -384,6 +384,12 @@ async def test_simulated_leads_are_judged_on_their_own_time_line() -> None:
         )
     )
     assert clicked.as_of == START + 5 * HOUR
+    verdict = {"listing_key": "H1", "verdict": "like", "by": "agent", "user_id": "u"}
+    judged = await house.tell(make("ListingJudged", at=house.clock.time, simulated=True, **verdict))
+    assert judged.as_of == START + 5 * HOUR
+    quiet = {"stage": 1, "due_at": START + 9 * HOUR}
+    silent = await house.tell(make("LeadWentQuiet", at=START + 11 * HOUR, simulated=True, **quiet))
+    assert silent.as_of == START + 11 * HOUR
 
 
 @pytest.mark.asyncio

@@ -211,6 +211,26 @@ SUMMARIES = [
     (updated(), "LeadIntelligenceUpdated: score 40%, churn risk 70%"),
     (updated(NOTHING_YET), "LeadIntelligenceUpdated"),
     (fact("ActionAcknowledged", action_id="a", user_id="u"), "action taken on"),
+    (
+        fact(
+            "LeadWentQuiet",
+            stage=1,
+            due_at=NOON.isoformat(),
+            silent_since=(NOON - timedelta(days=5)).isoformat(),
+        ),
+        "silent for 5 days",
+    ),
+    (
+        fact(
+            "LeadWentQuiet",
+            stage=1,
+            due_at=NOON.isoformat(),
+            silent_since=(NOON - timedelta(hours=14)).isoformat(),
+        ),
+        "silent for 14 h",
+    ),
+    (fact("LeadWentQuiet", stage=1, due_at=NOON.isoformat()), "silent"),
+    (fact("ListingJudged", listing_key="H1", verdict="like", by="lead", user_id="u"), "liked a home"),
     (fact("ListingsImported", listing_keys=["H1", "H2"]), "ListingsImported: 2"),
     (fact("CrmAppUninstalled", lead_id=None, owner_kind="location"), "CrmAppUninstalled: location"),
     (fact("LeadForgotten", lead_id=None, lead_hash="ab"), "LeadForgotten"),
