@@ -406,6 +406,18 @@ async def test_leads_are_listed_by_newest_activity(memory: Database) -> None:
     assert await names(2, 1) == ["mid", "old"]
 
 
+async def test_simulated_leads_have_a_time_of_their_own(memory: Database) -> None:
+    def put(uow: UnitOfWork) -> None:
+        uow.leads.put(lead("real", at=NOON + timedelta(days=9)), None)
+        for day in (1, 3, 2):
+            simulated = lead(f"sim-{day}", at=NOON + timedelta(days=day))
+            uow.leads.put(simulated.model_copy(update={"simulated": True}), None)
+
+    await memory.write(put)
+    assert await memory.read(lambda uow: uow.leads.newest_simulated(LOCATION)) == NOON + timedelta(days=3)
+    assert await memory.read(lambda uow: uow.leads.newest_simulated(OTHER)) is None
+
+
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
