@@ -79,30 +79,34 @@ def prepare_pair(
 
 
 def prepare_course(
-    table: pl.DataFrame, question: LeadScoreQuestion, *, first: slice, say: Say
+    table: pl.DataFrame, question: LeadScoreQuestion, *, start: int, step: int, say: Say
 ) -> ReadyTables:
-    """All rows of one table, oldest first; columns are chosen by the rows ``first`` alone."""
+    """All rows of one table, oldest first.
+
+    Columns are chosen by all rows that some window learns from: a column that is empty in the first windows may speak later,
+    and one that is found late at the end was late from the beginning.
+    """
     words = _require([("the table", table)], question)
     notes = [words.note] if words.note else []
     table, y = _with_outcome(table, words, "", notes)
     table, y = _with_time(table, y, question.time, notes)
-    if first.stop >= y.size:
+    if start >= y.size:
         raise InputError(
-            f"--start {first.stop}: the table has {y.size} rows with an outcome; nothing is left to judge"
+            f"--start {start}: the table has {y.size} rows with an outcome; nothing is left to judge"
         )
     order = RowOrder(np.arange(y.size), in_time=True, moments=None, words="rows as they stand, oldest first")
     if question.time is not None:
         order = row_order(table, y, time=question.time)
         table, y = table[order.rows], y[order.rows]
     at = order.moments
+    learnt = slice(0, start + step * ((y.size - 1 - start) // step))  # all but the last step
     choice = choose_columns(
-        table[first], y[first], judged=table, never=_roles(question), exclude=question.exclude, allow=question.allow,
-        at=None if at is None else at[first], say=say,
+        table[learnt], y[learnt], judged=table, never=_roles(question), exclude=question.exclude, allow=question.allow,
+        at=None if at is None else at[learnt], say=say,
     )  # fmt: skip
-    early, whole = read_inputs(
-        [table[first], table], choice.kinds, moments=[None if at is None else at[first], at]
-    )
-    del early  # only told which words and levels there are
+    # the first table tells which words of a text are common: those known before the first judged row
+    early = None if at is None else at[:start]
+    _, whole = read_inputs([table[:start], table], choice.kinds, moments=[early, at])
     return ReadyTables((Cases(whole, y, at),), order, _with_empty(choice, whole), (*notes, order.words))
 
 

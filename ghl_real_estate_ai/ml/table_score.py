@@ -91,8 +91,7 @@ def evaluate_rolling(
     tells when it should have been fitted again.
     """
     began = clock.perf_counter()
-    first = slice(max(0, course.start - course.window), course.start)
-    ready = prepare_course(table, question, first=first, say=say)
+    ready = prepare_course(table, question, start=course.start, step=course.step, say=say)
     (rows,) = ready.cases
     windows = list(rolling_windows(rows.y.size, step=course.step, window=course.window, start=course.start))
     with one_thread():
