@@ -59,6 +59,11 @@ def village_events() -> tuple[RecordedEvent, ...]:
     return tuple(recorded_events(City(seed=HELD_OUT_SEED, leads=60, listings=100, start=start, days=30)))
 
 
+def as_if_real(events: Sequence[RecordedEvent]) -> list[RecordedEvent]:
+    """The same, as if people had done it."""
+    return [r.model_copy(update={"event": r.event.model_copy(update={"simulated": False})}) for r in events]
+
+
 @cache
 def busiest_lead() -> Lead:
     """The lead of the village with the richest history."""
