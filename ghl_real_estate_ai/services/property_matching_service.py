@@ -55,6 +55,7 @@ class PropertyMatchingService:
     ) -> None:
         """``kernel_cache``: where compiled kernels are kept; None: large tenants do with numpy too."""
         self._indexes = ListingIndexes(memory=memory, kernel_cache=kernel_cache)
+        self._memory = memory
         self._ranking = MatchRanking(memory=memory) if ranking is None else ranking
 
     async def load(self, location_id: LocationId) -> None:
@@ -80,36 +81,35 @@ class PropertyMatchingService:
         """
         if not lead.wishes.stated:
             return ()
-        known, weights = await self._taste(lead)
+        known = await self._judged(lead)
         passed = [home for key, home in known.items() if _passed(lead, key)]
         learned = self._ranking.of(lead.location_id)
         pool = max(k * _POOL, 0 if learned is None else _RANKED) + len(passed)
-        found = await self.candidates(lead.location_id, lead.wishes, pool, weights=weights)
+        found = await self.candidates(lead.location_id, lead.wishes, pool, weights=_weights(lead, known))
         homes = without(folded(found), passed)
         shown = spread(homes, _scores(homes, learned), k)
         return tuple(_match(lead, home, rank=rank, now=now) for rank, home in enumerate(shown, start=1))
 
     async def fit(self, lead: Lead, home: Listing) -> Fit:
-        """How well one home fits the lead now, whether or not it is on the market."""
-        _, weights = await self._taste(lead)
+        """How well one home fits the lead now, whether or not it is on the market. Needs no index: any process may ask."""
+        keys = [opinion.listing_key for opinion in opinions_of(lead)]
+        known = await self._memory.read(lambda uow: uow.listings.get_many(lead.location_id, keys))
+        weights = _weights(lead, {other.listing_key: other for other in known})
         closeness = closeness_of(lead.wishes, home)
-        known = [(weight_of(wish, weights), near) for wish, near in closeness.items() if near is not None]
-        weight = sum(one for one, _ in known)
-        return Fit(closeness, sum(one * near for one, near in known) / weight if weight else None)
-
-    async def _taste(self, lead: Lead) -> tuple[dict[ListingKey, Listing], Weights]:
-        """The homes that the lead has said something of, as they are now, and the weights that follow."""
-        if not (lead.judged or lead.saved):  # visits alone say nothing
-            return {}, WISH_WEIGHTS
-        opinions = opinions_of(lead)
-        known = await self._indexes.homes(lead.location_id, [opinion.listing_key for opinion in opinions])
-        return known, weights_of(lead.wishes, opinions, _closeness(lead.wishes, known))
+        stated = [(weight_of(wish, weights), near) for wish, near in closeness.items() if near is not None]
+        weight = sum(one for one, _ in stated)
+        return Fit(closeness, sum(one * near for one, near in stated) / weight if weight else None)
 
     async def learned(self, lead: Lead) -> tuple[LearnedWeight, ...]:
         """What the homes that the lead judged, saved and viewed say of the weights of its wishes, in words."""
-        opinions = opinions_of(lead)
-        known = await self._indexes.homes(lead.location_id, [opinion.listing_key for opinion in opinions])
-        return learned_of(lead.wishes, opinions, _closeness(lead.wishes, known))
+        return learned_of(lead.wishes, opinions_of(lead), _closeness(lead.wishes, await self._judged(lead)))
+
+    async def _judged(self, lead: Lead) -> dict[ListingKey, Listing]:
+        """The homes that the lead has said something of, as they are now. Visits alone say nothing."""
+        if not (lead.judged or lead.saved):
+            return {}
+        await self.load(lead.location_id)  # or what is held of them may be of before an import
+        return await self._indexes.homes(lead.location_id, [one.listing_key for one in opinions_of(lead)])
 
     async def candidates(
         self, location_id: LocationId, wishes: Wishes, k: int, *, weights: Weights = WISH_WEIGHTS
@@ -135,7 +135,7 @@ class PropertyMatchingService:
 
     async def relaxations(self, lead: Lead) -> Relaxations:
         """How many homes meet every wish, and for each the smallest change that gives more; costs by the lead's own weights."""
-        _, weights = await self._taste(lead)
+        weights = _weights(lead, await self._judged(lead))
         index = await self._indexes.index(lead.location_id)
         ask = partial(relaxations, index, lead.wishes, weights=weights, kernel=self._indexes.kernel)
         return await self._asked(index, lead.wishes, ask)
@@ -171,6 +171,12 @@ def _scores(homes: Sequence[Folded], learned: MatchRank | None) -> list[float]:
 
 def _closeness(wishes: Wishes, homes: Mapping[ListingKey, Listing]) -> dict[ListingKey, Closeness]:
     return {key: closeness_of(wishes, home) for key, home in homes.items()}
+
+
+def _weights(lead: Lead, known: Mapping[ListingKey, Listing]) -> Weights:
+    return (
+        weights_of(lead.wishes, opinions_of(lead), _closeness(lead.wishes, known)) if known else WISH_WEIGHTS
+    )
 
 
 def _passed(lead: Lead, listing_key: ListingKey) -> bool:

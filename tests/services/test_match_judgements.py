@@ -13,6 +13,7 @@ from ghl_real_estate_ai.models.matching_models import EnhancedPropertyMatch, Jud
 from ghl_real_estate_ai.models.properties import Feature, Listing, StandardStatus, Wishes
 from ghl_real_estate_ai.services.property_matching_service import PropertyMatchingService
 from tests.support.fake_memory import FakeMemory
+from tests.support.listing_imports import imported
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 OURS = LocationId("ours")
@@ -106,3 +107,24 @@ async def test_a_relisted_home_is_shown_once_and_keeps_its_verdict() -> None:
 async def test_judgements_of_homes_that_are_gone_change_nothing() -> None:
     matching = await service(home("A"), home("B"))
     assert keys(await matching.matches(lead(GONE=Verdict.PASS), NOW)) == ["A", "B"]
+
+
+async def test_a_judged_home_counts_as_it_is_after_an_import() -> None:
+    memory = FakeMemory()
+    await imported(memory, OURS, [home("A"), home("B"), *(home(f"P{n}", garage=False) for n in range(4))])
+    matching = PropertyMatchingService(memory=memory)
+    passed = lead(**{f"P{n}": Verdict.PASS for n in range(4)})
+    assert (await matching.learned(passed))[0].wish == "feature:garage"
+    await imported(memory, OURS, [home(f"P{n}", garage=True) for n in range(4)])
+    matching.invalidate(OURS)
+    assert await matching.learned(passed) == ()
+
+
+async def test_how_a_home_fits_is_told_whether_or_not_it_is_on_the_market() -> None:
+    sold = home("A", pool=False, standard_status=StandardStatus.CLOSED)
+    matching = await service(sold)
+    fit = await matching.fit(lead(), sold)
+    assert fit.closeness == {"city": 1.0, "feature:garage": 1.0, "feature:pool": 0.0}
+    assert fit.score == pytest.approx(5 / 8)
+    nothing = await matching.fit(Lead(location_id=OURS, lead_id=LeadId("mute")), sold)
+    assert (nothing.closeness, nothing.score) == ({}, None)
