@@ -7,6 +7,7 @@ keep both promises too.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -23,6 +24,7 @@ HALF_LIVES: Final = (0.1, 0.5, 2.0)
 """Of the decayed counts, in horizons."""
 KINDS: Final = 8
 """Kinds of event, the commonest, whose shares are inputs."""
+_LEAST_SHARE: Final = -28.0  # log; four horizons of silence
 _INSTANT: Final = 0.005  # of a horizon: silences shorter than that are the same
 
 
@@ -142,11 +144,20 @@ def _rhythm(
             Feature(f"events_decayed_{life:g}", -1): np.log1p(each)
             for life, each in zip(HALF_LIVES, decayed, strict=True)
         },
-        Feature("recent_share", -1): np.log(np.maximum(decayed[0], 1e-12) / decayed[-1]),
+        Feature("recent_share", -1): _recent_share(past, silence, horizon),
         Feature("silence_over_mean_gap", 1): log_silence - np.log(mean_gap + instant),
         Feature("silence_over_longest_gap", 1): log_silence - np.log(longest + instant),
         Feature("gap_variation", 0): _variation(past, gaps),
     }
+
+
+def _recent_share(past: Past, silence: Array, horizon: float) -> Array:
+    """Log of the fastest decayed count over the slowest: falls with silence at a steady rate, down to a floor."""
+    before_last = past.spread(past.latest(past.at)) - past.at
+    fast, slow = (life * horizon for life in (HALF_LIVES[0], HALF_LIVES[-1]))
+    at_last = past.per_lead(0.5 ** (before_last / fast)) / past.per_lead(0.5 ** (before_last / slow))
+    found = np.log(at_last) - silence * math.log(2.0) * (1.0 / fast - 1.0 / slow)
+    return np.asarray(np.maximum(found, _LEAST_SHARE), dtype=np.float64)
 
 
 def _variation(past: Past, gaps: Array) -> Array:

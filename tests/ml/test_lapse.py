@@ -215,7 +215,7 @@ def test_risk_never_falls_when_the_last_event_was_earlier(model: LapseModel) -> 
 
 def test_risk_never_falls_as_time_passes_in_silence(model: LapseModel) -> None:
     past = TEST.filter(pl.col("time") <= QUESTION.test_cutoff)
-    curves = [said(model, past, CUTOFF + later) for later in (0.0, 0.5, 3.0, 10.0, 30.0, 90.0)]
+    curves = [said(model, past, CUTOFF + later) for later in (0.0, 0.5, 3.0, 10.0, 30.0, 90.0, 250.0, 900.0)]
     for sooner, later in pairwise(curves):
         assert all(later[lead][0] >= sooner[lead][0] - 1e-9 for lead in sooner)
 
