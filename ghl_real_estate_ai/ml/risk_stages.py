@@ -49,8 +49,8 @@ def settle(
 ) -> Standing:
     """The standing at ``now``, of a lead that stood ``before`` (None: it was never looked at).
 
-    ``own_act``: the lead has just shown a sign of life. ``silent_since``: its last one; who is looked at for the first time
-    counts as above the thresholds since then. ``not_before``: when the earliest stage may begin.
+    ``own_act``: news of a sign of life of the lead. ``silent_since``: its last one; who is looked at for the first time
+    counts as above the thresholds since then, too. ``not_before``: when the earliest stage may begin.
     """
     held = RiskStage.NONE if before is None else before.stage
     kept = max(stage for stage in RiskStage if stage <= held and _stays(stage, risk, own_act=own_act))
@@ -82,6 +82,6 @@ def _stays(stage: RiskStage, risk: float, *, own_act: bool) -> bool:
 def _over_since(
     before: Standing | None, stage: RiskStage, now: datetime, *, own_act: bool, silent_since: datetime
 ) -> datetime:
-    if before is None:
+    if before is None or own_act:  # which may be older than its news: histories are read, webhooks come late
         return min(silent_since, now)
-    return now if own_act else min(before.over.get(stage, now), now)
+    return min(before.over.get(stage, now), now)

@@ -65,6 +65,11 @@ def test_the_leads_own_sign_of_life_begins_the_dwell_anew() -> None:
     assert look(nearly, 0.4, own_act=True).over == {EARLY: NOW}
 
 
+def test_news_of_an_old_sign_of_life_begins_the_dwell_when_it_was_given() -> None:
+    read_late = look(Standing(NONE, None), 0.4, own_act=True, silent_since=NOW - timedelta(days=3))
+    assert read_late == Standing(EARLY, NOW - timedelta(days=3) + DWELL, {})
+
+
 def test_a_risk_that_fell_back_begins_its_dwell_anew() -> None:
     fell = look(Standing(NONE, None, {EARLY: NOW - 6 * HOUR}), 0.25)
     assert fell.over == {}
