@@ -138,7 +138,7 @@ def _amounts(table: pl.DataFrame, column: str | None, *, source: str) -> pl.Seri
     if numbers.null_count() > values.null_count():
         text = table[column].filter(numbers.is_null() & values.is_not_null()).sort()[0]
         raise InputError(f"{source}: column {column!r} holds {text!r}; --value takes amounts")
-    return numbers.fill_nan(None).fill_null(0.0)
+    return numbers.set(~numbers.is_finite(), None).fill_null(0.0)
 
 
 def _kind_words(table: pl.DataFrame, column: str | None) -> pl.Series:

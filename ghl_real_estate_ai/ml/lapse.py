@@ -222,6 +222,8 @@ def _baselines(logs: _Logs, span: _Span, judged: Rows, model: LapseModel | None)
         model=None,
         active_within=span.active_within,
     )
+    if not learnt.lead.size:
+        raise InputError(f"--active-within: no lead of {TRAIN} was active so shortly before {_date(origin)}")
     counts = counts_after(logs.train, learnt, logs.known_until - origin)
     silent = (counts == 0).astype(np.float64)
     never = np.zeros(judged.lead.size)

@@ -85,6 +85,13 @@ def test_amounts_may_carry_signs_of_money_but_words_are_refused() -> None:
         read_log(TABLE.with_columns(worth=pl.lit("a lot")), COLUMNS, source="log")
 
 
+def test_amounts_that_are_no_numbers_count_as_none() -> None:
+    odd = [float("nan"), float("inf"), 2.0, 9.0, 9.0, None]
+    log = read_log(TABLE.with_columns(worth=pl.Series(odd)), COLUMNS, source="log")
+    assert log.value is not None
+    assert log.value.tolist() == [0.0, 2.0, 0.0]
+
+
 def test_rare_kinds_and_those_of_another_log_become_one() -> None:
     many = pl.DataFrame(
         {

@@ -281,6 +281,13 @@ def test_an_empty_side_or_a_wrong_column_is_refused_by_its_option(
         judge(question=replace(QUESTION, **change))  # type: ignore[arg-type]  # reason: one field of any type at a time
 
 
+def test_a_training_side_without_active_leads_is_refused_too() -> None:
+    gap = (QUESTION.train_cutoff - timedelta(days=6), QUESTION.train_cutoff)
+    quiet = TRAIN.filter(~pl.col("time").is_between(*gap))
+    with pytest.raises(InputError, match="--active-within: no lead of --train-events"):
+        judge(quiet, question=replace(QUESTION, active_within=timedelta(days=5)))
+
+
 def test_a_log_that_ends_early_is_judged_with_a_warning() -> None:
     short = TEST.filter(pl.col("time") <= QUESTION.test_cutoff + timedelta(days=30))
     assert any("some who seem silent may not be" in note for note in judge(test=short).notes)
