@@ -18,11 +18,11 @@ from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.bootstrap_crm import Crm, compose_crm
 from ghl_real_estate_ai.bootstrap_learning import learning_process
 from ghl_real_estate_ai.bootstrap_redis import Shared, sharing
-from ghl_real_estate_ai.budgets import DATABASE_ANSWER_S
 from ghl_real_estate_ai.crm_ports import ExportReader
 from ghl_real_estate_ai.errors import ConfigurationError
 from ghl_real_estate_ai.integrations.gohighlevel.csv_export import CsvExportReader
 from ghl_real_estate_ai.integrations.gohighlevel.webhooks import GoHighLevelWebhookReader
+from ghl_real_estate_ai.limits import DATABASE_ANSWER_S
 from ghl_real_estate_ai.live_ports import SharedCache, WorkShare
 from ghl_real_estate_ai.models.events import LEAD_FACTS, LEAD_NEWS, LeadForgotten, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LocationId

@@ -11,8 +11,8 @@ import json
 import os
 import sys
 
-from ghl_real_estate_ai.budgets import LEARN_TIMEOUT_S
 from ghl_real_estate_ai.errors import TrainingFailed
+from ghl_real_estate_ai.limits import LEARN_TIMEOUT_S
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.services.model_learning import Learn
 from ghl_real_estate_ai.settings import Settings

@@ -17,7 +17,6 @@ import typer
 
 from ghl_real_estate_ai import bootstrap, telemetry
 from ghl_real_estate_ai.bootstrap_crm import Crm
-from ghl_real_estate_ai.budgets import INSTALL_STATE_S
 from ghl_real_estate_ai.commands import csv_import, doctor, records
 from ghl_real_estate_ai.commands.connect import APP, PRIVATE_TOKEN, ConnectOptions, Connector, connect
 from ghl_real_estate_ai.commands.location_setup import SetupOptions
@@ -32,6 +31,7 @@ from ghl_real_estate_ai.commands.terminal import (
     show,
     with_memory,
 )
+from ghl_real_estate_ai.limits import INSTALL_STATE_S
 from ghl_real_estate_ai.models.diagnosis import FindingStatus
 from ghl_real_estate_ai.models.exports import ExportKind
 from ghl_real_estate_ai.ports import Memory

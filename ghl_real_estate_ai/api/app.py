@@ -34,7 +34,7 @@ from ghl_real_estate_ai.api.routes import (
     webhooks,
 )
 from ghl_real_estate_ai.api.short_way import ShortWay
-from ghl_real_estate_ai.budgets import (
+from ghl_real_estate_ai.limits import (
     HINTS_PER_MIN,
     INSTALL_CALLBACKS_PER_MIN,
     LISTING_BODY_BYTES,

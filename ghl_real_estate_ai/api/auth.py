@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import ValidationError
 
-from ghl_real_estate_ai.budgets import TICKET_TTL_S, TICKETS_HELD, TOKENS_CACHED
 from ghl_real_estate_ai.errors import BrokerUnavailable, Unauthenticated
+from ghl_real_estate_ai.limits import TICKET_TTL_S, TICKETS_HELD, TOKENS_CACHED
 from ghl_real_estate_ai.live_ports import TicketStore
 from ghl_real_estate_ai.models.identifiers import Frozen, LocationId, UserId, UtcTime
 from ghl_real_estate_ai.models.leads import Identity, Role, User

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ghl_real_estate_ai.budgets import HANDSHAKE_RETRY_S, SOCKETS_NOT_SIGNED_IN, SOCKETS_OPEN
 from ghl_real_estate_ai.errors import TooManyRequests
+from ghl_real_estate_ai.limits import HANDSHAKE_RETRY_S, SOCKETS_NOT_SIGNED_IN, SOCKETS_OPEN
 
 
 class Entrance:

@@ -15,7 +15,6 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import STORAGE_RETRY_S
 from ghl_real_estate_ai.errors import (
     EnterpriseHubError,
     InputError,
@@ -25,6 +24,7 @@ from ghl_real_estate_ai.errors import (
     TooManyRequests,
     Unauthenticated,
 )
+from ghl_real_estate_ai.limits import STORAGE_RETRY_S
 
 _log = telemetry.get_logger("api")
 

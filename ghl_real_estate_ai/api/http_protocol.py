@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from ghl_real_estate_ai.budgets import REQUEST_HEAD_WAIT_S
+from ghl_real_estate_ai.limits import REQUEST_HEAD_WAIT_S
 
 
 class HttpProtocol(HttpToolsProtocol):

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from datetime import datetime
 
-from ghl_real_estate_ai.budgets import RATE_KEYS_HELD
 from ghl_real_estate_ai.errors import TooManyRequests
+from ghl_real_estate_ai.limits import RATE_KEYS_HELD
 from ghl_real_estate_ai.ports import Clock
 
 

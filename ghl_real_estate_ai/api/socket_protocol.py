@@ -15,7 +15,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.http11 import Request
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import CLOSE_WAIT_S
+from ghl_real_estate_ai.limits import CLOSE_WAIT_S
 from ghl_real_estate_ai.models.frames import Bundle
 
 WIRE: Final = "enterprisehub.wire"

@@ -11,11 +11,11 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from ghl_real_estate_ai.budgets import INSTALL_STATE_S
 from ghl_real_estate_ai.commands.location_setup import Decided, Say, SetupOptions, decide
 from ghl_real_estate_ai.commands.questions import Questions
 from ghl_real_estate_ai.crm_ports import CrmAccountReader
 from ghl_real_estate_ai.errors import InputError, Unreachable
+from ghl_real_estate_ai.limits import INSTALL_STATE_S
 from ghl_real_estate_ai.models.connections import (
     Connection,
     ConnectionKind,

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import IO, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from ghl_real_estate_ai.budgets import CSV_BATCH_ROWS
 from ghl_real_estate_ai.crm_ports import ExportReader
 from ghl_real_estate_ai.errors import InputError
+from ghl_real_estate_ai.limits import CSV_BATCH_ROWS
 from ghl_real_estate_ai.models.crm_account import proposed_role
 from ghl_real_estate_ai.models.events import RecordedEvent
 from ghl_real_estate_ai.models.exports import ExportKind, ExportLayout, ExportRow, RefusedRow

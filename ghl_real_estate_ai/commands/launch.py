@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ghl_real_estate_ai import bootstrap, telemetry
-from ghl_real_estate_ai.budgets import CLIENT_FRAME_BYTES
 from ghl_real_estate_ai.errors import ConfigurationError, EnterpriseHubError
+from ghl_real_estate_ai.limits import CLIENT_FRAME_BYTES
 from ghl_real_estate_ai.settings import Settings
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import Final
 
 import uvloop
 
-from ghl_real_estate_ai import budgets
+from ghl_real_estate_ai import budgets, limits
 from ghl_real_estate_ai.commands import crowd, fanout_server, measuring, rig
 from ghl_real_estate_ai.commands.measuring import Say
 from ghl_real_estate_ai.commands.rows import Row
@@ -72,7 +72,7 @@ async def stall(server: rig.Server, *, screens: int, stalled: int, publications:
         rig.crowd(server, stalled) as slow,
         rig.crowd(server, screens - stalled) as quick,
     ):
-        await _publish(quick, publisher, budgets.TOPIC_RING_FRAMES * 2)  # the ring is full: it grows no more
+        await _publish(quick, publisher, limits.TOPIC_RING_FRAMES * 2)  # the ring is full: it grows no more
         await rig.arrived(slow, publisher.sent)
         before, first = measuring.rss_mb(server.pid), publisher.sent
         for screen in slow.screens:

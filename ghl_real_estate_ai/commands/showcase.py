@@ -24,9 +24,9 @@ import httpx
 from pydantic import JsonValue
 
 from ghl_real_estate_ai import bootstrap
-from ghl_real_estate_ai.budgets import LISTING_BATCH_ROWS, OUTBOUND_TIMEOUT_S
 from ghl_real_estate_ai.commands import launch, records
 from ghl_real_estate_ai.errors import ConfigurationError, InputError
+from ghl_real_estate_ai.limits import LISTING_BATCH_ROWS, OUTBOUND_TIMEOUT_S
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import Location, Role
 from ghl_real_estate_ai.settings import Settings, load_settings

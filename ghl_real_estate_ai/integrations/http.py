@@ -14,13 +14,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlencode
 
-from ghl_real_estate_ai.budgets import (
+from ghl_real_estate_ai.errors import AnswerLost, NotSent
+from ghl_real_estate_ai.limits import (
     OUTBOUND_ANSWER_BYTES,
     OUTBOUND_ANSWER_S,
     OUTBOUND_CONNECTIONS,
     OUTBOUND_TIMEOUT_S,
 )
-from ghl_real_estate_ai.errors import AnswerLost, NotSent
 
 if TYPE_CHECKING:
     import httpx

@@ -17,14 +17,14 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import (
+from ghl_real_estate_ai.errors import Unauthenticated
+from ghl_real_estate_ai.limits import (
     CLIENT_FRAME_BYTES,
     CLIENT_MESSAGES_PER_MIN,
     CLOSE_WAIT_S,
     PING_INTERVAL_S,
     PONG_TIMEOUT_S,
 )
-from ghl_real_estate_ai.errors import Unauthenticated
 from ghl_real_estate_ai.live_ports import ClientConnection
 from ghl_real_estate_ai.models.frames import Bundle
 from ghl_real_estate_ai.models.leads import Identity

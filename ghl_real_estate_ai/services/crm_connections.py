@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import ADOPT_AGAIN_S, ADOPT_LOOK_S, INSTALL_STATE_S, INSTALL_TOKENS_S
 from ghl_real_estate_ai.crm_ports import CrmAccess
 from ghl_real_estate_ai.errors import (
     CrmError,
@@ -25,6 +24,7 @@ from ghl_real_estate_ai.errors import (
     TooManyRequests,
     Unreachable,
 )
+from ghl_real_estate_ai.limits import ADOPT_AGAIN_S, ADOPT_LOOK_S, INSTALL_STATE_S, INSTALL_TOKENS_S
 from ghl_real_estate_ai.models.connections import Connection, ConnectionKind, ConnectionStatus, OwnerKind
 from ghl_real_estate_ai.models.events import CrmAppUninstalled, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import Frozen, LocationId

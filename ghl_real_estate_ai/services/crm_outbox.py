@@ -15,16 +15,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import (
-    CRM_CHANGE_ATTEMPTS,
-    CRM_CHANGE_BACKOFF_MOST_S,
-    CRM_CHANGE_BACKOFF_S,
-    CRM_CHANGE_CLAIM_S,
-    CRM_CLOSED_WAIT_S,
-    CRM_OUTBOX_BATCH,
-    CRM_OUTBOX_LOCATIONS,
-    CRM_OUTBOX_POLL_S,
-)
 from ghl_real_estate_ai.crm_ports import CrmWriter
 from ghl_real_estate_ai.errors import (
     ConfigurationError,
@@ -38,6 +28,16 @@ from ghl_real_estate_ai.errors import (
     StorageUnavailable,
     TooManyRequests,
     Unreachable,
+)
+from ghl_real_estate_ai.limits import (
+    CRM_CHANGE_ATTEMPTS,
+    CRM_CHANGE_BACKOFF_MOST_S,
+    CRM_CHANGE_BACKOFF_S,
+    CRM_CHANGE_CLAIM_S,
+    CRM_CLOSED_WAIT_S,
+    CRM_OUTBOX_BATCH,
+    CRM_OUTBOX_LOCATIONS,
+    CRM_OUTBOX_POLL_S,
 )
 from ghl_real_estate_ai.models.connections import Connection, ConnectionStatus
 from ghl_real_estate_ai.models.identifiers import LocationId

@@ -13,13 +13,6 @@ from itertools import groupby
 from typing import Final
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import (
-    REREAD_AGAIN_S,
-    REREAD_DELAYS_S,
-    REREAD_LOOK_S,
-    REREAD_REFUSALS,
-    REREADS_AT_ONCE,
-)
 from ghl_real_estate_ai.crm_ports import CrmReader
 from ghl_real_estate_ai.errors import (
     ConfigurationError,
@@ -32,6 +25,13 @@ from ghl_real_estate_ai.errors import (
     ScopeMissing,
     StorageUnavailable,
     TooManyRequests,
+)
+from ghl_real_estate_ai.limits import (
+    REREAD_AGAIN_S,
+    REREAD_DELAYS_S,
+    REREAD_LOOK_S,
+    REREAD_REFUSALS,
+    REREADS_AT_ONCE,
 )
 from ghl_real_estate_ai.models.connections import LocationSetup
 from ghl_real_estate_ai.models.identifiers import LocationId

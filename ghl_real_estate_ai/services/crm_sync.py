@@ -15,12 +15,6 @@ from itertools import chain
 from typing import Final
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import (
-    POLL_BACKOFF_MOST_S,
-    POLL_CALLS_PER_CYCLE,
-    POLL_INTERVAL_S,
-    POLL_LOOK_S,
-)
 from ghl_real_estate_ai.crm_ports import CrmPage, CrmReader
 from ghl_real_estate_ai.errors import (
     ConfigurationError,
@@ -32,6 +26,7 @@ from ghl_real_estate_ai.errors import (
     ScopeMissing,
     StorageUnavailable,
 )
+from ghl_real_estate_ai.limits import POLL_BACKOFF_MOST_S, POLL_CALLS_PER_CYCLE, POLL_INTERVAL_S, POLL_LOOK_S
 from ghl_real_estate_ai.models.connections import LocationSetup
 from ghl_real_estate_ai.models.identifiers import Frozen, LocationId
 from ghl_real_estate_ai.models.synchronization import SyncProgress, SyncSource

@@ -12,8 +12,8 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import TALLY_FLUSH_S
 from ghl_real_estate_ai.errors import StorageUnavailable
+from ghl_real_estate_ai.limits import TALLY_FLUSH_S
 from ghl_real_estate_ai.models.events import Source
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.synchronization import DeliveryTally

@@ -24,7 +24,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import (
+from ghl_real_estate_ai.errors import BrokerUnavailable, Overtaken, StorageUnavailable
+from ghl_real_estate_ai.limits import (
     DURABLE_BATCH,
     DURABLE_POLL_S,
     DURABLE_RETRY_DELAYS_S,
@@ -32,7 +33,6 @@ from ghl_real_estate_ai.budgets import (
     GIVE_WAY_STEPS,
     LIVE_QUEUE,
 )
-from ghl_real_estate_ai.errors import BrokerUnavailable, Overtaken, StorageUnavailable
 from ghl_real_estate_ai.live_ports import WorkShare
 from ghl_real_estate_ai.models.events import DeadLetter, Delivery, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LocationId

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import SWEEP_REST_SHARE, SWEEP_REST_TURNS, SWEEP_SHORT_S, SWEEP_SOCKETS
+from ghl_real_estate_ai.limits import SWEEP_REST_SHARE, SWEEP_REST_TURNS, SWEEP_SHORT_S, SWEEP_SOCKETS
 from ghl_real_estate_ai.live_ports import ClientConnection
 from ghl_real_estate_ai.models.frames import Bundle, framed
 from ghl_real_estate_ai.models.streams import Stream

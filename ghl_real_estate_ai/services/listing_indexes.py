@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import LISTING_BATCH_ROWS, LISTINGS_CACHED, ROWS_SCANNED_INLINE
 from ghl_real_estate_ai.errors import StorageUnavailable
+from ghl_real_estate_ai.limits import LISTING_BATCH_ROWS, LISTINGS_CACHED, ROWS_SCANNED_INLINE
 from ghl_real_estate_ai.ml.listing_segments import Segment
 from ghl_real_estate_ai.ml.match_kernel import NUMPY, Kernel, compiled
 from ghl_real_estate_ai.ml.property_matching import ListingIndex

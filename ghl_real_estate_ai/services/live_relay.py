@@ -20,7 +20,8 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import (
+from ghl_real_estate_ai.errors import BrokerUnavailable, StorageUnavailable
+from ghl_real_estate_ai.limits import (
     FEED_LOOKED_AT,
     FOLLOW_AGAIN_S,
     FOLLOW_ENTRIES,
@@ -31,7 +32,6 @@ from ghl_real_estate_ai.budgets import (
     SCREENS_STILL_S,
     SNAPSHOT_ITEMS,
 )
-from ghl_real_estate_ai.errors import BrokerUnavailable, StorageUnavailable
 from ghl_real_estate_ai.live_ports import Backplane, Heard, Held
 from ghl_real_estate_ai.models.events import LeadForgotten, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LocationId

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import WRITE_BYTES
+from ghl_real_estate_ai.limits import WRITE_BYTES
 from ghl_real_estate_ai.models.frames import Bundle, framed
 from ghl_real_estate_ai.models.streams import LAG_POLICY, LagPolicy, Stream
 from ghl_real_estate_ai.services.topic_log import Frame, TopicLog

@@ -9,8 +9,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import CHAMPIONS_LOOK_S
 from ghl_real_estate_ai.errors import ModelArtifactError, StorageUnavailable
+from ghl_real_estate_ai.limits import CHAMPIONS_LOOK_S
 from ghl_real_estate_ai.ml.match_rank import NAME, MatchRank
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.ports import Memory

@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import LEARN_LOOK_S
 from ghl_real_estate_ai.errors import EnterpriseHubError, StorageUnavailable
 from ghl_real_estate_ai.learning_ports import LearnedModel
+from ghl_real_estate_ai.limits import LEARN_LOOK_S
 from ghl_real_estate_ai.models.events import LEAD_FACTS, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ghl_real_estate_ai.budgets import MATCHES_PER_LEAD, ROWS_SCANNED_INLINE
+from ghl_real_estate_ai.limits import MATCHES_PER_LEAD, ROWS_SCANNED_INLINE
 from ghl_real_estate_ai.ml.match_diversity import Folded, folded, spread, without
 from ghl_real_estate_ai.ml.match_plan import Weights, weight_of
 from ghl_real_estate_ai.ml.match_rank import MatchRank, inputs_of

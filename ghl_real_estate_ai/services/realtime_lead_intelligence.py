@@ -16,9 +16,9 @@ from datetime import datetime
 from typing import Final
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import INTELLIGENCE_DEADLINE_S, LEADS_CACHED
 from ghl_real_estate_ai.errors import EnterpriseHubError
 from ghl_real_estate_ai.learning_ports import ScoreRecord
+from ghl_real_estate_ai.limits import INTELLIGENCE_DEADLINE_S, LEADS_CACHED
 from ghl_real_estate_ai.ml.lead_state import apply, summary
 from ghl_real_estate_ai.ml.next_action import next_action
 from ghl_real_estate_ai.models.events import (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 
-from ghl_real_estate_ai.budgets import RECENT_FACTS, RECENT_TENANTS
+from ghl_real_estate_ai.limits import RECENT_FACTS, RECENT_TENANTS
 from ghl_real_estate_ai.models.events import LeadForgotten, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LocationId
 

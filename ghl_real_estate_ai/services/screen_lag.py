@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from ghl_real_estate_ai.budgets import SCREENS_STILL_S
+from ghl_real_estate_ai.limits import SCREENS_STILL_S
 from ghl_real_estate_ai.live_ports import Backplane
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from ghl_real_estate_ai.budgets import CONNECTIONS_PER_USER
+from ghl_real_estate_ai.limits import CONNECTIONS_PER_USER
 from ghl_real_estate_ai.live_ports import Seat
 from ghl_real_estate_ai.models.identifiers import LocationId, UserId
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from ghl_real_estate_ai.budgets import BUSY_DELIVERIES, BUSY_FOR_S, GROUP_COMMIT_MAX, WRITE_QUEUE
 from ghl_real_estate_ai.errors import EnterpriseHubError, StorageUnavailable
+from ghl_real_estate_ai.limits import BUSY_DELIVERIES, BUSY_FOR_S, GROUP_COMMIT_MAX, WRITE_QUEUE
 from ghl_real_estate_ai.models.events import Delivery, RecordedEvent
 from ghl_real_estate_ai.ports import Memory, UnitOfWork
 from ghl_real_estate_ai.services.admission import Receipt, admit, admit_page

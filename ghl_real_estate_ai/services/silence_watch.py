@@ -17,9 +17,9 @@ from itertools import groupby, product
 from typing import Final, NamedTuple
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import SILENCE_BATCH, SILENCE_LOOK_S, SILENCE_SIMULATED_LOOK_S
 from ghl_real_estate_ai.errors import StorageUnavailable
 from ghl_real_estate_ai.learning_ports import RiskTimer
+from ghl_real_estate_ai.limits import SILENCE_BATCH, SILENCE_LOOK_S, SILENCE_SIMULATED_LOOK_S
 from ghl_real_estate_ai.ml.churn_risk import watched_from
 from ghl_real_estate_ai.ml.risk_stages import due_at
 from ghl_real_estate_ai.models.events import Delivery, LeadWentQuiet, RecordedEvent, Source

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from time import monotonic
 
-from ghl_real_estate_ai.budgets import ANSWERS_HELD
+from ghl_real_estate_ai.limits import ANSWERS_HELD
 
 
 @dataclass(frozen=True, eq=False)

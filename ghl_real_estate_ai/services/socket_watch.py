@@ -9,7 +9,7 @@ import math
 from datetime import datetime
 from typing import Protocol
 
-from ghl_real_estate_ai.budgets import WATCH_INTERVAL_S
+from ghl_real_estate_ai.limits import WATCH_INTERVAL_S
 
 
 class Watched(Protocol):

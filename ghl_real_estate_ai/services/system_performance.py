@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import PERFORMANCE_INTERVAL_S
 from ghl_real_estate_ai.errors import StorageUnavailable
+from ghl_real_estate_ai.limits import PERFORMANCE_INTERVAL_S
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.streams import PerformanceItem, Stream, StreamItem
 from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork

@@ -13,9 +13,9 @@ from typing import Final
 import numpy as np
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import CHAMPIONS_LOOK_S
 from ghl_real_estate_ai.errors import ModelArtifactError, StorageUnavailable
 from ghl_real_estate_ai.learning_ports import LearnedModel
+from ghl_real_estate_ai.limits import CHAMPIONS_LOOK_S
 from ghl_real_estate_ai.ml.artifacts import Model, shipped_model
 from ghl_real_estate_ai.ml.shrinkage import prior_only
 from ghl_real_estate_ai.models.identifiers import LocationId

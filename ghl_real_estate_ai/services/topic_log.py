@@ -13,13 +13,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from ghl_real_estate_ai.budgets import (
-    CLIENT_BEHIND_BYTES,
-    SNAPSHOT_ITEMS,
-    TOPIC_RING_BYTES,
-    TOPIC_RING_FRAMES,
-)
 from ghl_real_estate_ai.errors import HoleInLog
+from ghl_real_estate_ai.limits import CLIENT_BEHIND_BYTES, SNAPSHOT_ITEMS, TOPIC_RING_BYTES, TOPIC_RING_FRAMES
 from ghl_real_estate_ai.models.frames import framed, header_size
 from ghl_real_estate_ai.models.identifiers import LeadId
 from ghl_real_estate_ai.models.streams import Placed, Publication, Stream

@@ -16,9 +16,9 @@ from functools import partial
 from typing import Final
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import TRACK_BATCH, TRACK_EVENTS_PER_LEAD, TRACK_LOOK_S
 from ghl_real_estate_ai.errors import StorageUnavailable
 from ghl_real_estate_ai.learning_ports import ScoreRecord
+from ghl_real_estate_ai.limits import TRACK_BATCH, TRACK_EVENTS_PER_LEAD, TRACK_LOOK_S
 from ghl_real_estate_ai.ml.targets import Outcomes, Target
 from ghl_real_estate_ai.ml.track_report import Asked, target_record
 from ghl_real_estate_ai.ml.training import TARGETS

@@ -14,8 +14,8 @@ from datetime import datetime
 from functools import partial
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import CONNECTIONS_PER_USER, PING_INTERVAL_S, WATCH_INTERVAL_S
 from ghl_real_estate_ai.errors import BrokerUnavailable, StorageUnavailable
+from ghl_real_estate_ai.limits import CONNECTIONS_PER_USER, PING_INTERVAL_S, WATCH_INTERVAL_S
 from ghl_real_estate_ai.live_ports import ClientConnection, Seats
 from ghl_real_estate_ai.models.identifiers import LocationId, lead_hash
 from ghl_real_estate_ai.models.leads import Identity

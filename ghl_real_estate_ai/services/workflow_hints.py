@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 from datetime import timedelta
 
-from ghl_real_estate_ai.budgets import REREAD_DELAYS_S
+from ghl_real_estate_ai.limits import REREAD_DELAYS_S
 from ghl_real_estate_ai.models.connections import workflow_key_hash
 from ghl_real_estate_ai.models.events import Delivery, Source
 from ghl_real_estate_ai.models.identifiers import LocationId

@@ -25,7 +25,7 @@ from typing import Final, Literal
 import httpx
 from pydantic import JsonValue
 
-from ghl_real_estate_ai.budgets import OUTBOUND_TIMEOUT_S
+from ghl_real_estate_ai.limits import OUTBOUND_TIMEOUT_S
 from ghl_real_estate_ai.simulation.ghl_account import Change
 from ghl_real_estate_ai.simulation.ghl_knobs import Faults, Habits
 from ghl_real_estate_ai.simulation.ghl_traps import as_published

@@ -21,8 +21,8 @@ from typing import Final, Protocol
 import httpx
 from pydantic import JsonValue
 
-from ghl_real_estate_ai.budgets import OUTBOUND_TIMEOUT_S
 from ghl_real_estate_ai.errors import ConfigurationError
+from ghl_real_estate_ai.limits import OUTBOUND_TIMEOUT_S
 from ghl_real_estate_ai.simulation.vendor_signature import VendorKey
 
 WEBHOOK_PATH: Final = "/webhooks/ghl"

@@ -12,7 +12,7 @@ from typing import Final, Self
 
 import sqlalchemy as sa
 
-from ghl_real_estate_ai import budgets
+from ghl_real_estate_ai import limits
 from ghl_real_estate_ai.errors import StorageUnavailable
 from ghl_real_estate_ai.ports import UnitOfWork
 from ghl_real_estate_ai.storage.compaction import compact
@@ -45,7 +45,7 @@ class Database:
             waits_for_disk=False,
         )
         self._reader_engine: Final = make_engine(
-            url, access="read", connections=budgets.DATABASE_READERS, sqlite_synchronous=sqlite_synchronous
+            url, access="read", connections=limits.DATABASE_READERS, sqlite_synchronous=sqlite_synchronous
         )
         self._readers: ThreadPoolExecutor | None = None
         self._writer: GroupCommit | None = None
@@ -53,7 +53,7 @@ class Database:
     async def start(self) -> None:
         """Bring the tables up to date and open the doors. Raises StorageUnavailable or ConfigurationError."""
         loop = asyncio.get_running_loop()
-        self._readers = ThreadPoolExecutor(budgets.DATABASE_READERS, thread_name_prefix="storage-reader")
+        self._readers = ThreadPoolExecutor(limits.DATABASE_READERS, thread_name_prefix="storage-reader")
         try:
             await self._in_reader(lambda: migrate(self._writer_engine))
         except BaseException:  # whatever went wrong, cancelled too: leave no thread and no connection behind

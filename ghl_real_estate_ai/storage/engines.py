@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from ghl_real_estate_ai import budgets
+from ghl_real_estate_ai import limits
 from ghl_real_estate_ai.errors import ConfigurationError, EnterpriseHubError, InputError, StorageUnavailable
 
 Access = Literal["write", "read"]
@@ -102,7 +102,7 @@ def _sqlite_engine(url: sa.URL, *, access: Access, pool: dict[str, int], synchro
         connection.isolation_level = None  # the driver must not begin transactions by itself; see `begin`
         cursor = connection.cursor()
         for pragma in (
-            f"busy_timeout = {int(budgets.DATABASE_LOCK_WAIT_S * 1_000)}",
+            f"busy_timeout = {int(limits.DATABASE_LOCK_WAIT_S * 1_000)}",
             "journal_mode = WAL",
             f"synchronous = {synchronous}",
             "foreign_keys = ON",
@@ -120,7 +120,7 @@ def _sqlite_engine(url: sa.URL, *, access: Access, pool: dict[str, int], synchro
 def _postgresql_engine(
     url: sa.URL, *, access: Access, pool: dict[str, int], waits_for_disk: bool
 ) -> sa.Engine:
-    options = [str(url.query.get("options", "")), f"-c lock_timeout={int(budgets.DATABASE_LOCK_WAIT_S)}s"]
+    options = [str(url.query.get("options", "")), f"-c lock_timeout={int(limits.DATABASE_LOCK_WAIT_S)}s"]
     if not waits_for_disk:
         options.append("-c synchronous_commit=off")
     if access == "read":
@@ -132,8 +132,8 @@ def _postgresql_engine(
         max_overflow=pool["max_overflow"],
         connect_args={
             "options": " ".join(options).strip(),
-            "connect_timeout": int(budgets.OUTBOUND_TIMEOUT_S),
-            "tcp_user_timeout": int(budgets.OUTBOUND_TIMEOUT_S * 1_000),
+            "connect_timeout": int(limits.OUTBOUND_TIMEOUT_S),
+            "tcp_user_timeout": int(limits.OUTBOUND_TIMEOUT_S * 1_000),
         },
     )
 

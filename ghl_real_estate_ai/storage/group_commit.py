@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 import sqlalchemy as sa
 
-from ghl_real_estate_ai import budgets
+from ghl_real_estate_ai import limits
 from ghl_real_estate_ai.errors import StorageUnavailable
 from ghl_real_estate_ai.ports import UnitOfWork
 from ghl_real_estate_ai.storage.engines import DATABASE_ERRORS, Line, LostRace, our_error
@@ -90,7 +90,7 @@ class GroupCommit:
 
         When there is no answer in time, nobody knows: it may still be stored.
         """
-        if self._queue.qsize() >= budgets.WRITE_QUEUE:
+        if self._queue.qsize() >= limits.WRITE_QUEUE:
             raise StorageUnavailable("too many writes are waiting; send again in a moment")
         future: asyncio.Future[T] = self._loop.create_future()
         self._queue.put(_Change(change, future, waits_for_disk=waits_for_disk))
@@ -123,7 +123,7 @@ class GroupCommit:
             first = self._queue.get()
             group = [] if first is None else [first]
             closing = first is None
-            while not closing and len(group) < budgets.GROUP_COMMIT_MAX:
+            while not closing and len(group) < limits.GROUP_COMMIT_MAX:
                 try:
                     item = self._queue.get_nowait()
                 except Empty:

@@ -11,8 +11,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from ghl_real_estate_ai.budgets import LEARNED_KEPT
 from ghl_real_estate_ai.learning_ports import LearnedModel, ModelRole, RiskTimer, ScoreRecord
+from ghl_real_estate_ai.limits import LEARNED_KEPT
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
 from ghl_real_estate_ai.storage.schema import learned_models, on_both, risk_timers, track_record
 

@@ -10,7 +10,6 @@ from datetime import datetime
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ghl_real_estate_ai.budgets import OUTBOUND_TIMEOUT_S
 from ghl_real_estate_ai.errors import (
     EnterpriseHubError,
     InputError,
@@ -18,6 +17,7 @@ from ghl_real_estate_ai.errors import (
     Unauthenticated,
     Unreachable,
 )
+from ghl_real_estate_ai.limits import OUTBOUND_TIMEOUT_S
 from ghl_real_estate_ai.models.identifiers import LocationId, UtcTime
 from ghl_real_estate_ai.models.leads import User
 from ghl_real_estate_ai.models.track_record import TrackRecord

@@ -12,8 +12,8 @@ import jwt
 import pytest
 
 from ghl_real_estate_ai.api.auth import OwnTickets, TicketOffice, TokenIssuer, hash_password, verify_password
-from ghl_real_estate_ai.budgets import TICKET_TTL_S, TICKETS_HELD, TOKENS_CACHED
 from ghl_real_estate_ai.errors import BrokerUnavailable, Unauthenticated
+from ghl_real_estate_ai.limits import TICKET_TTL_S, TICKETS_HELD, TOKENS_CACHED
 from ghl_real_estate_ai.live_ports import TicketStore
 from ghl_real_estate_ai.models.identifiers import LocationId, UserId
 from ghl_real_estate_ai.models.leads import Identity, Role, User

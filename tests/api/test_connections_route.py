@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from ghl_real_estate_ai.api.rate_limit import RateLimiter
 from ghl_real_estate_ai.api.routes.connections import CALLBACK_PATH
-from ghl_real_estate_ai.budgets import INSTALL_CALLBACKS_PER_MIN
+from ghl_real_estate_ai.limits import INSTALL_CALLBACKS_PER_MIN
 from ghl_real_estate_ai.models.connections import Connection
 from ghl_real_estate_ai.models.leads import Role
 from tests.support.fake_ghl import FakeGhl, fake_ghl

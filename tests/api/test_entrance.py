@@ -12,8 +12,8 @@ from websockets.exceptions import InvalidStatus
 
 from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.api.entrance import Entrance
-from ghl_real_estate_ai.budgets import HANDSHAKE_RETRY_S
 from ghl_real_estate_ai.errors import TooManyRequests
+from ghl_real_estate_ai.limits import HANDSHAKE_RETRY_S
 from ghl_real_estate_ai.models.leads import Role
 from tests.support.gateway import EVENTUALLY_S, Gateway, eventually, user_of
 

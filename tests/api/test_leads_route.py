@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ghl_real_estate_ai.budgets import PAGE_ROWS
+from ghl_real_estate_ai.limits import PAGE_ROWS
 from ghl_real_estate_ai.models.identifiers import EventId, LeadId, lead_hash
 from ghl_real_estate_ai.models.leads import Role
 from ghl_real_estate_ai.models.streams import Stream

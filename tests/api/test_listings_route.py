@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ghl_real_estate_ai.budgets import LISTING_BATCH_ROWS, LISTING_BODY_BYTES
+from ghl_real_estate_ai.limits import LISTING_BATCH_ROWS, LISTING_BODY_BYTES
 from ghl_real_estate_ai.models.events import ListingsImported
 from ghl_real_estate_ai.models.leads import Role
 from tests.support.gateway import AWAY, HOME, Gateway, user_of

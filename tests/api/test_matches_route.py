@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from ghl_real_estate_ai.budgets import PAGE_ROWS
+from ghl_real_estate_ai.limits import PAGE_ROWS
 from ghl_real_estate_ai.models.identifiers import LeadId
 from ghl_real_estate_ai.models.leads import Lead, Role
 from ghl_real_estate_ai.models.properties import Wishes

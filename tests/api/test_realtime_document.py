@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ghl_real_estate_ai import budgets
+from ghl_real_estate_ai import limits
 from ghl_real_estate_ai.models.streams import CloseCode, Stream
 
 TEXT = (Path(__file__).parents[2] / "docs" / "realtime.md").read_text()
@@ -54,6 +54,6 @@ def test_every_limit_is_told_with_its_value(constant: str, words: str) -> None:
     number = re.search(r"[\d,]+", words)
     assert number is not None
     unit = 1_024 if "KiB" in words else 1_048_576 if "MiB" in words else 1
-    assert getattr(budgets, constant) == int(number.group().replace(",", "")) * unit
+    assert getattr(limits, constant) == int(number.group().replace(",", "")) * unit
     (row,) = [line for line in TEXT.splitlines() if line.startswith("|") and f"`{constant}`" in line]
     assert words in row

@@ -13,8 +13,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from websockets.exceptions import InvalidStatus
 
 from ghl_real_estate_ai.api.routes.realtime import authenticate, realtime
-from ghl_real_estate_ai.budgets import CLIENT_FRAME_BYTES, CONNECTIONS_PER_USER
 from ghl_real_estate_ai.errors import Unauthenticated
+from ghl_real_estate_ai.limits import CLIENT_FRAME_BYTES, CONNECTIONS_PER_USER
 from ghl_real_estate_ai.models.leads import Role
 from ghl_real_estate_ai.models.streams import CloseCode, Stream
 from ghl_real_estate_ai.services.websocket_manager import WebSocketManager

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from ghl_real_estate_ai.api.auth import hash_password
-from ghl_real_estate_ai.budgets import REQUEST_BODY_BYTES, SIGN_IN_ATTEMPTS_PER_MIN
+from ghl_real_estate_ai.limits import REQUEST_BODY_BYTES, SIGN_IN_ATTEMPTS_PER_MIN
 from ghl_real_estate_ai.models.identifiers import UserId
 from ghl_real_estate_ai.models.leads import Role, User
 from tests.support.gateway import AWAY, HOME, PASSWORD, Gateway, user_of

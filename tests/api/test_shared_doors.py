@@ -14,8 +14,8 @@ import pytest
 
 from ghl_real_estate_ai import bootstrap
 from ghl_real_estate_ai.bootstrap import ProcessRole
-from ghl_real_estate_ai.budgets import CONNECTIONS_PER_USER, SIGN_IN_ATTEMPTS_PER_MIN
 from ghl_real_estate_ai.errors import TooManyRequests
+from ghl_real_estate_ai.limits import CONNECTIONS_PER_USER, SIGN_IN_ATTEMPTS_PER_MIN
 from ghl_real_estate_ai.live_ports import RateLimit, SharedCache
 from ghl_real_estate_ai.models.leads import Role
 from ghl_real_estate_ai.models.streams import CloseCode

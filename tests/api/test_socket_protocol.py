@@ -27,7 +27,7 @@ from websockets.uri import parse_uri
 from ghl_real_estate_ai.api.portable_connection import PortableConnection
 from ghl_real_estate_ai.api.routes.realtime import connection_of, messages
 from ghl_real_estate_ai.api.socket_protocol import SocketProtocol, WireConnection
-from ghl_real_estate_ai.budgets import CLOSE_WAIT_S
+from ghl_real_estate_ai.limits import CLOSE_WAIT_S
 from ghl_real_estate_ai.models.frames import Bundle
 
 LONG_S = 20.0

@@ -14,8 +14,8 @@ import pytest
 from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.api.app import create_app
 from ghl_real_estate_ai.bootstrap import Services
-from ghl_real_estate_ai.budgets import HINTS_PER_MIN, REQUEST_BODY_BYTES, STORAGE_RETRY_S, WEBHOOK_BODY_BYTES
 from ghl_real_estate_ai.errors import StorageUnavailable
+from ghl_real_estate_ai.limits import HINTS_PER_MIN, REQUEST_BODY_BYTES, STORAGE_RETRY_S, WEBHOOK_BODY_BYTES
 from ghl_real_estate_ai.models.connections import LocationSetup, workflow_key_hash
 from ghl_real_estate_ai.models.events import RecordedEvent, Source, VendorEventKept
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId, lead_hash

@@ -23,8 +23,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from ghl_real_estate_ai import bootstrap
-from ghl_real_estate_ai.budgets import SNAPSHOT_ITEMS
 from ghl_real_estate_ai.commands import launch, records
+from ghl_real_estate_ai.limits import SNAPSHOT_ITEMS
 from ghl_real_estate_ai.models.events import LeadIntelligenceUpdated, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import Location, Role

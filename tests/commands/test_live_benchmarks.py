@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ghl_real_estate_ai import budgets
+from ghl_real_estate_ai import budgets, limits
 from ghl_real_estate_ai.commands import live_benchmarks, rig
 from ghl_real_estate_ai.settings import Settings
 
@@ -58,7 +58,7 @@ def test_no_user_runs_out_of_seats_though_the_gateway_still_counts_all_that_vani
 ) -> None:
     users = len(rig.tokens(Settings(data_dir=tmp_path, jwt_secret="s" * 40), seats))
     of_each = -(-screens // users)
-    assert of_each * rounds <= budgets.CONNECTIONS_PER_USER
+    assert of_each * rounds <= limits.CONNECTIONS_PER_USER
 
 
 def test_the_storm_is_as_large_as_promised() -> None:

@@ -13,12 +13,12 @@ import pytest_asyncio
 
 from ghl_real_estate_ai.api.auth import OwnTickets
 from ghl_real_estate_ai.api.rate_limit import RateLimiter
-from ghl_real_estate_ai.budgets import CONNECTIONS_PER_USER
 from ghl_real_estate_ai.errors import NotFound, TooManyRequests
 from ghl_real_estate_ai.integrations.redis.cache import RedisCache
 from ghl_real_estate_ai.integrations.redis.connection import connected
 from ghl_real_estate_ai.integrations.redis.doors import RedisDoors
 from ghl_real_estate_ai.integrations.redis.link import Link
+from ghl_real_estate_ai.limits import CONNECTIONS_PER_USER
 from ghl_real_estate_ai.live_ports import RateLimit, Seats, SharedCache, TicketStore
 from ghl_real_estate_ai.models.identifiers import LocationId, UserId
 from ghl_real_estate_ai.services.seats import LocalSeats

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 import pytest
 import pytest_asyncio
 
-from ghl_real_estate_ai.budgets import LEARNED_KEPT
 from ghl_real_estate_ai.learning_ports import LearnedModel, ModelRole, RiskTimer, ScoreRecord
+from ghl_real_estate_ai.limits import LEARNED_KEPT
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
 from ghl_real_estate_ai.models.intelligence import RiskStage
 from ghl_real_estate_ai.ports import Memory, UnitOfWork

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from ghl_real_estate_ai.budgets import REREAD_AGAIN_S
 from ghl_real_estate_ai.commands import records
+from ghl_real_estate_ai.limits import REREAD_AGAIN_S
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
 from ghl_real_estate_ai.models.synchronization import RereadRequest
 from ghl_real_estate_ai.ports import Memory

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ghl_real_estate_ai.budgets import POLL_CALLS_PER_CYCLE
+from ghl_real_estate_ai.limits import POLL_CALLS_PER_CYCLE
 from ghl_real_estate_ai.models.synchronization import SyncSource
 from tests.support.crm_city import assert_same, house, in_parts, leads_by_webhooks, small_city
 from tests.support.fake_ghl import fake_ghl

@@ -19,10 +19,10 @@ import structlog
 
 from ghl_real_estate_ai import bootstrap
 from ghl_real_estate_ai.bootstrap import Services
-from ghl_real_estate_ai.budgets import WEBHOOK_BODY_BYTES
 from ghl_real_estate_ai.commands.doctor import examine, lines
 from ghl_real_estate_ai.crm_ports import CrmWriter
 from ghl_real_estate_ai.integrations.gohighlevel.sealing import ACCESS, TokenSeal
+from ghl_real_estate_ai.limits import WEBHOOK_BODY_BYTES
 from ghl_real_estate_ai.models.connections import Connection, ConnectionKind, LocationSetup, OwnerKind
 from ghl_real_estate_ai.models.diagnosis import LAG_WARNING_EVENTS, PAUSE_DELIVERIES
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId

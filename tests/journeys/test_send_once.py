@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ghl_real_estate_ai.budgets import CRM_CHANGE_CLAIM_S
 from ghl_real_estate_ai.crm_ports import CrmWriter
+from ghl_real_estate_ai.limits import CRM_CHANGE_CLAIM_S
 from ghl_real_estate_ai.models.connections import (
     Connection,
     ConnectionKind,

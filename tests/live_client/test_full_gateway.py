@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ghl_real_estate_ai.api.entrance import Entrance
-from ghl_real_estate_ai.budgets import HANDSHAKE_RETRY_S
+from ghl_real_estate_ai.limits import HANDSHAKE_RETRY_S
 from ghl_real_estate_ai.models.leads import Role
 from tests.support.gateway import Gateway, user_of
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 import pytest_asyncio
 
-from ghl_real_estate_ai.budgets import CLIENT_FRAME_BYTES
+from ghl_real_estate_ai.limits import CLIENT_FRAME_BYTES
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.streams import CloseCode, Stream
 from tests.support.gateway import Gateway

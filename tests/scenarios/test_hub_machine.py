@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from pydantic_core import from_json
 
-from ghl_real_estate_ai.budgets import CLIENT_BEHIND_BYTES, PING_INTERVAL_S, PONG_TIMEOUT_S
 from ghl_real_estate_ai.errors import HoleInLog
+from ghl_real_estate_ai.limits import CLIENT_BEHIND_BYTES, PING_INTERVAL_S, PONG_TIMEOUT_S
 from ghl_real_estate_ai.models.identifiers import LeadId, lead_hash
 from ghl_real_estate_ai.models.streams import (
     LAG_POLICY,

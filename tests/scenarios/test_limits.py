@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ghl_real_estate_ai.api.entrance import Entrance
-from ghl_real_estate_ai.budgets import AUTH_WAIT_S, CLIENT_MESSAGES_PER_MIN, CONNECTIONS_PER_USER
+from ghl_real_estate_ai.limits import AUTH_WAIT_S, CLIENT_MESSAGES_PER_MIN, CONNECTIONS_PER_USER
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import Role
 from ghl_real_estate_ai.models.streams import AUDIENCE, CloseCode, Stream

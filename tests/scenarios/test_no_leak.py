@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import CLIENT_MESSAGES_PER_MIN
+from ghl_real_estate_ai.limits import CLIENT_MESSAGES_PER_MIN
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId, lead_hash
 from ghl_real_estate_ai.models.leads import Role
 from ghl_real_estate_ai.models.streams import Stream

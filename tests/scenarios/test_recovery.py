@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic_core import from_json
 
-from ghl_real_estate_ai.budgets import TOPIC_RING_FRAMES
+from ghl_real_estate_ai.limits import TOPIC_RING_FRAMES
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId, lead_hash
 from ghl_real_estate_ai.models.leads import Role
 from ghl_real_estate_ai.models.streams import Stream

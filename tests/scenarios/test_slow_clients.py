@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic_core import from_json
 
-from ghl_real_estate_ai.budgets import TOPIC_RING_BYTES
+from ghl_real_estate_ai.limits import TOPIC_RING_BYTES
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.streams import CloseCode, Stream, StreamItem
 from tests.support.gateway import Gateway

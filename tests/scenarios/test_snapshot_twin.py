@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_core import from_json
 
-from ghl_real_estate_ai.budgets import SNAPSHOT_ITEMS
+from ghl_real_estate_ai.limits import SNAPSHOT_ITEMS
 from ghl_real_estate_ai.models.events import EVENT_TYPES, LeadForgotten, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LeadId, lead_hash
 from ghl_real_estate_ai.models.intelligence import ActionKind, risk_stage

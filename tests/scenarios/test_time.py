@@ -13,7 +13,7 @@ import pytest
 
 from ghl_real_estate_ai import bootstrap
 from ghl_real_estate_ai.bootstrap import Services
-from ghl_real_estate_ai.budgets import PING_INTERVAL_S, PONG_TIMEOUT_S
+from ghl_real_estate_ai.limits import PING_INTERVAL_S, PONG_TIMEOUT_S
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.streams import CloseCode, Stream
 from ghl_real_estate_ai.services.websocket_manager import WebSocketManager

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from ghl_real_estate_ai.budgets import CLIENT_MESSAGES_PER_MIN
 from ghl_real_estate_ai.errors import Unauthenticated
+from ghl_real_estate_ai.limits import CLIENT_MESSAGES_PER_MIN
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import Identity, Role
 from ghl_real_estate_ai.models.streams import CloseCode, Stream

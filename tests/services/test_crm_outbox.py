@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import pytest
 
-from ghl_real_estate_ai.budgets import CRM_CHANGE_ATTEMPTS, CRM_CHANGE_CLAIM_S, CRM_OUTBOX_BATCH
 from ghl_real_estate_ai.errors import (
     AnswerLost,
     ConfigurationError,
@@ -23,6 +22,7 @@ from ghl_real_estate_ai.errors import (
     ScopeMissing,
     TooManyRequests,
 )
+from ghl_real_estate_ai.limits import CRM_CHANGE_ATTEMPTS, CRM_CHANGE_CLAIM_S, CRM_OUTBOX_BATCH
 from ghl_real_estate_ai.models.connections import ConnectionStatus, LocationSetup, WriteBackPart
 from ghl_real_estate_ai.models.leads import Lead
 from ghl_real_estate_ai.models.synchronization import ChangeKind, ChangeStatus, CrmChange

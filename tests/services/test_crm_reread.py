@@ -8,13 +8,6 @@ from datetime import timedelta
 import pytest
 import structlog.testing
 
-from ghl_real_estate_ai.budgets import (
-    REREAD_AGAIN_S,
-    REREAD_DELAYS_S,
-    REREAD_LOOK_S,
-    REREAD_REFUSALS,
-    REREADS_AT_ONCE,
-)
 from ghl_real_estate_ai.errors import (
     CrmRefused,
     EnterpriseHubError,
@@ -23,6 +16,13 @@ from ghl_real_estate_ai.errors import (
     ScopeMissing,
     TooManyRequests,
     Unreachable,
+)
+from ghl_real_estate_ai.limits import (
+    REREAD_AGAIN_S,
+    REREAD_DELAYS_S,
+    REREAD_LOOK_S,
+    REREAD_REFUSALS,
+    REREADS_AT_ONCE,
 )
 from ghl_real_estate_ai.models.connections import ConnectionStatus, LocationSetup
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from ghl_real_estate_ai.budgets import POLL_INTERVAL_S, POLL_LOOK_S, REREAD_AGAIN_S, REREAD_LOOK_S
+from ghl_real_estate_ai.limits import POLL_INTERVAL_S, POLL_LOOK_S, REREAD_AGAIN_S, REREAD_LOOK_S
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.synchronization import ChangeKind, RereadRequest
 from ghl_real_estate_ai.services.crm_outbox import CrmOutbox

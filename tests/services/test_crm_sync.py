@@ -10,7 +10,6 @@ from datetime import timedelta
 import pytest
 import structlog.testing
 
-from ghl_real_estate_ai.budgets import POLL_BACKOFF_MOST_S, POLL_CALLS_PER_CYCLE, POLL_INTERVAL_S, POLL_LOOK_S
 from ghl_real_estate_ai.errors import (
     ConfigurationError,
     EnterpriseHubError,
@@ -21,6 +20,7 @@ from ghl_real_estate_ai.errors import (
     TooManyRequests,
     Unreachable,
 )
+from ghl_real_estate_ai.limits import POLL_BACKOFF_MOST_S, POLL_CALLS_PER_CYCLE, POLL_INTERVAL_S, POLL_LOOK_S
 from ghl_real_estate_ai.models.connections import ConnectionStatus
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import Location

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from ghl_real_estate_ai.budgets import TALLY_FLUSH_S
 from ghl_real_estate_ai.errors import StorageUnavailable
+from ghl_real_estate_ai.limits import TALLY_FLUSH_S
 from ghl_real_estate_ai.models.events import Source
 from ghl_real_estate_ai.models.synchronization import DeliveryTally
 from ghl_real_estate_ai.ports import UnitOfWork

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from ghl_real_estate_ai.bootstrap import SystemClock
-from ghl_real_estate_ai.budgets import LIVE_QUEUE
 from ghl_real_estate_ai.errors import StorageUnavailable
+from ghl_real_estate_ai.limits import LIVE_QUEUE
 from ghl_real_estate_ai.models.events import NoteAdded, RecordedEvent, Source
 from ghl_real_estate_ai.models.identifiers import CorrelationId, EventId, LocationId
 from ghl_real_estate_ai.models.leads import Location

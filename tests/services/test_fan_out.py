@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import CLIENT_BEHIND_BYTES, SWEEP_REST_TURNS, SWEEP_SOCKETS, WRITE_BYTES
+from ghl_real_estate_ai.limits import CLIENT_BEHIND_BYTES, SWEEP_REST_TURNS, SWEEP_SOCKETS, WRITE_BYTES
 from ghl_real_estate_ai.models.frames import Bundle
 from ghl_real_estate_ai.models.identifiers import LeadId
 from ghl_real_estate_ai.models.streams import LAG_POLICY, CloseCode, LagPolicy, LeadRemovedItem, Stream

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ghl_real_estate_ai.budgets import LISTING_BATCH_ROWS
 from ghl_real_estate_ai.errors import StorageUnavailable
+from ghl_real_estate_ai.limits import LISTING_BATCH_ROWS
 from ghl_real_estate_ai.models.identifiers import ListingKey, LocationId
 from ghl_real_estate_ai.models.properties import Wishes
 from ghl_real_estate_ai.ports import UnitOfWork

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 import pytest
 from redis.asyncio import Redis
 
-from ghl_real_estate_ai.budgets import FOLLOW_TENANTS
 from ghl_real_estate_ai.commands import records
 from ghl_real_estate_ai.integrations.redis.backplane import RedisBackplane
 from ghl_real_estate_ai.integrations.redis.connection import PREFIX, connected
+from ghl_real_estate_ai.limits import FOLLOW_TENANTS
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId, derived_id
 from ghl_real_estate_ai.models.leads import Location
 from ghl_real_estate_ai.models.streams import LeadRemovedItem, Publication, Stream

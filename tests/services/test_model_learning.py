@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from ghl_real_estate_ai.budgets import LEARN_LOOK_S
 from ghl_real_estate_ai.errors import TrainingFailed
 from ghl_real_estate_ai.learning_ports import LearnedModel, ModelRole
+from ghl_real_estate_ai.limits import LEARN_LOOK_S
 from ghl_real_estate_ai.models.events import Delivery
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import Location

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ghl_real_estate_ai.budgets import RECENT_FACTS, RECENT_TENANTS
+from ghl_real_estate_ai.limits import RECENT_FACTS, RECENT_TENANTS
 from ghl_real_estate_ai.models.events import LeadForgotten, RecordedEvent, Source
 from ghl_real_estate_ai.models.identifiers import EventId, LocationId
 from ghl_real_estate_ai.services.recent_facts import RecentFacts

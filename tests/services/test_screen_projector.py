@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 import pytest
 from redis.asyncio import Redis
 
-from ghl_real_estate_ai.budgets import SNAPSHOT_ITEMS
 from ghl_real_estate_ai.integrations.redis.backplane import RedisBackplane
 from ghl_real_estate_ai.integrations.redis.connection import PREFIX, connected
+from ghl_real_estate_ai.limits import SNAPSHOT_ITEMS
 from ghl_real_estate_ai.models.events import RecordedEvent
 from ghl_real_estate_ai.models.streams import Publication, Stream
 from ghl_real_estate_ai.services.event_bus import EventBus

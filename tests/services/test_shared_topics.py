@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from ghl_real_estate_ai.budgets import CONNECTIONS_PER_USER, PING_INTERVAL_S, TOPIC_RING_FRAMES
 from ghl_real_estate_ai.errors import BrokerUnavailable, HoleInLog, StorageUnavailable
+from ghl_real_estate_ai.limits import CONNECTIONS_PER_USER, PING_INTERVAL_S, TOPIC_RING_FRAMES
 from ghl_real_estate_ai.live_ports import Seat
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId, UserId, lead_hash
 from ghl_real_estate_ai.models.streams import SHARED_STREAMS, CloseCode, Stream

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from ghl_real_estate_ai.budgets import SILENCE_BATCH, SILENCE_LOOK_S, SILENCE_SIMULATED_LOOK_S
 from ghl_real_estate_ai.learning_ports import RiskTimer
+from ghl_real_estate_ai.limits import SILENCE_BATCH, SILENCE_LOOK_S, SILENCE_SIMULATED_LOOK_S
 from ghl_real_estate_ai.ml.churn_risk import KNOWN_FOR
 from ghl_real_estate_ai.ml.risk_stages import DWELL
 from ghl_real_estate_ai.models.events import LEAD_NEWS, Event, LeadIntelligenceUpdated, LeadWentQuiet

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import PERFORMANCE_INTERVAL_S
 from ghl_real_estate_ai.errors import StorageUnavailable
+from ghl_real_estate_ai.limits import PERFORMANCE_INTERVAL_S
 from ghl_real_estate_ai.models.events import DeadLetter
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import Location

@@ -9,12 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ghl_real_estate_ai.budgets import (
-    CLIENT_BEHIND_BYTES,
-    SNAPSHOT_ITEMS,
-    TOPIC_RING_BYTES,
-    TOPIC_RING_FRAMES,
-)
+from ghl_real_estate_ai.limits import CLIENT_BEHIND_BYTES, SNAPSHOT_ITEMS, TOPIC_RING_BYTES, TOPIC_RING_FRAMES
 from ghl_real_estate_ai.models.frames import Bundle, framed
 from ghl_real_estate_ai.models.identifiers import LeadId
 from ghl_real_estate_ai.models.streams import LeadRemovedItem, Publication, Stream

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from ghl_real_estate_ai.budgets import (
+from ghl_real_estate_ai.limits import (
     CLIENT_FRAME_BYTES,
     CLIENT_MESSAGES_PER_MIN,
     CONNECTIONS_PER_USER,

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from ghl_real_estate_ai import budgets
+from ghl_real_estate_ai import limits
 from ghl_real_estate_ai.errors import Conflict, StorageUnavailable
 from ghl_real_estate_ai.models.leads import Location
 from ghl_real_estate_ai.ports import UnitOfWork
@@ -66,10 +66,10 @@ async def test_no_group_is_larger_than_the_limit(sqlite_memory: Database) -> Non
     stores: list[object] = []
 
     await behind_a_door(
-        sqlite_memory, *[lambda uow: stores.append(uow.events)] * (budgets.GROUP_COMMIT_MAX + 1)
+        sqlite_memory, *[lambda uow: stores.append(uow.events)] * (limits.GROUP_COMMIT_MAX + 1)
     )
 
-    assert [stores.count(store) for store in dict.fromkeys(stores)] == [budgets.GROUP_COMMIT_MAX, 1]
+    assert [stores.count(store) for store in dict.fromkeys(stores)] == [limits.GROUP_COMMIT_MAX, 1]
 
 
 async def test_changes_run_in_the_writers_thread(sqlite_memory: Database) -> None:
@@ -124,7 +124,7 @@ async def test_a_cancelled_caller_disturbs_nobody(sqlite_memory: Database) -> No
 
 
 async def test_a_full_queue_refuses_at_once(sqlite_memory: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budgets, "WRITE_QUEUE", 2)
+    monkeypatch.setattr(limits, "WRITE_QUEUE", 2)
     door = Door()
     waiting = [asyncio.ensure_future(sqlite_memory.write(door))]
     await door.wait_inside()
@@ -175,7 +175,7 @@ async def test_a_closed_memory_says_so(tmp_path: Path) -> None:
 async def test_a_locked_file_fails_the_whole_group_and_then_recovers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(budgets, "DATABASE_LOCK_WAIT_S", 0.05)
+    monkeypatch.setattr(limits, "DATABASE_LOCK_WAIT_S", 0.05)
     async with Database(sqlite_url(tmp_path)) as memory:
         other = sqlite3.connect(tmp_path / "enterprisehub.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")

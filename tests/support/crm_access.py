@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ghl_real_estate_ai.bootstrap import SystemClock
-from ghl_real_estate_ai.budgets import TOKEN_WAIT_S
 from ghl_real_estate_ai.integrations.gohighlevel.api_request import ApiProfile
 from ghl_real_estate_ai.integrations.gohighlevel.client import GoHighLevelClient, TokenSource
 from ghl_real_estate_ai.integrations.gohighlevel.oauth import GoHighLevelAccess, InstallPages
@@ -19,6 +18,7 @@ from ghl_real_estate_ai.integrations.gohighlevel.sealing import ACCESS, REFRESH,
 from ghl_real_estate_ai.integrations.gohighlevel.standings import Standings
 from ghl_real_estate_ai.integrations.gohighlevel.tokens import TokenKeeper
 from ghl_real_estate_ai.integrations.http import HttpClient
+from ghl_real_estate_ai.limits import TOKEN_WAIT_S
 from ghl_real_estate_ai.models.connections import Connection, ConnectionKind, OwnerKind
 from ghl_real_estate_ai.ports import Clock, Memory
 

@@ -18,12 +18,12 @@ from pydantic import JsonValue
 
 from ghl_real_estate_ai import bootstrap
 from ghl_real_estate_ai.bootstrap import Services
-from ghl_real_estate_ai.budgets import POLL_INTERVAL_S
 from ghl_real_estate_ai.integrations.gohighlevel.client import AccessToken, GoHighLevelClient
 from ghl_real_estate_ai.integrations.gohighlevel.history import GoHighLevelHistory
 from ghl_real_estate_ai.integrations.gohighlevel.rate_limits import RateLimiter
 from ghl_real_estate_ai.integrations.gohighlevel.standings import Standings
 from ghl_real_estate_ai.integrations.http import HttpClient
+from ghl_real_estate_ai.limits import POLL_INTERVAL_S
 from ghl_real_estate_ai.models.connections import Connection, ConnectionKind, LocationSetup, OwnerKind
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import Lead, Location, StageRole

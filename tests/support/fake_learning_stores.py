@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from ghl_real_estate_ai.budgets import LEARNED_KEPT
 from ghl_real_estate_ai.learning_ports import LearnedModel, ModelRole, RiskTimer, ScoreRecord
+from ghl_real_estate_ai.limits import LEARNED_KEPT
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
 
 

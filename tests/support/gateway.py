@@ -29,7 +29,7 @@ from ghl_real_estate_ai.api.auth import hash_password
 from ghl_real_estate_ai.api.dependencies import Doors
 from ghl_real_estate_ai.api.socket_protocol import SocketProtocol
 from ghl_real_estate_ai.bootstrap import Services
-from ghl_real_estate_ai.budgets import CLIENT_FRAME_BYTES
+from ghl_real_estate_ai.limits import CLIENT_FRAME_BYTES
 from ghl_real_estate_ai.models.identifiers import LocationId, UserId
 from ghl_real_estate_ai.models.leads import Location, Role, User
 from ghl_real_estate_ai.settings import Settings

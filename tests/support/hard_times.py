@@ -19,8 +19,8 @@ import httpx
 from ghl_real_estate_ai import bootstrap
 from ghl_real_estate_ai.bootstrap import Services, Time
 from ghl_real_estate_ai.bootstrap_crm import Crm
-from ghl_real_estate_ai.budgets import POLL_INTERVAL_S, REREADS_AT_ONCE
 from ghl_real_estate_ai.errors import EnterpriseHubError
+from ghl_real_estate_ai.limits import POLL_INTERVAL_S, REREADS_AT_ONCE
 from ghl_real_estate_ai.models.connections import Connection, ConnectionStatus, WriteBackPart
 from ghl_real_estate_ai.models.synchronization import (
     ChangeKind,

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from ghl_real_estate_ai.budgets import SNAPSHOT_ITEMS
+from ghl_real_estate_ai.limits import SNAPSHOT_ITEMS
 from ghl_real_estate_ai.models.frames import Bundle
 from ghl_real_estate_ai.models.identifiers import LocationId, UserId
 from ghl_real_estate_ai.models.leads import Identity, Role

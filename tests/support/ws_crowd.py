@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from pydantic_core import from_json, to_json
 
-from ghl_real_estate_ai.budgets import CONNECTIONS_PER_USER
+from ghl_real_estate_ai.limits import CONNECTIONS_PER_USER
 from ghl_real_estate_ai.models.identifiers import LocationId, UserId
 from ghl_real_estate_ai.models.leads import Role, User
 from ghl_real_estate_ai.models.streams import Stream

@@ -13,8 +13,8 @@ from fastapi import APIRouter, Path, Query, Response
 
 from ghl_real_estate_ai.api.dependencies import IdentityDep, ServicesDep
 from ghl_real_estate_ai.bootstrap import Services
-from ghl_real_estate_ai.budgets import ANSWER_TTL_S, PAGE_ROWS, TIMELINE_EVENTS
 from ghl_real_estate_ai.errors import NotFound
+from ghl_real_estate_ai.limits import ANSWER_TTL_S, PAGE_ROWS, TIMELINE_EVENTS
 from ghl_real_estate_ai.models.conversations import Message
 from ghl_real_estate_ai.models.events import (
     ActionAcknowledged,

@@ -11,8 +11,8 @@ from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
 from ghl_real_estate_ai.api.dependencies import IdentityDep, ServicesDep
-from ghl_real_estate_ai.budgets import PAGE_ROWS
 from ghl_real_estate_ai.errors import NotFound
+from ghl_real_estate_ai.limits import PAGE_ROWS
 from ghl_real_estate_ai.models.identifiers import Frozen, LeadId
 from ghl_real_estate_ai.models.matching_models import EnhancedPropertyMatch, LearnedWeight, Relaxation
 from ghl_real_estate_ai.models.properties import Wishes

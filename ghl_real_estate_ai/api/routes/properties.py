@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Path, Request
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from ghl_real_estate_ai.api.dependencies import IdentityDep, ServicesDep, allowed
-from ghl_real_estate_ai.budgets import LISTING_BATCH_ROWS
 from ghl_real_estate_ai.errors import InputError, NotFound
+from ghl_real_estate_ai.limits import LISTING_BATCH_ROWS
 from ghl_real_estate_ai.models.events import Delivery, ListingsImported, RecordedEvent, Source
 from ghl_real_estate_ai.models.identifiers import CorrelationId, Frozen, ListingKey, new_event_id
 from ghl_real_estate_ai.models.leads import Identity, Role

@@ -21,8 +21,8 @@ from ghl_real_estate_ai.api.dependencies import Doors, DoorsDep, IdentityDep, Se
 from ghl_real_estate_ai.api.portable_connection import PortableConnection
 from ghl_real_estate_ai.api.socket_protocol import WIRE, SocketProtocol, WireConnection, close_socket
 from ghl_real_estate_ai.bootstrap import Services
-from ghl_real_estate_ai.budgets import AUTH_WAIT_S, CLIENT_FRAME_BYTES, CLOSE_WAIT_S, TICKET_TTL_S
 from ghl_real_estate_ai.errors import Forbidden, TooManyRequests, Unauthenticated
+from ghl_real_estate_ai.limits import AUTH_WAIT_S, CLIENT_FRAME_BYTES, CLOSE_WAIT_S, TICKET_TTL_S
 from ghl_real_estate_ai.models.identifiers import Frozen
 from ghl_real_estate_ai.models.leads import Identity
 from ghl_real_estate_ai.models.streams import AUDIENCE, CloseCode, Stream

@@ -14,11 +14,11 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from ghl_real_estate_ai.budgets import CSV_CELL_CHARACTERS
 from ghl_real_estate_ai.errors import InputError, TranslationError
 from ghl_real_estate_ai.integrations.gohighlevel.csv_columns import check_enough, kind_of, known_columns
 from ghl_real_estate_ai.integrations.gohighlevel.csv_rows import RowReader
 from ghl_real_estate_ai.integrations.gohighlevel.translation import Translator
+from ghl_real_estate_ai.limits import CSV_CELL_CHARACTERS
 from ghl_real_estate_ai.models.exports import ExportKind, ExportLayout, ExportRow, RefusedRow
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import StageRole

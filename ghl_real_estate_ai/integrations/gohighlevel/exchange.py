@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final, Protocol
 
-from ghl_real_estate_ai.budgets import CRM_ATTEMPTS, CRM_BACKOFF_S
 from ghl_real_estate_ai.errors import (
     AnswerLost,
     ConfigurationError,
@@ -32,6 +31,7 @@ from ghl_real_estate_ai.integrations.gohighlevel.rate_limits import (
 )
 from ghl_real_estate_ai.integrations.gohighlevel.standings import Standings
 from ghl_real_estate_ai.integrations.http import HttpAnswer, HttpClient, HttpRequest
+from ghl_real_estate_ai.limits import CRM_ATTEMPTS, CRM_BACKOFF_S
 from ghl_real_estate_ai.ports import Clock
 
 

@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import Final
 from urllib.parse import urlencode
 
-from ghl_real_estate_ai.budgets import COMPANY_LOCATIONS
 from ghl_real_estate_ai.errors import (
     ConfigurationError,
     CrmError,
@@ -28,6 +27,7 @@ from ghl_real_estate_ai.integrations.gohighlevel.api_request import ApiProfile
 from ghl_real_estate_ai.integrations.gohighlevel.client import AccessToken, GoHighLevelClient, TokenSource
 from ghl_real_estate_ai.integrations.gohighlevel.oauth_endpoints import AppCredentials
 from ghl_real_estate_ai.integrations.gohighlevel.sealing import ACCESS, REFRESH, TokenSeal
+from ghl_real_estate_ai.limits import COMPANY_LOCATIONS
 from ghl_real_estate_ai.models.connections import Connection, ConnectionKind, OwnerKind
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import Location

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Final
 
-from ghl_real_estate_ai.budgets import OWN_FIELDS_CHECK_S
 from ghl_real_estate_ai.errors import CrmRefused
 from ghl_real_estate_ai.integrations.gohighlevel.account_resources import CustomField
 from ghl_real_estate_ai.integrations.gohighlevel.client import GoHighLevelClient
+from ghl_real_estate_ai.limits import OWN_FIELDS_CHECK_S
 from ghl_real_estate_ai.models.connections import LocationSetup
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.write_back import NUMBER_FIELDS, OwnField

@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from ghl_real_estate_ai.budgets import (
+from ghl_real_estate_ai.errors import TooManyRequests
+from ghl_real_estate_ai.limits import (
     CRM_CALLS_PER_DAY,
     CRM_CALLS_PER_INTERVAL,
     CRM_DAILY_PROBE_S,
@@ -22,7 +23,6 @@ from ghl_real_estate_ai.budgets import (
     CRM_INTERVAL_S,
     CRM_QUEUE_WAIT_S,
 )
-from ghl_real_estate_ai.errors import TooManyRequests
 
 _MARGIN: Final = 0.9
 """Part of the vendor's own limit that we use: its window and ours do not start at the same moment."""

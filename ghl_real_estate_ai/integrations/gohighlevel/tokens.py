@@ -13,15 +13,6 @@ from datetime import datetime, timedelta
 from typing import Final, Self
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import (
-    CRM_BACKOFF_S,
-    PRIVATE_TOKEN_PAUSE_S,
-    TOKEN_ASK_S,
-    TOKEN_EARLY_S,
-    TOKEN_LEASE_S,
-    TOKEN_LOOK_S,
-    TOKEN_WAIT_S,
-)
 from ghl_real_estate_ai.errors import (
     AnswerLost,
     CrmRefused,
@@ -39,6 +30,15 @@ from ghl_real_estate_ai.errors import (
 from ghl_real_estate_ai.integrations.gohighlevel.client import AccessToken
 from ghl_real_estate_ai.integrations.gohighlevel.oauth import GoHighLevelAccess
 from ghl_real_estate_ai.integrations.gohighlevel.sealing import ACCESS, TokenSeal
+from ghl_real_estate_ai.limits import (
+    CRM_BACKOFF_S,
+    PRIVATE_TOKEN_PAUSE_S,
+    TOKEN_ASK_S,
+    TOKEN_EARLY_S,
+    TOKEN_LEASE_S,
+    TOKEN_LOOK_S,
+    TOKEN_WAIT_S,
+)
 from ghl_real_estate_ai.models.connections import Connection, ConnectionKind, ConnectionStatus, OwnerKind
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork

@@ -14,13 +14,13 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from ghl_real_estate_ai.budgets import CRM_MESSAGES_LOOKED_AT
 from ghl_real_estate_ai.errors import CrmRefused, InputError, NotYet, Unreachable
 from ghl_real_estate_ai.integrations.gohighlevel.client import GoHighLevelClient
 from ghl_real_estate_ai.integrations.gohighlevel.messages import plain_text
 from ghl_real_estate_ai.integrations.gohighlevel.own_fields import OwnFields
 from ghl_real_estate_ai.integrations.gohighlevel.payload import Payload
 from ghl_real_estate_ai.integrations.gohighlevel.resources import Contact
+from ghl_real_estate_ai.limits import CRM_MESSAGES_LOOKED_AT
 from ghl_real_estate_ai.models.conversations import Channel
 from ghl_real_estate_ai.models.synchronization import ChangeKind, CrmChange
 from ghl_real_estate_ai.models.write_back import is_own_tag, marker

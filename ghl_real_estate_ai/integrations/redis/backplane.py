@@ -17,7 +17,9 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from ghl_real_estate_ai.budgets import (
+from ghl_real_estate_ai.errors import BrokerUnavailable
+from ghl_real_estate_ai.integrations.redis.connection import PREFIX, broker_errors
+from ghl_real_estate_ai.limits import (
     BACKPLANE_BYTES,
     BACKPLANE_ENTRIES,
     BACKPLANE_KEEP_S,
@@ -25,8 +27,6 @@ from ghl_real_estate_ai.budgets import (
     FOLLOW_BLOCK_S,
     FOLLOW_ENTRIES,
 )
-from ghl_real_estate_ai.errors import BrokerUnavailable
-from ghl_real_estate_ai.integrations.redis.connection import PREFIX, broker_errors
 from ghl_real_estate_ai.live_ports import Heard, Held
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.streams import Placed, Publication, Stream

@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Final
 
-from ghl_real_estate_ai.budgets import ANSWER_LOCK_S, ANSWER_LOOK_S
 from ghl_real_estate_ai.errors import BrokerUnavailable
 from ghl_real_estate_ai.integrations.redis.connection import PREFIX
 from ghl_real_estate_ai.integrations.redis.link import Link
+from ghl_real_estate_ai.limits import ANSWER_LOCK_S, ANSWER_LOOK_S
 from ghl_real_estate_ai.live_ports import SharedCache
 
 _LOOK: Final = """

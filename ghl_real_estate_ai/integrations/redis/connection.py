@@ -23,8 +23,8 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from ghl_real_estate_ai.budgets import BROKER_BLOCK_S, BROKER_CONNECTIONS, BROKER_TIMEOUT_S
 from ghl_real_estate_ai.errors import BrokerUnavailable, ConfigurationError
+from ghl_real_estate_ai.limits import BROKER_BLOCK_S, BROKER_CONNECTIONS, BROKER_TIMEOUT_S
 
 PREFIX: Final = "enterprisehub:"
 """Of every key: a Redis may serve others too."""

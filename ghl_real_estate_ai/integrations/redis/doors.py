@@ -15,10 +15,10 @@ from typing import Final, cast
 
 from pydantic import ValidationError
 
-from ghl_real_estate_ai.budgets import CONNECTIONS_PER_USER, SEAT_LIFE_S, SEATS_PER_CALL, TICKET_TTL_S
 from ghl_real_estate_ai.errors import BrokerUnavailable, TooManyRequests
 from ghl_real_estate_ai.integrations.redis.connection import PREFIX
 from ghl_real_estate_ai.integrations.redis.link import Link
+from ghl_real_estate_ai.limits import CONNECTIONS_PER_USER, SEAT_LIFE_S, SEATS_PER_CALL, TICKET_TTL_S
 from ghl_real_estate_ai.live_ports import RateLimit, Seat
 from ghl_real_estate_ai.models.identifiers import Frozen, LocationId, UserId, UtcTime
 from ghl_real_estate_ai.models.leads import Identity

@@ -13,9 +13,9 @@ from typing import Final
 from redis.asyncio import Redis
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import BROKER_AGAIN_S, BROKER_QUESTIONS, BROKER_TIMEOUT_S
 from ghl_real_estate_ai.errors import BrokerUnavailable
 from ghl_real_estate_ai.integrations.redis.connection import broker_errors
+from ghl_real_estate_ai.limits import BROKER_AGAIN_S, BROKER_QUESTIONS, BROKER_TIMEOUT_S
 
 _log = telemetry.get_logger("doors")
 

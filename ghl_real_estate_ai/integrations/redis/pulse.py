@@ -10,9 +10,9 @@ from typing import Final
 from redis.asyncio import Redis
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import BROKER_PULSE_S, BROKER_TIMEOUT_S
 from ghl_real_estate_ai.errors import BrokerUnavailable
 from ghl_real_estate_ai.integrations.redis.connection import PREFIX, broker_errors
+from ghl_real_estate_ai.limits import BROKER_PULSE_S, BROKER_TIMEOUT_S
 from ghl_real_estate_ai.ports import Clock
 
 _KEY: Final = f"{PREFIX}pulse"

@@ -23,7 +23,9 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.budgets import (
+from ghl_real_estate_ai.errors import BrokerUnavailable
+from ghl_real_estate_ai.integrations.redis.connection import PREFIX, broker_errors
+from ghl_real_estate_ai.limits import (
     BROKER_BLOCK_S,
     BROKER_TIMEOUT_S,
     WORK_LEASE_S,
@@ -35,8 +37,6 @@ from ghl_real_estate_ai.budgets import (
     WORK_UNFINISHED,
     WORKER_GONE_S,
 )
-from ghl_real_estate_ai.errors import BrokerUnavailable
-from ghl_real_estate_ai.integrations.redis.connection import PREFIX, broker_errors
 from ghl_real_estate_ai.models.events import RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LocationId
 

@@ -6,13 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from ghl_real_estate_ai.budgets import CRM_CALLS_PER_DAY
 from ghl_real_estate_ai.integrations.gohighlevel.account import GoHighLevelAccount
 from ghl_real_estate_ai.integrations.gohighlevel.client import GoHighLevelClient
 from ghl_real_estate_ai.integrations.gohighlevel.oauth import GivenToken
 from ghl_real_estate_ai.integrations.gohighlevel.rate_limits import Quota, RateLimiter
 from ghl_real_estate_ai.integrations.gohighlevel.standings import Standing, Standings
 from ghl_real_estate_ai.integrations.http import HttpClient
+from ghl_real_estate_ai.limits import CRM_CALLS_PER_DAY
 from ghl_real_estate_ai.models.identifiers import LocationId
 from tests.support.clock import FakeClock
 from tests.support.facts import NOON

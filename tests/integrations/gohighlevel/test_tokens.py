@@ -12,7 +12,6 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
-from ghl_real_estate_ai.budgets import PRIVATE_TOKEN_PAUSE_S, TOKEN_LEASE_S
 from ghl_real_estate_ai.errors import (
     ConfigurationError,
     LocationInactive,
@@ -23,6 +22,7 @@ from ghl_real_estate_ai.errors import (
 from ghl_real_estate_ai.integrations.gohighlevel.api_request import ApiProfile
 from ghl_real_estate_ai.integrations.gohighlevel.oauth_endpoints import AppCredentials
 from ghl_real_estate_ai.integrations.gohighlevel.rate_limits import RateLimiter
+from ghl_real_estate_ai.limits import PRIVATE_TOKEN_PAUSE_S, TOKEN_LEASE_S
 from ghl_real_estate_ai.models.connections import Connection, ConnectionKind, ConnectionStatus, OwnerKind
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import Location

@@ -13,11 +13,11 @@ from redis.asyncio import Redis
 
 from ghl_real_estate_ai.api.auth import TicketOffice
 from ghl_real_estate_ai.api.rate_limit import RateLimiter
-from ghl_real_estate_ai.budgets import CONNECTIONS_PER_USER, SEATS_PER_CALL
 from ghl_real_estate_ai.errors import BrokerUnavailable, TooManyRequests, Unauthenticated
 from ghl_real_estate_ai.integrations.redis.connection import PREFIX, connected
 from ghl_real_estate_ai.integrations.redis.doors import RedisDoors, RedisLimit, RedisSeats
 from ghl_real_estate_ai.integrations.redis.link import Link
+from ghl_real_estate_ai.limits import CONNECTIONS_PER_USER, SEATS_PER_CALL
 from ghl_real_estate_ai.models.identifiers import LocationId, UserId
 from tests.support.clock import FakeClock
 from tests.support.facts import LOCATION

@@ -11,9 +11,9 @@ from time import monotonic
 import pytest
 from redis.asyncio import Redis
 
-from ghl_real_estate_ai.budgets import WORK_TOLD
 from ghl_real_estate_ai.integrations.redis.connection import PREFIX, connected
 from ghl_real_estate_ai.integrations.redis.work_share import RedisWorkShare
+from ghl_real_estate_ai.limits import WORK_TOLD
 from ghl_real_estate_ai.models.events import RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LocationId
 from tests.support.facts import NOON, message
