@@ -150,9 +150,7 @@ def test_a_young_history_teaches_a_shorter_time_of_a_hazard() -> None:
     fitted = fit_target(read_history(held_out_events(), (meetings,)), 0, seed=0)
     assert fitted.report.judged_days == 30
     assert "judged within 30 days" in fitted.report.lines()[0]
-    metrics = fitted.report.metrics
-    assert metrics["lightgbm"].auc > 0.8
-    assert metrics["lightgbm"].average_precision > metrics["recency"].average_precision
+    assert fitted.report.metrics["lightgbm"].auc > 0.8
 
 
 def test_a_fold_without_enough_of_both_answers_is_refused() -> None:
