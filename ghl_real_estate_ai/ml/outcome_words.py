@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -50,6 +51,9 @@ def outcome_words(tables: Sequence[pl.DataFrame], column: str) -> OutcomeWords:
         raise InputError(
             f"outcome {column!r}: holds {len(counts)} different values ({shown} ...); give a column of two, such as 0 and 1 or yes and no"
         )
+    if len(counts) == 2 and all(_is_number(word) for word in counts) and set(counts) != {"0", "1"}:
+        first, second = sorted(counts, key=float)
+        return OutcomeWords(column, second, f"outcome: the greater number {second} counts as 1, {first} as 0")
     yes = [word for word in counts if word in _YES]
     no = [word for word in counts if word in _NO]
     if len(yes) == 1:
@@ -64,16 +68,15 @@ def outcome_words(tables: Sequence[pl.DataFrame], column: str) -> OutcomeWords:
     if len(no) == 1:
         (other,) = (word for word in counts if word not in no)
         return OutcomeWords(column, other, f"outcome: {other!r} counts as 1, {no[0]!r} as 0")
-    return _of_two_words(column, counts)
+    rarer, commoner = sorted(counts, key=lambda word: (counts[word], word))
+    return OutcomeWords(column, rarer, f"outcome: the rarer word {rarer!r} counts as 1, {commoner!r} as 0")
 
 
-def _of_two_words(column: str, counts: dict[str, int]) -> OutcomeWords:
+def _is_number(word: str) -> bool:
     try:
-        first, second = sorted(counts, key=float)
+        return math.isfinite(float(word))
     except ValueError:
-        second, first = sorted(counts, key=lambda word: (counts[word], word))
-        return OutcomeWords(column, second, f"outcome: the rarer word {second!r} counts as 1, {first!r} as 0")
-    return OutcomeWords(column, second, f"outcome: the greater number {second} counts as 1, {first} as 0")
+        return False
 
 
 def _words(column: pl.Series) -> pl.Series:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -145,7 +145,7 @@ FORGETFUL: Final = tuple(
         _forgetful(memory),
         (FORGETFUL_RIDGE,),
         FORGETFUL_RIDGE,
-        0.4,
+        1.0,
     )
     for memory in MEMORIES
 )
@@ -169,16 +169,29 @@ class TableModel:
     members: tuple[Member, ...]
     base: float
     """Log-odds of the base rate, around which the weights work."""
+    level: float = 0.0
+    """Added to every answer."""
 
     def log_odds(self, inputs: Inputs) -> Array:
         """Shape (rows,)."""
-        total = np.full(len(inputs), self.base)
+        total = np.full(len(inputs), self.base + self.level)
         if self.encoder is None:
             return total
         rows = Question(inputs, self.encoder.encode(inputs))
         for member in self.members:
             total += member.weight * (member.log_odds(rows) - self.base)
         return total
+
+    def levelled(self, inputs: Inputs, y: Array, *, half_life: float) -> TableModel:
+        """The same with its level set by its newest rows (oldest first), for rows that follow at once.
+
+        A row counts half as much as one that came ``half_life`` rows later. Not for a far future: that the last weeks were rich
+        says little about the next quarter.
+        """
+        weight = 0.5 ** (np.arange(y.size)[::-1] / half_life)
+        said = self.log_odds(inputs)
+        moved = recentred(said, y, weight)
+        return replace(self, level=self.level + float(moved[0] - said[0]))
 
     def probabilities(self, inputs: Inputs) -> Array:
         """Shape (rows,), within (0, 1)."""

@@ -132,6 +132,7 @@ def _roll(
         say(f"window {number} of {len(windows)}")
         learn, judge = rows.cut(window.train), rows.cut(window.judged)
         model = fit_table_model(learn.inputs, learn.y, in_time=True)
+        model = model.levelled(learn.inputs, learn.y, half_life=min(max(judge.y.size, 200), learn.y.size / 4))
         static = static or model
         found = baseline_answers(learn.inputs, learn.y, judge.inputs, times=_times(learn, judge)).answers
         found |= {MODEL: model.probabilities(judge.inputs), "static": static.probabilities(judge.inputs)}
