@@ -56,12 +56,31 @@ class ReadColumn(NamedTuple):
 
 def cleaned(column: pl.Series) -> pl.Series:
     """Words stripped, and null where a cell says nothing; numbers, truth values and dates as they are."""
-    if column.dtype not in (pl.String, pl.Categorical, pl.Enum):
+    if column.dtype != pl.String:
         return column.fill_nan(None) if column.dtype.is_float() else column
-    words = column.cast(pl.String).str.strip_chars()
-    return pl.select(
-        pl.when(words.str.to_lowercase().is_in(list(MISSING_WORDS))).then(None).otherwise(words)
-    ).to_series()
+    words = column.str.strip_chars()
+    silent = words.str.to_lowercase().is_in(list(MISSING_WORDS))
+    return words.to_frame().select(pl.when(~silent).then(pl.first())).to_series().alias(column.name)
+
+
+def plain_table(table: pl.DataFrame) -> pl.DataFrame:
+    """Columns of numbers, truth values, words, dates; spans in seconds; what is nested or binary is empty."""
+    return table.select(_plain(table[name]) for name in table.columns)
+
+
+def _plain(column: pl.Series) -> pl.Series:
+    kind = column.dtype
+    if kind == pl.Duration:
+        return column.dt.total_microseconds().cast(pl.Float64) / 1e6
+    if kind == pl.Time:
+        return column.cast(pl.Int64).cast(pl.Float64) / 1e9
+    if kind.is_decimal():
+        return column.cast(pl.Float64)
+    if kind in (pl.Categorical, pl.Enum):
+        return column.cast(pl.String)
+    if kind.is_numeric() or kind.is_temporal() or kind in (pl.Boolean, pl.String):
+        return column
+    return pl.Series(column.name, [None] * column.len(), dtype=pl.String)
 
 
 def read_kind(column: pl.Series) -> ReadColumn:
@@ -69,20 +88,18 @@ def read_kind(column: pl.Series) -> ReadColumn:
     filled = column.drop_nulls()
     distinct = filled.n_unique()
     if distinct == 0:
-        return ReadColumn(ColumnKind.CONSTANT, "every cell is empty")
+        return ReadColumn(ColumnKind.CONSTANT, "no cell holds anything that can be read")
     if distinct == 1 and filled.len() == column.len():
         return ReadColumn(ColumnKind.CONSTANT, "every row has the same value")
     others = column.len() - _commonest(column)
     if others < min(_LEAST_ROWS, column.len() * _LEAST_SHARE):
         return ReadColumn(ColumnKind.CONSTANT, f"all but {others} of {column.len()} rows have the same value")
     if column.dtype.is_temporal():
-        return ReadColumn(ColumnKind.DATE if column.dtype != pl.Duration else ColumnKind.NUMBER)
+        return ReadColumn(ColumnKind.DATE)
     if column.dtype == pl.Boolean:
         return ReadColumn(ColumnKind.NUMBER)
     if column.dtype != pl.String:
-        return _number_or_name(column.name, numbers(column)) if column.dtype.is_numeric() else ReadColumn(
-            ColumnKind.IDENTIFIER, f"cells of type {column.dtype} are not read"
-        )  # fmt: skip
+        return _number_or_name(column.name, numbers(column))
     if _share(numbers(filled)) >= MOSTLY:
         return _number_or_name(column.name, numbers(column))
     if _share(dates(filled)) >= MOSTLY:
@@ -142,10 +159,9 @@ def name_words(name: str) -> list[str]:
 
 def numbers(column: pl.Series) -> Array:
     """Cells as float64, NaN where they cannot be read. ``$1,200``, ``12 %``, ``(30)`` and truth values are numbers."""
-    if column.dtype == pl.Duration:
-        return np.asarray(column.dt.total_seconds(fractional=True).fill_null(np.nan), dtype=np.float64)
     if column.dtype != pl.String:
-        return np.asarray(column.cast(pl.Float64, strict=False).fill_null(np.nan), dtype=np.float64)
+        values = np.asarray(column.cast(pl.Float64, strict=False).fill_null(np.nan), dtype=np.float64)
+        return np.where(np.isfinite(values), values, np.nan)
     plain = (
         column.str.replace_all(r"[\s$€£%]", "")
         .str.replace(r"^(-?\d+),(\d{1,2})$", "$1.$2")  # 12,5
@@ -163,8 +179,6 @@ def numbers(column: pl.Series) -> Array:
 def dates(column: pl.Series) -> Array:
     """Cells as POSIX seconds, NaN where they cannot be read; UTC where no zone is named. One format per column."""
     if column.dtype.is_temporal():
-        if column.dtype == pl.Time:
-            return np.full(column.len(), np.nan)  # an hour of no day
         moments = column.cast(pl.Datetime("us")) if column.dtype == pl.Date else column
         seconds = moments.dt.epoch("us").cast(pl.Float64) / 1e6
         return np.asarray(seconds.fill_null(np.nan), dtype=np.float64)

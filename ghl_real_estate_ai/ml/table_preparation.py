@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ghl_real_estate_ai.errors import InputError
+from ghl_real_estate_ai.ml.column_kinds import plain_table
 from ghl_real_estate_ai.ml.evaluation_report import FlaggedColumn
 from ghl_real_estate_ai.ml.outcome_words import OutcomeWords, outcome_words
 from ghl_real_estate_ai.ml.table_columns import ColumnChoice, RowOrder, choose_columns, moments_of, row_order
@@ -63,8 +64,8 @@ def prepare_pair(
     """Rows to learn from, oldest first, and rows to judge, as they stand. Raises InputError that names the column."""
     words = _require([("the training table", train), ("the judged table", test)], question)
     notes = [words.note] if words.note else []
-    train, y = _with_outcome(train, words, "training", notes)
-    test, truth = _with_outcome(test, words, "judged", notes)
+    train, y = _with_outcome(plain_table(train), words, "training", notes)
+    test, truth = _with_outcome(plain_table(test), words, "judged", notes)
     train, y = _with_time(train, y, question.time, notes)
     order = row_order(train.drop(question.outcome), y, time=question.time)
     train, y = train[order.rows], y[order.rows]
@@ -88,7 +89,7 @@ def prepare_course(
     """
     words = _require([("the table", table)], question)
     notes = [words.note] if words.note else []
-    table, y = _with_outcome(table, words, "", notes)
+    table, y = _with_outcome(plain_table(table), words, "", notes)
     table, y = _with_time(table, y, question.time, notes)
     if start >= y.size:
         raise InputError(
@@ -125,7 +126,9 @@ def _require(tables: Sequence[tuple[str, pl.DataFrame]], question: LeadScoreQues
         )
     for title, table in tables[1:]:
         require_columns(table, [question.outcome, *([question.time] if question.time else [])], path=title)
-    return outcome_words([table for _, table in tables], question.outcome)
+    return outcome_words(
+        [plain_table(table.select(question.outcome)) for _, table in tables], question.outcome
+    )
 
 
 def _with_empty(choice: ColumnChoice, inputs: Inputs) -> tuple[FlaggedColumn, ...]:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import uuid
+from datetime import time, timedelta
+from decimal import Decimal
 
 import numpy as np
 import polars as pl
 import pytest
 
-from ghl_real_estate_ai.ml.column_kinds import ColumnKind, cleaned, dates, in_order, numbers, read_kind
+from ghl_real_estate_ai.ml.column_kinds import (
+    ColumnKind,
+    cleaned,
+    dates,
+    in_order,
+    numbers,
+    plain_table,
+    read_kind,
+)
 
 N = 200
 RNG = np.random.default_rng(5)
@@ -47,6 +57,7 @@ def test_a_key_is_told_from_a_price_by_its_name_only() -> None:
     values = RNG.choice(10_000_000, N, replace=False)
     assert kind_of(values, "price") == ColumnKind.NUMBER
     assert kind_of(values, "leadId") == ColumnKind.IDENTIFIER
+    assert kind_of([f"+1 555 {n:07d}" for n in values], "Phone") == ColumnKind.IDENTIFIER
 
 
 def test_missing_is_a_value_and_unknown_is_a_word() -> None:
@@ -81,3 +92,12 @@ def test_order_forgives_a_few_rows_out_of_place() -> None:
     assert in_order(values)
     assert in_order(-values)
     assert not in_order(RNG.normal(size=300))
+
+
+def test_spans_hours_and_nested_cells_become_plain() -> None:
+    table = plain_table(
+        pl.DataFrame(
+            {"span": [timedelta(minutes=2)], "at": [time(1)], "tags": [["a"]], "price": [Decimal("1.5")]}
+        )
+    )
+    assert table.rows() == [(120.0, 3_600.0, None, 1.5)]
