@@ -1,4 +1,4 @@
-"""Whether later rows still look like the rows a model learnt from. Called by ml/table_score.py and ml/rolling.py.
+"""Whether later rows still look like the rows a model learnt from. Called by ml/table_score.py and ml/model_drift.py.
 
 Plain arrays in, an alarm with its reasons out. Three questions: have the inputs or the score moved, has the base rate moved,
 does what was said still come true. The last two need resolved rows.

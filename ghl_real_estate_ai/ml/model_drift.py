@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from ghl_real_estate_ai.ml.artifacts import Model
+from ghl_real_estate_ai.ml.drift import moved
 from ghl_real_estate_ai.ml.evaluation import Array
 from ghl_real_estate_ai.ml.features import FEATURE_NAMES
 from ghl_real_estate_ai.ml.history import Table
@@ -19,13 +20,8 @@ NEWEST_DAYS: Final = 30.0
 """The newest origins whose answer is known, against all before."""
 LEADS_NEEDED: Final = 50
 """On either side: below it a month looks strange by chance."""
-PSI_ALARM: Final = 0.25
-"""Population stability index from which a change counts as large: the convention of credit scoring."""
-BINS: Final = 10
 Z_ALARM: Final = 3.0
 """Standard errors, by lead, between what was said and what came true, or between two base rates."""
-_FLOOR: Final = 0.005
-"""Least share of a bin: an empty one would make the index infinite."""
 _DAY_S: Final = 86_400.0
 
 
@@ -79,40 +75,24 @@ def drift_of(model: Model, rows: Table, *, days: float) -> Drift | None:
     newest, before = rows.where(new), rows.where(~new)
     if min(_leads(newest), _leads(before)) < LEADS_NEEDED:
         return None
-    inputs = {
-        name: psi(before.x[:, place], newest.x[:, place])
+    inputs = [
+        moved(name, before.x[:, place], newest.x[:, place])
         for name in model.feature_names
         for place in (FEATURE_NAMES.index(name),)
-    }
-    moved = dict(sorted(inputs.items(), key=lambda one: -one[1])[:3])
+    ]
+    furthest = sorted(inputs, key=lambda one: -one.psi)[:3]
     scores = [np.array([model.log_odds(row, days=days) for row in part.x]) for part in (before, newest)]
     said = np.array([model.within(row, days=days) for row in newest.x])
     rates = (float(before.y.mean()), float(newest.y.mean()))
-    score = psi(scores[0], scores[1])
-    reasons = [f"{name} moved (PSI {value:.2f})" for name, value in moved.items() if value > PSI_ALARM]
-    if score > PSI_ALARM:
-        reasons.append(f"scores moved (PSI {score:.2f})")
+    score = moved("scores", scores[0], scores[1])
+    reasons = [f"{one.name} moved (PSI {one.psi:.2f})" for one in (*furthest, score) if one.rings]
     apart = abs(rates[1] - rates[0]) / np.hypot(_error(before.y, before), _error(newest.y, newest))
     if apart > Z_ALARM:
         reasons.append(f"came true {rates[1]:.1%} instead of {rates[0]:.1%}")
     if abs(float((newest.y - said).mean())) > Z_ALARM * _error(newest.y - said, newest):
         reasons.append(f"said {said.mean():.1%}, came true {rates[1]:.1%}")
-    return Drift(len(newest), _leads(newest), moved, score, rates, float(said.mean()), tuple(reasons))
-
-
-def psi(before: Array, now: Array) -> float:
-    """Population stability index over the deciles of ``before``; equal values share a bin, NaN has one of its own."""
-    edges = (
-        np.unique(np.nanquantile(before, np.linspace(0.0, 1.0, BINS + 1)[1:-1])) if before.size else before
-    )
-    then, later = (_shares(values, edges) for values in (before, now))
-    return float(((later - then) * np.log(later / then)).sum())
-
-
-def _shares(values: Array, edges: Array) -> Array:
-    which = np.where(np.isnan(values), edges.size + 1, np.searchsorted(edges, values, side="left"))
-    shares = np.bincount(which.astype(np.intp), minlength=edges.size + 2) / max(1, values.size)
-    return np.asarray(np.maximum(shares, _FLOOR), dtype=np.float64)
+    told = {one.name: one.psi for one in furthest}
+    return Drift(len(newest), _leads(newest), told, score.psi, rates, float(said.mean()), tuple(reasons))
 
 
 def _leads(rows: Table) -> int:

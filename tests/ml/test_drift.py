@@ -61,3 +61,12 @@ def test_a_base_rate_that_moves_and_words_that_do_not_come_true_ring() -> None:
 def test_nothing_to_compare_is_no_alarm() -> None:
     nothing = np.array([])
     assert not drift_alarm({}, (nothing, nothing), outcomes=(nothing, nothing), said=nothing).rings
+
+
+def test_the_stability_index_counts_shares_not_sizes_and_knows_the_unknown() -> None:
+    rng = np.random.default_rng(3)
+    before, same, later = rng.normal(size=4_000), rng.normal(size=900), rng.normal(1.0, 1.0, 900)
+    assert moved("x", before, same).psi < 0.05
+    assert moved("x", before, later).psi > 0.5
+    assert moved("x", np.zeros(100), np.zeros(50)).psi == pytest.approx(0.0, abs=0.01)
+    assert moved("x", np.zeros(100), np.full(50, np.nan)).psi > 1.0
