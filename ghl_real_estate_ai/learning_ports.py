@@ -6,14 +6,19 @@ Part of the unit of work (ports.py). Used by services; the adapters are in stora
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from pydantic import Field
 
 from ghl_real_estate_ai.models.identifiers import Frozen, LeadId, LocationId, Probability, UtcTime
 from ghl_real_estate_ai.models.intelligence import RiskStage
+
+if TYPE_CHECKING:  # commands that hold no figures start without it
+    import numpy as np
+    import numpy.typing as npt
 
 
 class ModelRole(StrEnum):
@@ -65,6 +70,41 @@ class ScoreRecord(Frozen):
     resolved_at: UtcTime | None = None
 
 
+NUMBERS: Final = (
+    "probability",
+    "outcome",
+    "made_at",
+    "due_at",
+    "silence_days",
+    "low",
+    "high",
+    "prior_share",
+)
+"""The columns of numbers in ``RecordColumns``."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordColumns:
+    """Resolved records of one question, by the time they were made and by lead: half a million fit where objects would not.
+
+    float64 of shape (n,): times in POSIX seconds, outcomes 0 or 1, NaN for what a record does not hold.
+    """
+
+    probability: npt.NDArray[np.float64]
+    outcome: npt.NDArray[np.float64]
+    made_at: npt.NDArray[np.float64]
+    due_at: npt.NDArray[np.float64]
+    silence_days: npt.NDArray[np.float64]
+    low: npt.NDArray[np.float64]
+    high: npt.NDArray[np.float64]
+    prior_share: npt.NDArray[np.float64]
+    lead: npt.NDArray[np.intp]
+    """Which rows are of one lead: a number per lead, by its first row."""
+    model: npt.NDArray[np.intp]
+    """Place in ``models``."""
+    models: tuple[str, ...]
+
+
 class LearnedModelStore(Protocol):
     """Models of tenants. One champion per location and name."""
 
@@ -109,23 +149,39 @@ class TrackRecordStore(Protocol):
     def unresolved(
         self, location_id: LocationId, *, simulated: bool, due_before: datetime, limit: int
     ) -> list[ScoreRecord]:
-        """Of simulated leads or of real ones: records due by then whose outcome is not known yet, oldest first."""
+        """Of simulated leads or of real ones: records due by then whose outcome is not known yet, first due first."""
         ...
 
     def resolve(self, records: Sequence[ScoreRecord]) -> None:
         """Store their outcomes."""
         ...
 
-    def resolved(
-        self, location_id: LocationId, target: str, *, since: datetime | None = None
+    def columns(self, location_id: LocationId, target: str, *, simulated: bool) -> RecordColumns:
+        """Every resolved record of simulated leads or of real ones."""
+        ...
+
+    def page(
+        self,
+        location_id: LocationId,
+        target: str,
+        *,
+        since: datetime | None,
+        after: ScoreRecord | None,
+        limit: int,
     ) -> list[ScoreRecord]:
-        """By the time they were made, oldest first."""
+        """The next resolved records made ``since`` then, by the time they were made and by lead."""
         ...
 
     def of_lead(self, location_id: LocationId, lead_id: LeadId) -> list[ScoreRecord]:
         """Everything that was said of a lead, oldest first."""
         ...
 
-    def waiting(self, location_id: LocationId, target: str) -> tuple[int, datetime | None]:
-        """How many records are not resolved yet, and when the first of them is due."""
+    def waiting(
+        self, location_id: LocationId, target: str, *, simulated: bool, since: datetime | None = None
+    ) -> tuple[int, datetime | None]:
+        """How many such records made ``since`` then are not resolved yet, and when the first of them is due."""
+        ...
+
+    def speaks_of_people(self, location_id: LocationId) -> bool:
+        """Whether anything was said of a lead that is not simulated."""
         ...

@@ -157,6 +157,9 @@ LISTINGS_CACHED: Final = 8_192
 ROWS_SCANNED_INLINE: Final = 50_000
 """A query that may look at more homes runs in a thread; a tenant with more makes the process load the compiled kernel."""
 
+CANDIDATES_INLINE: Final = 60
+"""Of more homes than these a lead's list is made in a thread; the matches that follow an event look at some fifteen."""
+
 OUTBOUND_TIMEOUT_S: Final = 10.0
 """Any wait on another host."""
 
@@ -418,11 +421,17 @@ SILENCE_BATCH: Final = 200
 TRACK_LOOK_S: Final = 60.0
 """How often records whose horizon is over are looked for."""
 
-TRACK_BATCH: Final = 500
-"""Most records that are resolved in one transaction."""
+TRACK_LEADS: Final = 100
+"""Leads of one tenant whose records are resolved before the next look at what is due."""
 
-TRACK_EVENTS_PER_LEAD: Final = 5_000
-"""Newest events of a lead that are read to see what came true."""
+TRACK_EVENTS: Final = 500
+"""Events of a lead that one read takes to see what came true: some 30 ms, however long its log."""
+
+TRACK_ROWS: Final = 1_000
+"""Resolved records that one read, and one step of a download, takes."""
+
+TRACK_ANSWER_S: Final = 60.0
+"""How old a report may be: new outcomes come in once in TRACK_LOOK_S."""
 
 CHAMPIONS_LOOK_S: Final = 60.0
 """How often a process looks for models that locations have learned since."""

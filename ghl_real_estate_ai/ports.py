@@ -47,9 +47,15 @@ class EventLog(Protocol):
         ...
 
     def read_types(
-        self, location_id: LocationId, *, after: int, limit: int, types: frozenset[str]
+        self,
+        location_id: LocationId,
+        *,
+        after: int,
+        limit: int,
+        types: frozenset[str],
+        lead_id: LeadId | None = None,
     ) -> tuple[list[RecordedEvent], int]:
-        """The next events of these types, and the position up to which there are no others."""
+        """The next events of these types, of one lead if given, and the position up to which there are no others."""
         ...
 
     def newest(
@@ -445,9 +451,7 @@ AnyDelivery = Delivery | UnreadableDelivery
 class WebhookReader(Protocol):
     """A CRM's webhook door. Verification looks at raw bytes only; translation never raises on a genuine delivery."""
 
-    def read(
-        self, body: bytes, headers: Mapping[str, str], *, received_at: datetime
-    ) -> Delivery | UnreadableDelivery:
+    def read(self, body: bytes, headers: Mapping[str, str], *, received_at: datetime) -> AnyDelivery:
         """Raises SignatureRejected when no known key signed the bytes."""
         ...
 

@@ -6,23 +6,23 @@ Called by ``cli_learning.py`` (``report scores``).
 from __future__ import annotations
 
 import csv
-import math
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, time, timedelta
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, time
 from pathlib import Path
+
+import numpy as np
 
 from ghl_real_estate_ai.bootstrap import SystemClock
 from ghl_real_estate_ai.commands import records
 from ghl_real_estate_ai.errors import InputError
-from ghl_real_estate_ai.learning_ports import ScoreRecord
+from ghl_real_estate_ai.learning_ports import RecordColumns, ScoreRecord
 from ghl_real_estate_ai.ml.artifacts import Model, shipped_model
 from ghl_real_estate_ai.ml.features import FEATURE_NAMES
 from ghl_real_estate_ai.ml.history import History, Table
 from ghl_real_estate_ai.ml.targets import Target
 from ghl_real_estate_ai.ml.track_report import Asked, target_record
 from ghl_real_estate_ai.ml.training import TARGETS
-from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
-from ghl_real_estate_ai.models.track_record import Figures, TargetRecord, TrackRecord
+from ghl_real_estate_ai.models.track_record import Figures, ReliabilityPoint, TargetRecord, TrackRecord
 from ghl_real_estate_ai.ports import Memory
 from ghl_real_estate_ai.services.tenant_models import abroad
 from ghl_real_estate_ai.services.track_record import TrackRecordKeeper
@@ -46,7 +46,7 @@ async def scores(
     keeper = TrackRecordKeeper(memory=memory, clock=SystemClock())
     await keeper.resolve(place)
     if csv_file is not None:
-        write_rows(csv_file, await keeper.rows(place, since=since))
+        await write_rows(csv_file, keeper.pages(place, since=since))
     return await keeper.report(place, since=since)
 
 
@@ -59,57 +59,52 @@ async def replayed(
     on leads and days that they did not learn from (``enterprisehub train --location``).
     """
     place = await records.the_location(memory, location)
-    history = History(TARGETS)
+    histories = {simulated: History(TARGETS) for simulated in (False, True)}  # each on its own time line
     async for recorded in records.log_events(memory, place):
-        history.add(recorded)
+        histories[recorded.event.simulated].add(recorded)
         progress()
-    targets = []
-    for number, target in enumerate(TARGETS):
-        shipped = shipped_model(target.name)
-        model = shipped if history.simulated else abroad(shipped)
-        rows = history.table(target, number)
-        if since is not None:
-            rows = rows.where(rows.at >= since.timestamp())
-        said = list(_said(place, target, model, rows, simulated=history.simulated))
-        targets.append(target_record(Asked(target.name, target.question, target.horizon_days), said))
+    simulated = not histories[False].events
+    targets = [
+        target_record(
+            Asked(target.name, target.question, target.horizon_days),
+            _said(target, histories[simulated].table(target, number), simulated=simulated),
+            since=since,
+            simulated=simulated,
+        )
+        for number, target in enumerate(TARGETS)
+    ]
     return TrackRecord(location_id=place, as_of=SystemClock().now(), kind="replayed", targets=tuple(targets))
 
 
-def _said(
-    place: LocationId, target: Target, model: Model, rows: Table, *, simulated: bool
-) -> Iterator[ScoreRecord]:
-    silence = FEATURE_NAMES.index("silence_days")
-    for x, y, at, draw in zip(rows.x, rows.y, rows.at, rows.draw, strict=True):
-        answer, made_at = model.answer(x), datetime.fromtimestamp(at, UTC)
-        due_at = made_at + timedelta(days=target.horizon_days)
-        yield ScoreRecord(
-            location_id=place,
-            lead_id=LeadId(
-                f"{draw:.12f}"
-            ),  # a hash: figures need to know which rows are of one lead, not which lead
-            target=target.name,
-            made_at=made_at,
-            due_at=due_at,
-            probability=answer.probability,
-            low=answer.low,
-            high=answer.high,
-            prior_share=answer.prior_share,
-            silence_days=math.expm1(x[silence]),
-            model_version=model.stamp.version,
-            simulated=simulated,
-            outcome=bool(y),
-            resolved_at=due_at,
-        )
+def _said(target: Target, rows: Table, *, simulated: bool) -> RecordColumns:
+    shipped = shipped_model(target.name)
+    model: Model = shipped if simulated else abroad(shipped)
+    answers = [model.answer(x) for x in rows.x]
+    _, first, lead = np.unique(rows.draw, return_index=True, return_inverse=True)
+    return RecordColumns(
+        probability=np.array([answer.probability for answer in answers]),
+        outcome=rows.y,
+        made_at=rows.at,
+        due_at=rows.at + target.horizon_days * 86_400.0,
+        silence_days=np.expm1(rows.x[:, FEATURE_NAMES.index("silence_days")]),
+        low=np.array([answer.low for answer in answers]),
+        high=np.array([answer.high for answer in answers]),
+        prior_share=np.array([answer.prior_share for answer in answers]),
+        lead=np.argsort(np.argsort(first))[lead],
+        model=np.zeros(len(rows), np.intp),
+        models=(model.stamp.version,),
+    )
 
 
-def write_rows(path: Path, rows: Sequence[ScoreRecord]) -> None:
+async def write_rows(path: Path, pages: AsyncIterator[list[ScoreRecord]]) -> None:
     """One line per answer: what was said of which lead, and what came true."""
     names = [name for name in ScoreRecord.model_fields if name != "location_id"]
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, names, extrasaction="ignore")
         writer.writeheader()
-        writer.writerows(row.model_dump(mode="json") for row in rows)
+        async for page in pages:
+            writer.writerows(row.model_dump(mode="json") for row in page)
 
 
 def in_words(record: TrackRecord) -> str:
@@ -126,9 +121,9 @@ def _target(target: TargetRecord) -> str:
     lines = [f"{target.target}: {target.question}"]
     if not target.rows:
         return "\n".join([*lines, target.verdict])
-    simulated = ", simulated leads among them" if target.simulated else ""
+    kind = "simulated leads" if target.simulated else "leads"
     lines.append(
-        f"{target.rows} answers about {target.leads} leads are resolved, {target.waiting} wait{simulated}; "
+        f"{target.rows} answers about {target.leads} {kind} are resolved, {target.waiting} wait; "
         f"came true: {target.base_rate:.1%}"
     )
     lines.append(" " * 22 + "".join(f"{name:>11s}" for name in _NAMES) + "    answers")
@@ -138,21 +133,22 @@ def _target(target: TargetRecord) -> str:
             lines.append(_row("scores, same rows", one.shown, one.rows))
         lines.append(_row(one.name, one.rule, one.rows))
     lines += [f"  {month.month}" + _row("", month.figures, month.rows)[9:] for month in target.months]
-    lines += [
-        f"  said {point.said:6.1%}, came true {point.came_true:6.1%} (80 %: {point.low:.1%} to {point.high:.1%}, "
-        f"{point.leads} leads)"
-        for point in target.reliability
-    ]
-    if target.interval_coverage is not None:
-        lines.append(
-            f"within the shown intervals: {target.interval_coverage:.0%} of the answers (80 % promised)"
-        )
+    lines += [_point(point) for point in target.reliability]
     if target.prior_share is not None:
         lines.append(
             f"of the newest answers {target.prior_share:.0%} is the prior, the rest your own resolved leads"
         )
     lines.append(f"models: {', '.join(target.model_versions)}")
     return "\n".join([*lines, target.verdict])
+
+
+def _point(point: ReliabilityPoint) -> str:
+    low, high = point.said_low, point.said_high
+    between = "" if low is None or high is None else f" (on average {low:.1%} to {high:.1%})"
+    return (
+        f"  said {point.said:6.1%}{between}, came true {point.came_true:6.1%} "
+        f"(80 % certain: {point.low:.1%} to {point.high:.1%}, {point.leads} leads)"
+    )
 
 
 def _row(name: str, figures: Figures, rows: int) -> str:

@@ -40,7 +40,7 @@ class ReliabilityPoint(Frozen):
     low: Probability
     high: Probability
     said_low: Probability | None = Field(
-        default=None, description="mean lower end of the intervals that were shown"
+        default=None, description="mean lower end of the intervals that were shown, of the rows that have one"
     )
     said_high: Probability | None = None
 
@@ -50,12 +50,13 @@ class Compared(Frozen):
 
     name: str
     rows: int
+    leads: int
     rule: Figures
     shown: Figures
-    brier_gain: Measured = Field(
-        default=None, description="rule's Brier score less the shown one: above 0 the scores are better"
+    brier_gain: float = Field(
+        description="rule's Brier score less the shown one: above 0 the scores are better"
     )
-    brier_gain_span: Span | None = None
+    brier_gain_span: Span
 
 
 class MonthRow(Frozen):
@@ -78,16 +79,16 @@ class TargetRecord(Frozen):
     rows: int = Field(description="answers whose horizon is over")
     leads: int
     waiting: int = Field(description="answers whose horizon is not over yet")
-    next_due_at: UtcTime | None = Field(default=None, description="when the next outcome will be known")
-    simulated: bool = Field(description="whether any of the leads was simulated")
+    next_due_at: UtcTime | None = Field(
+        default=None, description="when the next outcome will be known; never a past day"
+    )
+    simulated: bool = Field(
+        description="whether the leads are simulated: only where nothing was said of others"
+    )
     base_rate: Probability | None = None
     figures: Figures = Figures()
     spans: dict[str, Span] = Field(default_factory=dict)
     reliability: tuple[ReliabilityPoint, ...] = ()
-    interval_coverage: Measured = Field(
-        default=None,
-        description="share of rows in bins whose true rate lies within the intervals that were shown",
-    )
     prior_share: Measured = Field(default=None, description="mean over the newest month")
     model_versions: tuple[str, ...] = ()
     compared: tuple[Compared, ...] = ()

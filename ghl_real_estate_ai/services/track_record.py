@@ -1,7 +1,7 @@
 """Keeps the record of what was said of leads, and notes what came true once the horizon is over.
 
 Called by: services/realtime_lead_intelligence (``records_of``, stored in the transaction of the look), bootstrap (``run``),
-api/routes/track_record and ``enterprisehub report scores`` (``report``).
+api/routes/track_record and ``enterprisehub report scores`` (``report``, ``pages``).
 
 The record holds a lead's first look of each UTC day, as screens showed it: that choice knows nothing of the outcome. Outcomes are
 read from the log by the code that labels training rows.
@@ -10,19 +10,21 @@ read from the log by the code that labels training rows.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
 from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.errors import StorageUnavailable
-from ghl_real_estate_ai.learning_ports import ScoreRecord
-from ghl_real_estate_ai.limits import TRACK_BATCH, TRACK_EVENTS_PER_LEAD, TRACK_LOOK_S
+from ghl_real_estate_ai.learning_ports import RecordColumns, ScoreRecord
+from ghl_real_estate_ai.limits import TRACK_EVENTS, TRACK_LEADS, TRACK_LOOK_S, TRACK_ROWS
 from ghl_real_estate_ai.ml.targets import Outcomes, Target
-from ghl_real_estate_ai.ml.track_report import Asked, target_record
+from ghl_real_estate_ai.ml.track_report import Asked, Waiting, target_record
 from ghl_real_estate_ai.ml.training import TARGETS
-from ghl_real_estate_ai.models.events import LEAD_FACTS, Event
+from ghl_real_estate_ai.models.events import LEAD_FACTS, Event, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
 from ghl_real_estate_ai.models.intelligence import ChurnRisk, LeadIntelligence, LeadScore, Part
 from ghl_real_estate_ai.models.leads import Lead
@@ -36,6 +38,9 @@ GRACE: Final = timedelta(hours=6)
 
 _TARGETS: Final[Mapping[str, Target]] = {target.name: target for target in TARGETS}
 _DAY_S: Final = 86_400.0
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+_FIGURES: Final = ThreadPoolExecutor(1, thread_name_prefix="track-record")
+"""One report at a time: one that nobody waits for any more takes no thread from matches and scores."""
 
 _log = telemetry.get_logger("track_record")
 
@@ -110,109 +115,176 @@ class TrackRecordKeeper:
         self._mine = mine
 
     async def run(self) -> None:
-        """Look every TRACK_LOOK_S until cancelled."""
+        """Look every TRACK_LOOK_S until cancelled. What delays one tenant delays no other."""
         while True:
-            try:
-                for place in await self._memory.read(lambda uow: uow.tenants.locations()):
-                    if self._mine(place.location_id):
-                        await self.resolve(place.location_id)
-            except StorageUnavailable as error:
-                _log.warning("record.delayed", reason=str(error))
+            for location_id in await self._places():
+                if self._mine(location_id):
+                    try:
+                        await self.resolve(location_id)
+                    except StorageUnavailable as error:
+                        _log.warning("record.delayed", location_id=location_id, reason=str(error))
             await self._sleep(TRACK_LOOK_S)
 
+    async def _places(self) -> list[LocationId]:
+        try:
+            places = await self._memory.read(lambda uow: uow.tenants.locations())
+        except StorageUnavailable as error:
+            _log.warning("record.delayed", reason=str(error))
+            return []
+        return [place.location_id for place in places]
+
     async def resolve(self, location_id: LocationId) -> int:
-        """Note the outcome of every record whose horizon is over; returns how many. Raises StorageUnavailable."""
+        """Note the outcome of every record whose horizon is over; returns how many. Raises StorageUnavailable.
+
+        Lead by lead, in short reads: what was resolved stays resolved, whatever comes next.
+        """
         resolved = 0
         while True:
-            now = self._clock.now()
-            batch = await self._memory.read(partial(_outcomes, location_id=location_id, now=now))
-            if batch:
-                await self._memory.write(partial(_resolve, batch))
-            resolved += len(batch)
-            if len(batch) < TRACK_BATCH:
+            lead_ids, until = await self._memory.read(
+                partial(_due, location_id=location_id, now=self._clock.now())
+            )
+            if not lead_ids:
                 return resolved
+            for lead_id in lead_ids:
+                resolved += await self._resolve_lead(location_id, lead_id, until)
+
+    async def _resolve_lead(
+        self, location_id: LocationId, lead_id: LeadId, until: Mapping[bool, datetime]
+    ) -> int:
+        """``until``: records of real and of simulated leads that were due by then."""
+        outcomes = await self._outcomes(location_id, lead_id)
+        now = self._clock.now()
+
+        def note(uow: UnitOfWork) -> int:
+            known = [
+                record.model_copy(update={"outcome": _came_true(record, outcomes), "resolved_at": now})
+                for record in uow.record.of_lead(location_id, lead_id)
+                if record.resolved_at is None and record.due_at <= until[record.simulated]
+            ]
+            uow.record.resolve(known)
+            return len(known)
+
+        return await self._memory.derive(note)  # the log holds it all: lost, it is found again
+
+    async def _outcomes(self, location_id: LocationId, lead_id: LeadId) -> Outcomes:
+        """What the lead did, from its whole log: an appointment that was known before is no new one.
+
+        In the order of the log, at the newest time of the lead so far, as ml/history.py does for its whole log.
+        """
+        outcomes, at, position, head = Outcomes(), _LONG_AGO, 0, 1
+        while position < head:
+            facts, position, head = await self._memory.read(
+                partial(_facts, location_id=location_id, lead_id=lead_id, after=position)
+            )
+            for recorded in facts:
+                at = max(at, recorded.event.occurred_at)
+                outcomes.note(recorded.event, at)
+        return outcomes
 
     async def report(self, location_id: LocationId, *, since: datetime | None = None) -> TrackRecord:
-        """The record of the location, from ``since`` on. Raises StorageUnavailable."""
+        """The record of the location's answers from ``since`` on. Raises StorageUnavailable.
 
-        def look(uow: UnitOfWork) -> list[tuple[Target, list[ScoreRecord], int, datetime | None]]:
-            return [
-                (
-                    target,
-                    uow.record.resolved(location_id, target.name, since=since),
-                    *uow.record.waiting(location_id, target.name),
-                )
-                for target in TARGETS
-            ]
+        Of simulated leads only where nothing was said of others: figures over both would be true of neither.
+        """
+        now = self._clock.now()
+        found = await self._memory.read(partial(_found, location_id=location_id, since=since, now=now))
+        work = partial(_reported, found, location_id=location_id, since=since, now=now)
+        return await asyncio.get_running_loop().run_in_executor(_FIGURES, work)
 
-        found = await self._memory.read(look)
-        # whole leads are drawn again some hundred times: not on the loop that serves sockets
-        return await asyncio.to_thread(_reported, location_id, self._clock.now(), found)
+    async def pages(
+        self, location_id: LocationId, *, since: datetime | None = None
+    ) -> AsyncIterator[list[ScoreRecord]]:
+        """Every resolved record made ``since`` then, question by question, each oldest first. Raises StorageUnavailable."""
+        for target in TARGETS:
+            last: ScoreRecord | None = None
+            while page := await self._memory.read(
+                partial(_page, location_id=location_id, target=target.name, since=since, after=last)
+            ):
+                yield page
+                last = page[-1]
 
-    async def rows(self, location_id: LocationId, *, since: datetime | None = None) -> list[ScoreRecord]:
-        """Every resolved record of every question, oldest first. Raises StorageUnavailable."""
-        found = await self._memory.read(
-            lambda uow: [
-                record
-                for target in TARGETS
-                for record in uow.record.resolved(location_id, target.name, since=since)
-            ]
-        )
-        return sorted(found, key=lambda record: (record.made_at, record.lead_id, record.target))
+
+def _page(
+    uow: UnitOfWork,
+    *,
+    location_id: LocationId,
+    target: str,
+    since: datetime | None,
+    after: ScoreRecord | None,
+) -> list[ScoreRecord]:
+    return uow.record.page(location_id, target, since=since, after=after, limit=TRACK_ROWS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a report is made of, for one question."""
+
+    target: Target
+    said: RecordColumns
+    waiting: Waiting
+    simulated: bool
+
+
+def _found(
+    uow: UnitOfWork, *, location_id: LocationId, since: datetime | None, now: datetime
+) -> list[_Found]:
+    simulated = not uow.record.speaks_of_people(location_id)
+    found = []
+    for target in TARGETS:
+        answers, due = uow.record.waiting(location_id, target.name, simulated=simulated, since=since)
+        # a simulated time line may have ended long ago, and what is due is being looked up: neither is a date to wait for
+        waiting = Waiting(answers, due if due is not None and due > now else None)
+        said = uow.record.columns(location_id, target.name, simulated=simulated)
+        found.append(_Found(target, said, waiting, simulated))
+    return found
 
 
 def _reported(
-    location_id: LocationId,
-    now: datetime,
-    found: Sequence[tuple[Target, list[ScoreRecord], int, datetime | None]],
+    found: Sequence[_Found], *, location_id: LocationId, since: datetime | None, now: datetime
 ) -> TrackRecord:
     return TrackRecord(
         location_id=location_id,
         as_of=now,
         targets=tuple(
             target_record(
-                Asked(target.name, target.question, target.horizon_days),
-                records,
-                waiting=waiting,
-                next_due_at=next_due_at,
+                Asked(one.target.name, one.target.question, one.target.horizon_days),
+                one.said,
+                since=since,
+                waiting=one.waiting,
+                simulated=one.simulated and bool(one.said.outcome.size or one.waiting.answers),
             )
-            for target, records, waiting, next_due_at in found
+            for one in found
         ),
     )
 
 
-def _outcomes(uow: UnitOfWork, *, location_id: LocationId, now: datetime) -> list[ScoreRecord]:
-    """The next batch of records that are due, with their outcomes."""
-    due = uow.record.unresolved(location_id, simulated=False, due_before=now - GRACE, limit=TRACK_BATCH)
+def _due(
+    uow: UnitOfWork, *, location_id: LocationId, now: datetime
+) -> tuple[list[LeadId], dict[bool, datetime]]:
+    """The next leads with records that are due, and until when those of real and of simulated leads are."""
     simulated_now = uow.leads.newest_simulated(location_id)  # they live on a time line of their own
-    if simulated_now is not None and len(due) < TRACK_BATCH:
-        due += uow.record.unresolved(
-            location_id, simulated=True, due_before=simulated_now - GRACE, limit=TRACK_BATCH - len(due)
+    until = {False: now - GRACE, True: _LONG_AGO if simulated_now is None else simulated_now - GRACE}
+    due = [
+        record
+        for simulated, by in until.items()
+        for record in uow.record.unresolved(
+            location_id, simulated=simulated, due_before=by, limit=TRACK_LEADS
         )
-    known = {lead_id: _of_lead(uow, location_id, lead_id) for lead_id in {record.lead_id for record in due}}
-    return [
-        record.model_copy(update={"outcome": _came_true(record, known[record.lead_id]), "resolved_at": now})
-        for record in due
     ]
+    return list(dict.fromkeys(record.lead_id for record in due)), until
+
+
+def _facts(
+    uow: UnitOfWork, *, location_id: LocationId, lead_id: LeadId, after: int
+) -> tuple[list[RecordedEvent], int, int]:
+    """The next facts about the lead, the position up to which there are no others, and the end of the log."""
+    facts, upto = uow.events.read_types(
+        location_id, after=after, limit=TRACK_EVENTS, types=LEAD_FACTS, lead_id=lead_id
+    )
+    return facts, upto, uow.events.head(location_id)
 
 
 def _came_true(record: ScoreRecord, outcomes: Outcomes) -> bool | None:
     """None for a question that is asked no more: it is settled, and no report shows it."""
     target = _TARGETS.get(record.target)
     return None if target is None else target.label(outcomes, record.made_at)
-
-
-def _of_lead(uow: UnitOfWork, location_id: LocationId, lead_id: LeadId) -> Outcomes:
-    """What the lead did, from its whole log: an appointment that was known before is no new one."""
-    recorded = uow.events.of_lead(location_id, lead_id, before=None, limit=TRACK_EVENTS_PER_LEAD)
-    facts = sorted(
-        (one.event for one in recorded if one.event.type in LEAD_FACTS), key=lambda event: event.occurred_at
-    )
-    outcomes = Outcomes()
-    for event in facts:
-        outcomes.note(event, event.occurred_at)
-    return outcomes
-
-
-def _resolve(batch: Sequence[ScoreRecord], uow: UnitOfWork) -> None:
-    uow.record.resolve(batch)

@@ -71,6 +71,7 @@ _READ: Final = (
 _READ_TYPES: Final[sa.Select[tuple[int, str, datetime, datetime, str]]] = _READ.where(
     events.c.type.in_(sa.bindparam("types", expanding=True))
 )
+_READ_TYPES_OF_LEAD: Final = _READ_TYPES.where(events.c.lead_id == sa.bindparam("lead"))
 _NEWEST: Final = _READ_TYPES.order_by(None).order_by(events.c.position.desc())
 _HEADS: Final = sa.select(event_heads.c.location_id, event_heads.c.position)
 _OF_LEAD: Final = (
@@ -188,11 +189,20 @@ class SqlEventLog:
         return self._recorded(_READ, {"tenant": location_id, "after": after, "rows": limit})
 
     def read_types(
-        self, location_id: LocationId, *, after: int, limit: int, types: frozenset[str]
+        self,
+        location_id: LocationId,
+        *,
+        after: int,
+        limit: int,
+        types: frozenset[str],
+        lead_id: LeadId | None = None,
     ) -> tuple[list[RecordedEvent], int]:
-        """The next events of these types, and the position up to which there are no others."""
+        """The next events of these types, of one lead if given, and the position up to which there are no others."""
         wanted = {"tenant": location_id, "after": after, "rows": limit, "types": sorted(types)}
-        rows = self._connection.execute(_READ_TYPES, wanted).all()
+        query = _READ_TYPES
+        if lead_id is not None:
+            query, wanted["lead"] = _READ_TYPES_OF_LEAD, lead_id
+        rows = self._connection.execute(query, wanted).all()
         upto: int = rows[-1].position if len(rows) == limit else self.head(location_id)
         return _readable(rows), upto
 

@@ -302,6 +302,14 @@ track_record: Final = sa.Table(
     sa.Column("simulated", sa.Boolean, nullable=False),
     sa.Column("outcome", sa.Boolean),
     sa.Column("resolved_at", Microseconds),
-    sa.Index(None, "location_id", "target", "due_at"),
+    sa.Index(None, "location_id", "target", "made_at"),
 )
 """What was said of a lead, and what came true once its horizon was over."""
+sa.Index(
+    None,
+    track_record.c.location_id,
+    track_record.c.simulated,
+    track_record.c.due_at,
+    sqlite_where=track_record.c.resolved_at.is_(None),
+    postgresql_where=track_record.c.resolved_at.is_(None),
+)

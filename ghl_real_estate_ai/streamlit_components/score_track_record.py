@@ -14,6 +14,8 @@ from ghl_real_estate_ai.models.track_record import Figures, TargetRecord, TrackR
 from ghl_real_estate_ai.streamlit_components.live_client import GatewayClient, Session
 
 BACK: Final = "back"
+HELD: Final = "record_held"
+"""The record in the user's session until the page is left: each click runs the page anew, and the record is the same."""
 EXPIRED: Final = "expired"
 
 _TITLES: Final = {
@@ -37,11 +39,11 @@ def show_track_record(session: Session, client: GatewayClient) -> str | None:
         left, right = st.columns([4, 1], vertical_alignment="center")
         left.subheader("Track record", anchor=False)
         if right.button("Back", width="stretch", key="record_back"):
+            st.session_state.pop(HELD, None)
             return BACK
         st.caption("What was said of leads when it was shown, beside what came true once its time was over.")
         try:
-            with st.spinner("Reading the record"):
-                record = client.track_record(session)
+            record = _record(session, client)
         except Unauthenticated:
             return EXPIRED
         except EnterpriseHubError as error:
@@ -49,6 +51,17 @@ def show_track_record(session: Session, client: GatewayClient) -> str | None:
             return None
         _page(record, session, client)
     return None
+
+
+def _record(session: Session, client: GatewayClient) -> TrackRecord:
+    """What the page holds for this token, else what the gateway tells."""
+    held: tuple[str, TrackRecord] | None = st.session_state.get(HELD)
+    if held is not None and held[0] == session.access_token:
+        return held[1]
+    with st.spinner("Reading the record"):
+        record = client.track_record(session)
+    st.session_state[HELD] = (session.access_token, record)
+    return record
 
 
 def _page(record: TrackRecord, session: Session, client: GatewayClient) -> None:
@@ -101,7 +114,8 @@ def _charts(target: TargetRecord) -> None:
         st.markdown("**Said against came true**")
         st.vega_lite_chart(reliability_chart(target), width="stretch", key="record_reliability")
         st.caption(
-            "On the dashed line what was said is what came true. Bars: 80 % certain, counted by leads."
+            "On the dashed line what was said is what came true. Bars: 80 % certain, counted by leads. "
+            "Band: the intervals that were shown with the scores, on average."
         )
     with right:
         st.markdown("**Brier score by month** (lower is better)")
@@ -119,9 +133,6 @@ def _details(target: TargetRecord) -> None:
         st.dataframe(rows, hide_index=True, width="stretch")
     facts = [
         f"Models that answered: {', '.join(target.model_versions)}.",
-        None
-        if target.interval_coverage is None
-        else f"Within the intervals that were shown: {target.interval_coverage:.0%} of the answers; 80 % is promised.",
         None
         if target.prior_share is None
         else f"Of the newest answers {target.prior_share:.0%} is the prior, the rest your own resolved leads.",
@@ -153,7 +164,7 @@ def _downloads(record: TrackRecord, session: Session, client: GatewayClient) -> 
 
 
 def reliability_chart(target: TargetRecord) -> dict[str, object]:
-    """Vega-Lite: one point per bin with its bar, and the diagonal."""
+    """Vega-Lite: one point per bin with its bar, the diagonal, and behind them the intervals that were shown."""
     points = [
         {
             "said": point.said,
@@ -161,10 +172,14 @@ def reliability_chart(target: TargetRecord) -> dict[str, object]:
             "low": point.low,
             "high": point.high,
             "leads": point.leads,
+            "said low": point.said_low,
+            "said high": point.said_high,
         }
         for point in target.reliability
     ]
-    top = min(1.0, max((max(p.said, p.high) for p in target.reliability), default=1.0) * 1.05)
+    banded = [point for point in points if point["said low"] is not None]
+    top = max((max(p.said, p.high, p.said_high or 0.0) for p in target.reliability), default=1.0)
+    top = min(1.0, top * 1.05)
     scale, share = {"domain": [0, top], "nice": False}, {"format": ".0%", "grid": True, "tickCount": 5}
     x = {"field": "said", "type": "quantitative", "scale": scale, "axis": share, "title": "said"}
     y = {"type": "quantitative", "scale": scale, "axis": share, "title": "came true"}
@@ -179,6 +194,11 @@ def reliability_chart(target: TargetRecord) -> dict[str, object]:
                 "data": {"values": [{"said": 0, "line": 0}, {"said": top, "line": top}]},
                 "mark": {"type": "line", "strokeDash": [4, 4], "color": _MUTED},
                 "encoding": {"x": x, "y": {**y, "field": "line"}},
+            },
+            {
+                "data": {"values": banded},
+                "mark": {"type": "area", "color": _INK, "opacity": 0.15},
+                "encoding": {"x": x, "y": {**y, "field": "said low"}, "y2": {"field": "said high"}},
             },
             {
                 "data": {"values": points},

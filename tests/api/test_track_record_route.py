@@ -57,3 +57,28 @@ async def test_another_tenant_has_a_record_of_its_own(gateway: Gateway, answers:
     told = (await gateway.get("/v1/track-record", user_of(Role.ADMIN, AWAY))).json()
     assert all(target["rows"] == 0 for target in told["targets"])
     assert all(target["verdict"].startswith("not enough data") for target in told["targets"])
+
+
+async def test_rows_come_question_by_question_and_none_is_lost_between_pages(gateway: Gateway) -> None:
+    await fill(gateway, 400)  # more than a page
+    rows = [
+        row.model_copy(update={"location_id": HOME, "target": "churn_risk"}) for row in history(2, seed=9)
+    ]
+    await gateway.services.memory.write(lambda uow: uow.record.add(rows))
+    told = (await gateway.get("/v1/track-record.csv", user_of(Role.ADMIN))).text
+    read = list(csv.DictReader(io.StringIO(told)))
+    assert len({(row["lead_id"], row["target"], row["made_at"]) for row in read}) == len(read)
+    assert [sum(row["target"] == name for row in read) for name in ("lead_score", "churn_risk")] == [1_200, 6]
+    for name in ("lead_score", "churn_risk"):
+        made = [row["made_at"] for row in read if row["target"] == name]
+        assert made == sorted(made)
+
+
+async def test_a_report_that_was_just_made_is_not_made_again(gateway: Gateway, answers: int) -> None:
+    await fill(gateway, answers)
+    manager = user_of(Role.MANAGER)
+    first, second = [(await gateway.get("/v1/track-record", manager)).json() for _ in range(2)]
+    assert first["as_of"] == second["as_of"]
+    assert first["targets"][0]["rows"] > 0
+    other = (await gateway.get("/v1/track-record", manager, since="2100-01-01")).json()
+    assert other["targets"][0]["rows"] == 0

@@ -14,6 +14,7 @@ from ghl_real_estate_ai import bootstrap
 from ghl_real_estate_ai.cli import app
 from ghl_real_estate_ai.commands import reporting
 from ghl_real_estate_ai.errors import InputError
+from ghl_real_estate_ai.learning_ports import ScoreRecord
 from ghl_real_estate_ai.ml.track_report import Asked, target_record
 from ghl_real_estate_ai.models.events import Delivery
 from ghl_real_estate_ai.models.identifiers import LocationId
@@ -22,13 +23,13 @@ from ghl_real_estate_ai.models.track_record import TrackRecord
 from ghl_real_estate_ai.settings import load_settings
 from tests.support.city_history import village_events
 from tests.support.facts import LOCATION, NOON
-from tests.support.said import history, said
+from tests.support.said import columns, history, said
 
 ASKED = Asked("lead_score", "P(a new appointment is booked within 14 days)", 14)
 
 
-def report(*records: object) -> str:
-    target = target_record(ASKED, list(records))  # type: ignore[arg-type]  # reason: ScoreRecords
+def report(*records: ScoreRecord) -> str:
+    target = target_record(ASKED, columns(records))
     return reporting.in_words(TrackRecord(location_id=LOCATION, as_of=NOON, targets=(target,)))
 
 
@@ -42,7 +43,8 @@ def test_a_person_reads_figures_months_points_and_the_verdict() -> None:
         "2026-03",
         "said",
         "came true",
-        "80 % promised",
+        "80 % certain",
+        "on average",
         "models: v1",
     ):
         assert part in words

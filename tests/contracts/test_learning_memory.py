@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
+import numpy as np
 import pytest
 import pytest_asyncio
 
-from ghl_real_estate_ai.learning_ports import LearnedModel, ModelRole, RiskTimer, ScoreRecord
+from ghl_real_estate_ai.learning_ports import LearnedModel, ModelRole, RecordColumns, RiskTimer, ScoreRecord
 from ghl_real_estate_ai.limits import LEARNED_KEPT
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
 from ghl_real_estate_ai.models.intelligence import RiskStage
@@ -196,6 +197,32 @@ def record(made_at: datetime, **fields: object) -> ScoreRecord:
     )
 
 
+async def pages(
+    memory: Memory,
+    *,
+    target: str = "lead_score",
+    location: LocationId = LOCATION,
+    since: datetime | None = None,
+    limit: int = 2,
+) -> list[ScoreRecord]:
+    """Every resolved record, page by page."""
+    found: list[ScoreRecord] = []
+
+    def next_page(uow: UnitOfWork) -> list[ScoreRecord]:
+        after = found[-1] if found else None
+        return uow.record.page(location, target, since=since, after=after, limit=limit)
+
+    while page := await memory.read(next_page):
+        found += page
+    return found
+
+
+async def columns(
+    memory: Memory, *, target: str = "lead_score", simulated: bool = False, location: LocationId = LOCATION
+) -> RecordColumns:
+    return await memory.read(lambda uow: uow.record.columns(location, target, simulated=simulated))
+
+
 async def test_what_was_said_is_read_back_and_never_changed(any_memory: Memory) -> None:
     said = record(NOON)
     await any_memory.write(lambda uow: uow.record.add([said, record(NOON + DAY)]))
@@ -221,21 +248,89 @@ async def test_records_are_resolved_once_their_horizon_is_over(any_memory: Memor
     known = early.model_copy(update={"outcome": True, "resolved_at": over})
     await any_memory.write(lambda uow: uow.record.resolve([known]))
     assert await open_until(over + DAY) == [late]
-    assert await any_memory.read(lambda uow: uow.record.resolved(LOCATION, "lead_score")) == [known]
-    assert await any_memory.read(lambda uow: uow.record.resolved(LOCATION, "won")) == []
-    assert await any_memory.read(lambda uow: uow.record.resolved(OTHER, "lead_score")) == []
+    assert await pages(any_memory) == [known]
+    assert await pages(any_memory, target="won") == []
+    assert await pages(any_memory, location=OTHER) == []
 
 
-async def test_what_came_true_is_read_from_a_day_on_and_what_waits_is_counted(any_memory: Memory) -> None:
-    known = [record(NOON + day * DAY, outcome=day == 1, resolved_at=NOON + 20 * DAY) for day in range(3)]
+async def test_what_came_true_is_paged_in_order_from_a_day_on(any_memory: Memory) -> None:
+    resolved = {"outcome": True, "resolved_at": NOON + 20 * DAY}
+    known = [
+        record(NOON, **resolved),
+        *(
+            record(NOON + DAY, lead_id=f"l-{n}", **resolved) for n in range(5)
+        ),  # more at one time than a page holds
+        record(NOON + 2 * DAY, **resolved),
+    ]
+    others = [record(NOON + 3 * DAY), record(NOON, target="won", **resolved)]
+    await any_memory.write(lambda uow: uow.record.add([*known[::-1], *others]))
+    assert await pages(any_memory) == known
+    assert await pages(any_memory, limit=100) == known
+    assert await pages(any_memory, since=NOON + DAY) == known[1:]
+
+
+async def test_columns_hold_what_came_true_of_one_question_and_one_kind_of_leads(any_memory: Memory) -> None:
+    known = [
+        record(NOON, lead_id="b", outcome=True, resolved_at=NOON + 20 * DAY),
+        record(NOON + DAY, lead_id="a", outcome=False, resolved_at=NOON + 20 * DAY, model_version="v2"),
+        record(NOON + 2 * DAY, lead_id="b", outcome=False, resolved_at=NOON + 20 * DAY)
+        .model_copy(update={"low": None, "high": None, "prior_share": None, "silence_days": None}),
+    ]  # fmt: skip
+    made_up = record(NOON, lead_id="made-up", simulated=True, outcome=True, resolved_at=NOON + 20 * DAY)
+    await any_memory.write(
+        lambda uow: uow.record.add(
+            [*known[::-1], made_up, record(NOON + 3 * DAY), known[0].model_copy(update={"target": "won"})]
+        )
+    )
+    found = await columns(any_memory)
+    assert found.outcome.tolist() == [1.0, 0.0, 0.0]
+    assert found.made_at.tolist() == [one.made_at.timestamp() for one in known]
+    assert found.due_at.tolist() == [one.due_at.timestamp() for one in known]
+    assert found.probability.tolist() == [0.25] * 3
+    assert found.lead.tolist() == [0, 1, 0]
+    assert [found.models[place] for place in found.model] == ["v1", "v2", "v1"]
+    for column, value in (
+        (found.low, 0.1),
+        (found.high, 0.5),
+        (found.prior_share, 0.75),
+        (found.silence_days, 1.5),
+    ):
+        assert column[:2].tolist() == [value, value]
+        assert np.isnan(column[2])
+    assert (await columns(any_memory, simulated=True)).outcome.tolist() == [1.0]
+    for nothing in (
+        await columns(any_memory, target="churn_risk"),
+        await columns(any_memory, location=OTHER),
+    ):
+        assert nothing.probability.shape == nothing.lead.shape == (0,)
+        assert nothing.models == ()
+
+
+async def test_what_waits_is_counted_by_kind_and_from_a_day_on(any_memory: Memory) -> None:
     waiting = [record(NOON + day * DAY, lead_id="another-lead") for day in (3, 4)]
-    await any_memory.write(lambda uow: uow.record.add([*known[::-1], *waiting]))
-    assert await any_memory.read(lambda uow: uow.record.resolved(LOCATION, "lead_score")) == known
-    since = await any_memory.read(lambda uow: uow.record.resolved(LOCATION, "lead_score", since=NOON + DAY))
-    assert since == known[1:]
-    count = await any_memory.read(lambda uow: uow.record.waiting(LOCATION, "lead_score"))
-    assert count == (2, waiting[0].due_at)
-    assert await any_memory.read(lambda uow: uow.record.waiting(LOCATION, "won")) == (0, None)
+    made_up = record(NOON, lead_id="made-up", simulated=True)
+    known = record(NOON, outcome=True, resolved_at=NOON + 20 * DAY)
+    await any_memory.write(lambda uow: uow.record.add([*waiting, made_up, known]))
+
+    async def count(
+        target: str = "lead_score", *, simulated: bool = False, since: datetime | None = None
+    ) -> tuple[int, datetime | None]:
+        return await any_memory.read(
+            lambda uow: uow.record.waiting(LOCATION, target, simulated=simulated, since=since)
+        )
+
+    assert await count() == (2, waiting[0].due_at)
+    assert await count(since=NOON + 4 * DAY) == (1, waiting[1].due_at)
+    assert await count(simulated=True) == (1, made_up.due_at)
+    assert await count("won") == (0, None)
+
+
+async def test_whether_anything_was_said_of_people_is_known(any_memory: Memory) -> None:
+    await any_memory.write(
+        lambda uow: uow.record.add([record(NOON, simulated=True), record(NOON, location_id=OTHER)])
+    )
+    assert not await any_memory.read(lambda uow: uow.record.speaks_of_people(LOCATION))
+    assert await any_memory.read(lambda uow: uow.record.speaks_of_people(OTHER))
 
 
 # --- forgetting ---------------------------------------------------------------------------------------------------

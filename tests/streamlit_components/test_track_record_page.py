@@ -17,7 +17,7 @@ from ghl_real_estate_ai.streamlit_components import app
 from ghl_real_estate_ai.streamlit_components.live_client import GatewayClient, Session
 from ghl_real_estate_ai.streamlit_components.score_track_record import month_chart, reliability_chart
 from tests.support.dashboard import OFFICE, PASSWORD, LiveGateway, dashboard_settings, live_gateway
-from tests.support.said import history, said
+from tests.support.said import columns, history, said
 
 APP = Path(app.__file__)
 MANAGER, AGENT = "mo@example.com", "dana@example.com"
@@ -78,6 +78,20 @@ def test_a_question_without_outcomes_says_when_there_will_be_some(
     assert not page.metric
 
 
+def test_a_click_on_the_page_does_not_ask_the_gateway_again(
+    gateway: LiveGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = opened(gateway, monkeypatch)
+    monkeypatch.setenv("ENTERPRISEHUB_PORT", "9")  # nobody answers there
+    page.session_state["record_question"] = "won"
+    page.run()
+    assert not page.error
+    assert "Not enough data: nothing was said of a lead yet" in texts(page)
+    page.session_state["record_question"] = "lead_score"
+    page.run()
+    assert page.metric[0].value == "450"
+
+
 def test_back_leads_to_the_live_screen(gateway: LiveGateway, monkeypatch: pytest.MonkeyPatch) -> None:
     page = opened(gateway, monkeypatch)
     page.button(key="record_back").click().run()
@@ -107,8 +121,11 @@ def test_a_token_that_the_gateway_refuses_ends_the_session(
 
 
 def test_the_charts_hold_every_bin_and_month() -> None:
-    record = target_record(Asked("lead_score", "P(x)", 14), history(150))
-    assert len(reliability_chart(record)["layer"][1]["data"]["values"]) == len(record.reliability)  # type: ignore[index]  # reason: Vega-Lite is nested plain data
+    record = target_record(Asked("lead_score", "P(x)", 14), columns(history(150)))
+    _, band, bars, points = reliability_chart(record)["layer"]  # type: ignore[misc]  # reason: Vega-Lite is nested plain data
+    for layer in (band, bars, points):
+        assert len(layer["data"]["values"]) == len(record.reliability)
+    assert band["encoding"]["y2"] == {"field": "said high"}
     months = month_chart(record)["data"]["values"]  # type: ignore[index]  # reason: as above
     assert {value["month"] for value in months} == {month.month for month in record.months}
     assert {value["who"] for value in months} == {"shown", "recency rule", "base rate"}

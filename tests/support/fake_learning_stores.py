@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from ghl_real_estate_ai.learning_ports import LearnedModel, ModelRole, RiskTimer, ScoreRecord
+from ghl_real_estate_ai.learning_ports import LearnedModel, ModelRole, RecordColumns, RiskTimer, ScoreRecord
 from ghl_real_estate_ai.limits import LEARNED_KEPT
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
+from tests.support.said import columns
 
 
 class FakeLearnedModelStore:
@@ -95,29 +96,49 @@ class FakeTrackRecordStore:
                 kept = {"outcome": record.outcome, "resolved_at": record.resolved_at}
                 self._held[_key(record)] = self._held[_key(record)].model_copy(update=kept)
 
-    def resolved(
-        self, location_id: LocationId, target: str, *, since: datetime | None = None
+    def columns(self, location_id: LocationId, target: str, *, simulated: bool) -> RecordColumns:
+        mine = self._of(location_id, target)
+        return columns(r for r in mine if r.simulated == simulated and r.resolved_at is not None)
+
+    def page(
+        self,
+        location_id: LocationId,
+        target: str,
+        *,
+        since: datetime | None,
+        after: ScoreRecord | None,
+        limit: int,
     ) -> list[ScoreRecord]:
         mine = [
             r
-            for r in self._held.values()
-            if r.location_id == location_id and r.target == target and r.resolved_at is not None
+            for r in self._of(location_id, target)
+            if r.resolved_at is not None and (since is None or r.made_at >= since)
         ]
-        return sorted(
-            (r for r in mine if since is None or r.made_at >= since), key=lambda r: (r.made_at, r.lead_id)
-        )
+        return sorted((r for r in mine if after is None or _place(r) > _place(after)), key=_place)[:limit]
 
     def of_lead(self, location_id: LocationId, lead_id: LeadId) -> list[ScoreRecord]:
         mine = [r for key, r in self._held.items() if key[:2] == (location_id, lead_id)]
         return sorted(mine, key=lambda r: (r.made_at, r.target))
 
-    def waiting(self, location_id: LocationId, target: str) -> tuple[int, datetime | None]:
+    def waiting(
+        self, location_id: LocationId, target: str, *, simulated: bool, since: datetime | None = None
+    ) -> tuple[int, datetime | None]:
         mine = [
             r
-            for r in self._held.values()
-            if (r.location_id, r.target) == (location_id, target) and r.resolved_at is None
+            for r in self._of(location_id, target)
+            if r.simulated == simulated and r.resolved_at is None and (since is None or r.made_at >= since)
         ]
         return len(mine), min((r.due_at for r in mine), default=None)
+
+    def speaks_of_people(self, location_id: LocationId) -> bool:
+        return any(r.location_id == location_id and not r.simulated for r in self._held.values())
+
+    def _of(self, location_id: LocationId, target: str) -> list[ScoreRecord]:
+        return [r for r in self._held.values() if (r.location_id, r.target) == (location_id, target)]
+
+
+def _place(record: ScoreRecord) -> tuple[datetime, str]:
+    return (record.made_at, record.lead_id)
 
 
 def _key(record: ScoreRecord) -> tuple[str, str, str, datetime]:

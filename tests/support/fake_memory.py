@@ -77,10 +77,20 @@ class FakeEventLog:
         return self._state.log.get(location_id, [])[after : after + limit]
 
     def read_types(
-        self, location_id: LocationId, *, after: int, limit: int, types: frozenset[str]
+        self,
+        location_id: LocationId,
+        *,
+        after: int,
+        limit: int,
+        types: frozenset[str],
+        lead_id: LeadId | None = None,
     ) -> tuple[list[RecordedEvent], int]:
         log = self._state.log.get(location_id, [])
-        found = [r for r in log if r.position > after and r.event.type in types][:limit]
+        found = [
+            r
+            for r in log
+            if r.position > after and r.event.type in types and lead_id in {None, r.event.lead_id}
+        ][:limit]
         return found, found[-1].position if len(found) == limit else len(log)
 
     def newest(

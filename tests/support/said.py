@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import numpy as np
 
-from ghl_real_estate_ai.learning_ports import ScoreRecord
+from ghl_real_estate_ai.learning_ports import NUMBERS, RecordColumns, ScoreRecord
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
 from tests.support.facts import LEAD, LOCATION, NOON
 
@@ -60,3 +61,21 @@ def history(
                 said(told, lead=f"l-{number}", at=at, outcome=outcome, silence_days=silence, band=0.1)
             )
     return records
+
+
+def columns(records: Iterable[ScoreRecord]) -> RecordColumns:
+    """Resolved records of one question as a memory hands them out."""
+    rows = sorted(records, key=lambda r: (r.made_at, r.lead_id))
+    leads = {lead: place for place, lead in enumerate(dict.fromkeys(r.lead_id for r in rows))}
+    models = tuple(dict.fromkeys(r.model_version for r in rows))
+
+    def number(value: float | datetime | None) -> float | None:
+        return value.timestamp() if isinstance(value, datetime) else value
+
+    numbers = {name: np.array([number(getattr(r, name)) for r in rows], np.float64) for name in NUMBERS}
+    return RecordColumns(
+        **numbers,
+        lead=np.array([leads[r.lead_id] for r in rows], np.intp),
+        model=np.array([models.index(r.model_version) for r in rows], np.intp),
+        models=models,
+    )

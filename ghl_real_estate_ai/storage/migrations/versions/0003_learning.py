@@ -63,5 +63,12 @@ def _create_track_record() -> None:
         sa.PrimaryKeyConstraint("location_id", "lead_id", "target", "made_at", name="pk_track_record"),
     )
     op.create_index(
-        "ix_track_record_location_id_target_due_at", "track_record", ["location_id", "target", "due_at"]
+        "ix_track_record_location_id_target_made_at", "track_record", ["location_id", "target", "made_at"]
+    )
+    op.create_index(
+        "ix_track_record_location_id_simulated_due_at",
+        "track_record",
+        ["location_id", "simulated", "due_at"],
+        sqlite_where=sa.text("resolved_at IS NULL"),
+        postgresql_where=sa.text("resolved_at IS NULL"),
     )
