@@ -33,7 +33,7 @@ FEATURE_BITS: Final = 5
 YES_SHIFT: Final = 2 * ROOM_BITS
 KNOWN_SHIFT: Final = YES_SHIFT + FEATURE_BITS
 TYPE_SHIFT: Final = KNOWN_SHIFT + FEATURE_BITS
-UNKNOWN_TYPE: Final = 0xFFFF
+UNKNOWN_TYPE: Final = 0xFFFF_FFFF  # more than a segment has homes, so each type has a code of its own
 """One integer per home: bedrooms, bathrooms, the features that it has, those that it speaks of, its type."""
 
 MOST_ROWS: Final = 1 << 24
@@ -97,8 +97,6 @@ class Segment:
         count = len(keys)
         if count >= MOST_ROWS:
             raise ValueError(f"{count} homes on the market; one segment holds {MOST_ROWS - 1}")
-        if len(types) >= UNKNOWN_TYPE:
-            raise ValueError(f"{len(types)} types of homes; one segment tells {UNKNOWN_TYPE - 1} apart")
         by_key = np.argsort(keys, kind="stable")
         rank = np.empty(count, dtype=np.int32)
         rank[by_key] = np.arange(count, dtype=np.int32)
@@ -172,6 +170,12 @@ class Segment:
         place = bisect_left(self.markets, name)
         found = int(place < len(self.markets) and self.markets[place] == name)
         return self.starts[place : place + found], self.starts[place + 1 : place + 1 + found]
+
+    def type_code(self, sub_type: str) -> int | None:
+        """The code of a type; None if no home is of it."""
+        name = name_of(sub_type)
+        place = bisect_left(self.types, name)
+        return place if place < len(self.types) and self.types[place] == name else None
 
 
 def name_of(text: str | None) -> str:

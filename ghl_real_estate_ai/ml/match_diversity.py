@@ -8,77 +8,38 @@ than MOST_LOST better. So who wants the 20 closest units of one tower still gets
 
 from __future__ import annotations
 
-import re
+import heapq
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from ghl_real_estate_ai.ml.listing_segments import name_of
+from ghl_real_estate_ai.ml.home_traits import Home, Traits
 from ghl_real_estate_ai.ml.property_matching import Candidate
 from ghl_real_estate_ai.models.identifiers import ListingKey
-from ghl_real_estate_ai.models.properties import Listing
 
 MOST_LOST: Final = 0.03
 """Of a score from 0 to 1: what a home may lose against a less alike one that stands behind it."""
-SAME_PLACE_DEGREES: Final = 4
-"""Coordinates that agree to so many decimals (11 m) are one building."""
 SAME_AREA: Final = 0.02
 SAME_PRICE_POINT: Final = 0.02
 """Prices (and areas) closer than this share are the same to a buyer."""
 LIKENESS_OF_BUILDING: Final = 0.7
 LIKENESS_OF_PRICE: Final = 0.3
-_SHARED_BUILDINGS: Final = frozenset(
-    {"condominium", "apartment", "stockcooperative", "cooperative", "loft", "timeshare"}
-)
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
-_WORD: Final = re.compile(r"[a-z0-9]+")
-_UNIT: Final = re.compile(r"(?:\b(?:apt|apartment|unit|ste|suite|no)\b\.?|#)\s*#?\s*([\w-]+)")
-
-
-class Traits(NamedTuple):
-    """What tells one home from another, read once."""
-
-    places: frozenset[tuple[str, str] | tuple[float, float]]
-    unit: str
-    in_a_building: bool
-    bedrooms: int | None
-    bathrooms: int | None
-    area: float | None
-    price: float
 
 
 class Folded(NamedTuple):
-    """A home, its traits, and the keys of its older listings."""
+    """A home, and the keys of its older listings."""
 
     candidate: Candidate
-    traits: Traits
     also: tuple[ListingKey, ...] = ()
-
-
-def traits_of(home: Listing) -> Traits:
-    """Places: street and city, rounded coordinates; what two listings of one building share."""
-    words = (home.unparsed_address or "").lower()
-    unit = _UNIT.search(words) if words else None
-    street = "".join(_WORD.findall(_UNIT.sub(" ", words).partition(",")[0])) if words else ""
-    places: set[tuple[str, str] | tuple[float, float]] = set()
-    if street:
-        places.add((name_of(home.city), street))
-    if home.latitude is not None and home.longitude is not None:
-        places.add((round(home.latitude, SAME_PLACE_DEGREES), round(home.longitude, SAME_PLACE_DEGREES)))
-    return Traits(
-        places=frozenset(places),
-        unit=unit[1] if unit else "",
-        in_a_building=name_of(home.property_sub_type) in _SHARED_BUILDINGS,
-        bedrooms=home.bedrooms_total,
-        bathrooms=home.bathrooms_total_integer,
-        area=home.living_area,
-        price=float(home.list_price),
-    )
 
 
 def folded(candidates: Sequence[Candidate]) -> list[Folded]:
     """Each home once: of listings of the same home the newest stays, at its own place in the order that came in."""
-    traits = [traits_of(candidate.listing) for candidate in candidates]
+    traits = [candidate.home.traits for candidate in candidates]
+    places = [place for own in traits for place in own.places]
+    if len(set(places)) == len(places):  # as a rule: no two share one
+        return [Folded(candidate) for candidate in candidates]
     groups: list[list[int]] = []
     by_place: dict[object, list[int]] = {}
     for place, own in enumerate(traits):
@@ -94,22 +55,20 @@ def folded(candidates: Sequence[Candidate]) -> list[Folded]:
     return [
         Folded(
             candidates[stays],
-            traits[stays],
             tuple(candidates[n].listing.listing_key for n in group if n != stays),
         )
         for stays, group in found
     ]
 
 
-def without(homes: Sequence[Folded], unwanted: Sequence[Listing]) -> list[Folded]:
+def without(homes: Sequence[Folded], unwanted: Sequence[Home]) -> list[Folded]:
     """Without these homes, under whatever key they are listed now."""
-    keys = {home.listing_key for home in unwanted}
-    others = [traits_of(home) for home in unwanted]
+    keys = {home.listing.listing_key for home in unwanted}
     return [
-        home
-        for home in homes
-        if not keys & {home.candidate.listing.listing_key, *home.also}
-        and not any(same_home(home.traits, other) for other in others)
+        one
+        for one in homes
+        if not keys & {one.candidate.listing.listing_key, *one.also}
+        and not any(same_home(one.candidate.home.traits, other.traits) for other in unwanted)
     ]
 
 
@@ -136,17 +95,25 @@ def spread(homes: Sequence[Folded], scores: Sequence[float], k: int) -> list[Fol
 
     Likeness is at most 1, so no home stands before one that scores more than MOST_LOST better. Of equals the first stays first.
     """
-    left = list(range(len(homes)))
+    taken: list[Traits] = []
+    shown: list[Folded] = []
     alike = [0.0] * len(homes)
-    taken: list[Folded] = []
-    while left and len(taken) < k:
-        chosen = max(left, key=lambda n: (scores[n] - MOST_LOST * alike[n], -n))
-        left.remove(chosen)
-        taken.append(homes[chosen])
-        traits = homes[chosen].traits
-        for n in left:
-            alike[n] = max(alike[n], likeness(traits, homes[n].traits))
-    return taken
+    compared = [0] * len(homes)
+    # Lazily: what is taken can only lower a home, so the best old value, brought up to date and still the best, is the best.
+    queue = [(-score, n) for n, score in enumerate(scores)]
+    heapq.heapify(queue)
+    while queue and len(shown) < k:
+        _, n = queue[0]
+        if compared[n] == len(taken):
+            heapq.heappop(queue)
+            shown.append(homes[n])
+            taken.append(homes[n].candidate.home.traits)
+            continue
+        own = homes[n].candidate.home.traits
+        alike[n] = max(alike[n], *(likeness(other, own) for other in taken[compared[n] :]))
+        compared[n] = len(taken)
+        heapq.heapreplace(queue, (-(scores[n] - MOST_LOST * alike[n]), n))
+    return shown
 
 
 def likeness(one: Traits, other: Traits) -> float:

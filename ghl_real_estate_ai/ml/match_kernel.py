@@ -31,7 +31,7 @@ from ghl_real_estate_ai.ml.listing_segments import (
     Places,
     Segment,
 )
-from ghl_real_estate_ai.ml.match_plan import ANY_TYPE, NOISE, Demand, Plan, demand_of, plan_of
+from ghl_real_estate_ai.ml.match_plan import ANY_TYPE, EXCLUDED, NOISE, Demand, Plan, demand_of, plan_of
 from ghl_real_estate_ai.models.matching_models import WISH_WEIGHTS
 from ghl_real_estate_ai.models.properties import Wishes
 
@@ -71,8 +71,8 @@ class Kernel:
     unmet: Callable[[Demand, Rows, Codes, Codes, Flags], None]
 
 
-def unpacked(order: int) -> tuple[int, int, int]:
-    """Of a ranking integer: score in steps of NOISE, known share of the stated weight (0 to 255), place of the key."""
+def unpacked(order: Codes) -> tuple[Codes, Codes, Codes]:
+    """Of ranking integers: score in steps of NOISE, known share of the stated weight (0 to 255), place of the key."""
     return (
         order >> STEPS_SHIFT,
         order >> KNOWN_WEIGHT_SHIFT & KNOWN_STEPS,
@@ -105,38 +105,44 @@ def _joined(starts: Codes, stops: Codes) -> list[tuple[int, int]]:
 
 
 def _best_of_range(plan: Plan, rows: Rows, part: slice, k: int) -> Codes:
+    """Filters first, then the rest on the rows that passed; a wish that is not stated adds zeros, so it is left out."""
     codes = rows.codes[part]
     baths = codes >> BATHS_SHIFT & UNKNOWN_ROOMS
     total = plan.tables[0][codes & UNKNOWN_ROOMS] + plan.tables[1][baths]
-    total += plan.tables[2][codes >> YES_SHIFT & FEATURE_MASK]
-    known = plan.tables[3][codes & UNKNOWN_ROOMS] + plan.tables[4][baths]
-    known += plan.tables[5][codes >> KNOWN_SHIFT & FEATURE_MASK]
-    out = (rows.dead[part] != 0) | (total < 0.0)
+    keep = (total >= 0.0) & (rows.dead[part] == 0)
     if plan.kind != ANY_TYPE:
         kind = codes >> TYPE_SHIFT
-        same = kind == plan.kind
-        out |= ~same & (kind != UNKNOWN_TYPE)
-        total += plan.kind_weight * same
-        known += plan.kind_weight * same
+        keep &= (kind == plan.kind) | (kind == UNKNOWN_TYPE)
+    kept = np.flatnonzero(keep)
+    codes, baths, total, price = codes[kept], baths[kept], total[kept], rows.price[part][kept]
+    known = plan.tables[3][codes & UNKNOWN_ROOMS] + plan.tables[4][baths]
+    if plan.tables[5].any():
+        total += plan.tables[2][codes >> YES_SHIFT & FEATURE_MASK]
+        known += plan.tables[5][codes >> KNOWN_SHIFT & FEATURE_MASK]
+    if plan.kind != ANY_TYPE:
+        same = plan.kind_weight * (codes >> TYPE_SHIFT == plan.kind)
+        total += same
+        known += same
     total += plan.city_weight
     known += plan.city_weight
-    price = rows.price[part]
-    for outside, span, weight in (
-        (price - plan.ceiling, plan.ceiling_span, plan.ceiling_weight),
-        (plan.floor - price, plan.floor_span, plan.floor_weight),
+    for bound, outside, span, weight in (
+        (plan.ceiling, price - plan.ceiling, plan.ceiling_span, plan.ceiling_weight),
+        (plan.floor, plan.floor - price, plan.floor_span, plan.floor_weight),
     ):
-        closeness = np.maximum(outside, 0.0) / -span + 1.0
-        out |= closeness < -NOISE
-        total += weight * np.maximum(closeness, 0.0)
-        known += weight
-    area = rows.area[part]
-    stated = ~np.isnan(area)
-    closeness = np.clip(1.0 - (plan.area - area) / plan.area_span, 0.0, 1.0)
-    np.add(total, plan.area_weight * closeness, out=total, where=stated)
-    known += plan.area_weight * stated
-    kept = np.flatnonzero(~out & (known > 0.0))
-    score, known = total[kept] / known[kept], known[kept]
-    order = (score / NOISE + 0.5).astype(np.int64) << STEPS_SHIFT
+        if np.isfinite(bound):
+            closeness = np.maximum(outside, 0.0) / -span + 1.0
+            total[closeness < -NOISE] = EXCLUDED
+            total += weight * np.maximum(closeness, 0.0)
+            known += weight
+    if np.isfinite(plan.area):
+        area = rows.area[part][kept]
+        stated = ~np.isnan(area)
+        closeness = np.clip(1.0 - (plan.area - area) / plan.area_span, 0.0, 1.0)
+        np.add(total, plan.area_weight * closeness, out=total, where=stated)
+        known += plan.area_weight * stated
+    passed = np.flatnonzero((total >= 0.0) & (known > 0.0))
+    kept, known = kept[passed], known[passed]
+    order = (total[passed] / known / NOISE + 0.5).astype(np.int64) << STEPS_SHIFT
     order |= (known / plan.stated_weight * KNOWN_STEPS + 0.5).astype(np.int64) << KNOWN_WEIGHT_SHIFT
     return _largest(order | LAST_KEY - rows.rank[part][kept].astype(np.int64), k)
 
@@ -187,7 +193,7 @@ NUMPY: Final = Kernel("numpy", _best_numpy, _unmet_numpy)
 def compiled(cache: Path) -> Kernel:
     """The loops as machine code: a second of import, and of compiling once per machine, kept in ``cache`` (made if absent).
 
-    Raises OSError, RuntimeError or ImportError when the folder or numba does not do. Call it in a thread.
+    What is kept and cannot be read (a full disk, a crash while it was written) is thrown away and compiled once more. Raises OSError, RuntimeError or ImportError when the folder or numba does not do. Call it in a thread.
     """
     import numba  # imported here: it would add a second to every start
 
@@ -195,12 +201,22 @@ def compiled(cache: Path) -> Kernel:
     setattr(numba.config, "CACHE_DIR", str(cache))  # noqa: B010  # numba makes its settings at import, unseen by mypy
     from ghl_real_estate_ai.ml import match_loops
 
-    kernel = match_loops.KERNEL
+    try:
+        return _ready(match_loops.KERNEL)
+    except Exception:  # noqa: BLE001  # reading a damaged pickle may raise anything
+        for kept in (*cache.rglob("*.nbi"), *cache.rglob("*.nbc")):
+            kept.unlink(missing_ok=True)
+    try:
+        return _ready(match_loops.KERNEL)
+    except Exception as error:
+        raise RuntimeError(f"kernel: {type(error).__name__}") from error
+
+
+def _ready(kernel: Kernel) -> Kernel:
+    """The first call of each loop compiles it, or reads what was compiled before."""
     nothing, no_range = Segment.of(()), np.zeros(1, dtype=np.int64)
     rows = Rows(nothing.price, nothing.area, nothing.codes, nothing.rank, np.zeros(0, dtype=np.uint8))
     plan = plan_of(Wishes(city="nowhere"), nothing, WISH_WEIGHTS)
-    kernel.best(
-        plan, rows, no_range, no_range, 1
-    )  # the first call compiles, or reads what was compiled before
+    kernel.best(plan, rows, no_range, no_range, 1)
     kernel.unmet(demand_of(Wishes(), nothing), rows, no_range, no_range, np.zeros(0, dtype=np.uint8))
     return kernel

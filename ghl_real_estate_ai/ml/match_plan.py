@@ -16,7 +16,6 @@ from ghl_real_estate_ai.ml.listing_segments import (
     UNKNOWN_ROOMS,
     Floats,
     Segment,
-    name_of,
 )
 from ghl_real_estate_ai.models.matching_models import LIVING_AREA_TOLERANCE, ONE_ROOM_SHORT, PRICE_TOLERANCE
 from ghl_real_estate_ai.models.properties import Wishes
@@ -29,6 +28,13 @@ NOISE: Final = 1e-9
 
 EXCLUDED: Final = -1e6
 """A closeness so low that no sum of weights lifts it above zero."""
+
+Closeness = Mapping[str, float | None]
+"""Of one home, by stated wish, in the order in which they are answered; None: the listing does not say."""
+
+_FEATURE_CODES: Final = [
+    (np.arange(1 << len(FEATURES)) >> bit & 1).astype(np.float64) for bit in range(len(FEATURES))
+]  # for each feature, by code: whether it is in it
 
 ANY_TYPE: Final = -1
 NO_SUCH_TYPE: Final = -2
@@ -166,8 +172,8 @@ def area_closeness(area: float, wanted: float) -> float:
 def _kind(wished: str | None, segment: Segment) -> int:
     if wished is None:
         return ANY_TYPE
-    name = name_of(wished)
-    return segment.types.index(name) if name in segment.types else NO_SUCH_TYPE
+    code = segment.type_code(wished)
+    return NO_SUCH_TYPE if code is None else code
 
 
 def _tables(wishes: Wishes, weight: Mapping[str, float]) -> Floats:
@@ -177,13 +183,10 @@ def _tables(wishes: Wishes, weight: Mapping[str, float]) -> Floats:
         (1, "min_bathrooms", wishes.min_bathrooms),
     ):
         if wanted is not None:
-            closeness = room_closeness(wanted)
-            tables[row] = np.nan_to_num(weight[name] * closeness)
+            tables[row, :UNKNOWN_ROOMS] = weight[name] * room_closeness(wanted)[:UNKNOWN_ROOMS]
             tables[row + 3, :UNKNOWN_ROOMS] = weight[name]
-    codes = np.arange(1 << len(FEATURES))
-    for bit, feature in enumerate(FEATURES):
+    for has, feature in zip(_FEATURE_CODES, FEATURES, strict=True):
         if feature in wishes.features:
-            has = np.where(codes >> bit & 1, weight[f"feature:{feature}"], 0.0)
-            tables[2, : len(codes)] += has
-            tables[5, : len(codes)] += has
+            tables[2, : len(has)] += weight[f"feature:{feature}"] * has
+    tables[5] = tables[2]
     return tables

@@ -13,16 +13,17 @@ one of both. Every answer is the one that an index built afresh would give.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 
+from ghl_real_estate_ai.ml.home_traits import Home
 from ghl_real_estate_ai.ml.listing_segments import Codes, Flags, Segment
 from ghl_real_estate_ai.ml.match_kernel import NUMPY, Kernel, Rows, unpacked
-from ghl_real_estate_ai.ml.match_plan import NOISE, Weights, plan_of
+from ghl_real_estate_ai.ml.match_plan import NOISE, Closeness, Weights, plan_of
 from ghl_real_estate_ai.models.identifiers import ListingKey
-from ghl_real_estate_ai.models.matching_models import WISH_WEIGHTS, WishResult
+from ghl_real_estate_ai.models.matching_models import WISH_WEIGHTS
 from ghl_real_estate_ai.models.properties import Listing, Wishes
 
 _CHANGED_SHARE: Final = 0.02
@@ -38,11 +39,16 @@ class Hit(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A hit with its listing, and what that says to each stated wish."""
+    """A hit with its home, and how close that comes to each stated wish."""
 
-    listing: Listing
+    home: Home
     score: float
-    wishes: tuple[WishResult, ...]
+    closeness: Closeness
+
+    @property
+    def listing(self) -> Listing:
+        """The home as it is listed."""
+        return self.home.listing
 
 
 class _Part(NamedTuple):
@@ -63,11 +69,6 @@ class ListingIndex:
         self._main = _Part(segment, np.zeros(len(segment), dtype=np.uint8) if dead is None else dead)
         self._recent = _Part(recent, np.zeros(len(recent), dtype=np.uint8))
         self._dead = int(np.count_nonzero(self._main.dead))
-
-    @classmethod
-    def build(cls, listings: Iterable[Listing]) -> ListingIndex:
-        """Index the listings that are Active or ComingSoon; of a key given twice, the last stands."""
-        return cls(Segment.of(listings))
 
     @classmethod
     def of_pages(cls, pages: Sequence[Segment]) -> ListingIndex:
@@ -111,10 +112,11 @@ class ListingIndex:
             return []
         hits: list[Hit] = []
         for part in (self._main, self._recent):
-            if not len(part.segment):
+            starts, stops = part.segment.market_rows(wishes.city)
+            if not len(starts):
                 continue
             plan = plan_of(wishes, part.segment, weights)
-            orders = kernel.best(plan, part.rows(), *part.segment.market_rows(wishes.city), k)
+            orders = kernel.best(plan, part.rows(), starts, stops, k)
             hits += _hits(part.segment, orders)
         return sorted(hits, key=lambda hit: hit.order)[:k]
 
@@ -145,7 +147,6 @@ class ListingIndex:
 
 
 def _hits(segment: Segment, orders: Codes) -> Iterator[Hit]:
-    for order in orders.tolist():
-        steps, known, place = unpacked(order)
-        key = ListingKey(str(segment.keys[place]))
-        yield Hit(key, min(1.0, steps * NOISE), (-steps, -known, key))
+    steps, known, places = unpacked(orders)
+    for score, share, key in zip(steps.tolist(), known.tolist(), segment.keys[places].tolist(), strict=True):
+        yield Hit(key, min(1.0, score * NOISE), (-score, -share, key))

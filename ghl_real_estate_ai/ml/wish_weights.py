@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from ghl_real_estate_ai.ml.evaluation import Array
-from ghl_real_estate_ai.ml.match_plan import Weights, stated_wishes, weight_of
+from ghl_real_estate_ai.ml.match_plan import Closeness, Weights, stated_wishes, weight_of
 from ghl_real_estate_ai.models.identifiers import ListingKey
 from ghl_real_estate_ai.models.leads import Lead
 from ghl_real_estate_ai.models.matching_models import (
@@ -53,9 +53,6 @@ VIEWED_STRENGTH: Final = 0.1
 _STEPS: Final = 20
 _STILL: Final = 1e-5
 _LONG_STEP: Final = 1.0  # only a long step can overshoot this curve
-
-Closeness = Mapping[str, float | None]
-"""Of one home, by stated wish; None: the listing does not say."""
 
 
 class Opinion(NamedTuple):

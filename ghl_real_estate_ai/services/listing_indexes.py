@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.errors import StorageUnavailable
+from ghl_real_estate_ai.errors import EnterpriseHubError
 from ghl_real_estate_ai.limits import LISTING_BATCH_ROWS, LISTINGS_CACHED, ROWS_SCANNED_INLINE
+from ghl_real_estate_ai.ml.home_traits import Home
 from ghl_real_estate_ai.ml.listing_segments import Segment
 from ghl_real_estate_ai.ml.match_kernel import NUMPY, Kernel, compiled
 from ghl_real_estate_ai.ml.property_matching import ListingIndex
 from ghl_real_estate_ai.models.events import ListingsImported
 from ghl_real_estate_ai.models.identifiers import ListingKey, LocationId
-from ghl_real_estate_ai.models.properties import Listing
 from ghl_real_estate_ai.ports import Memory, UnitOfWork
 
 _IMPORTED: Final = frozenset({"ListingsImported"})
@@ -34,10 +34,11 @@ _log = telemetry.get_logger("listing_indexes")
 
 
 class _Held(NamedTuple):
-    """Homes, and the position of the log up to which its imports are in it."""
+    """Homes, the position of the log up to which its imports are in it, and how many wake-ups had come before it was read."""
 
     homes: ListingIndex
     position: int
+    told: int
 
 
 class ListingIndexes:
@@ -51,40 +52,53 @@ class ListingIndexes:
         self._kernel_cache = kernel_cache
         self._compiled_from = compiled_from
         self._held: dict[LocationId, _Held] = {}
-        self._behind: set[LocationId] = set()
+        self._told: defaultdict[LocationId, int] = defaultdict(
+            int
+        )  # wake-ups: what is held of fewer is behind
         self._loading: defaultdict[LocationId, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._homes: OrderedDict[tuple[LocationId, ListingKey], Listing] = OrderedDict()
+        self._homes: OrderedDict[tuple[LocationId, ListingKey], Home] = OrderedDict()
         self._work = asyncio.Event()
         self.kernel: Kernel = NUMPY
 
     async def index(self, location_id: LocationId) -> ListingIndex:
         """The tenant's index, read or brought up to date if need be. Raises StorageUnavailable."""
-        if location_id not in self._held or location_id in self._behind:
+        held = self._held.get(location_id)
+        if held is None or self._behind(location_id, held):
             async with self._loading[location_id]:
-                if location_id not in self._held:
-                    self._hold(location_id, await self._read(location_id))
-                while location_id in self._behind:
-                    await self._catch_up(location_id, self._held[location_id])
-        return self._held[location_id].homes
+                held = self._held.get(location_id)
+                if held is None:
+                    held = self._hold(location_id, await self._read(location_id))
+                while self._behind(location_id, held):
+                    held = await self._catch_up(location_id, held)
+        return held.homes
 
     def invalidate(self, location_id: LocationId) -> None:
         """The log holds a new import: whoever asks next reads what it names."""
-        self._behind.add(location_id)
+        self._told[location_id] += 1
         self._work.set()
+
+    def _behind(self, location_id: LocationId, held: _Held) -> bool:
+        return held.told < self._told[location_id]
 
     async def homes(
         self, location_id: LocationId, listing_keys: Collection[ListingKey]
-    ) -> dict[ListingKey, Listing]:
+    ) -> dict[ListingKey, Home]:
         """These homes, from memory or the database. Raises StorageUnavailable."""
-        found = {key: home for key in listing_keys if (home := self._homes.get((location_id, key)))}
+        found = {}
+        for key in listing_keys:
+            home = self._homes.get((location_id, key))
+            if home is not None:
+                self._homes.move_to_end((location_id, key))
+                found[key] = home
         missing = [key for key in listing_keys if key not in found]
         if missing:
             held = self._held.get(location_id)
-            read = await self._memory.read(lambda uow: uow.listings.get_many(location_id, missing))
-            found |= {home.listing_key: home for home in read}
-            if held is not self._held.get(location_id):  # an import came in between: it may have changed them
-                return found
-        self._remember(location_id, found.values())
+            read = await self._memory.read(partial(_homes, location_id=location_id, listing_keys=missing))
+            found |= {home.listing.listing_key: home for home in read}
+            if held is self._held.get(
+                location_id
+            ):  # else an import came in between: it may have changed them
+                self._remember(location_id, read)
         return found
 
     def distrust(self, location_id: LocationId, listing_keys: Iterable[ListingKey]) -> None:
@@ -98,42 +112,37 @@ class ListingIndexes:
     async def _read(self, location_id: LocationId) -> _Held:
         """All homes, page by page. What is imported meanwhile is in the log after ``position``, and is read once more."""
         pages: list[Segment] = []
-        after, position = "", None
+        after, position, told = "", None, self._told[location_id]
         while True:
-            head, homes, page = await self._memory.read(partial(_page, location_id=location_id, after=after))
-            position = head if position is None else position
-            pages.append(page)
-            if len(self._homes) < LISTINGS_CACHED:
-                self._remember(location_id, homes)
-            if len(homes) < LISTING_BATCH_ROWS:
+            room = LISTINGS_CACHED - len(self._homes)
+            page = await self._memory.read(partial(_page, location_id=location_id, after=after, homes=room))
+            position = page.head if position is None else position
+            pages.append(page.segment)
+            self._remember(location_id, page.homes)
+            if page.after is None:
                 break
-            after = homes[-1].listing_key
+            after = page.after
         if len(pages) > 1:
-            self._behind.add(location_id)
-        return _Held(await asyncio.to_thread(ListingIndex.of_pages, pages), position)
+            self.invalidate(location_id)
+        return _Held(await asyncio.to_thread(ListingIndex.of_pages, pages), position or 0, told)
 
-    async def _catch_up(self, location_id: LocationId, held: _Held) -> None:
+    async def _catch_up(self, location_id: LocationId, held: _Held) -> _Held:
         """One step from ``held`` on: the homes that the next imports name, as they are now."""
-        self._behind.discard(location_id)
-        try:
-            step = await self._memory.read(partial(_next_imports, location_id=location_id, held=held))
-        except BaseException:  # cancelled too
-            self._behind.add(location_id)
-            raise
-        if step.more:
-            self._behind.add(location_id)
+        told = self._told[location_id]
+        step = await self._memory.read(partial(_next_imports, location_id=location_id, held=held))
         for key in step.changed:
             self._homes.pop((location_id, key), None)
-        self._hold(location_id, step.held)
+        return self._hold(location_id, step.held if step.more else step.held._replace(told=told))
 
-    def _hold(self, location_id: LocationId, held: _Held) -> None:
+    def _hold(self, location_id: LocationId, held: _Held) -> _Held:
         self._held[location_id] = held
         if held.homes.wants_compaction or self._wants_kernel():
             self._work.set()
+        return held
 
-    def _remember(self, location_id: LocationId, homes: Iterable[Listing]) -> None:
+    def _remember(self, location_id: LocationId, homes: Iterable[Home]) -> None:
         for home in homes:
-            key = (location_id, home.listing_key)
+            key = (location_id, home.listing.listing_key)
             self._homes[key] = home
             self._homes.move_to_end(key)
         while len(self._homes) > LISTINGS_CACHED:
@@ -146,22 +155,28 @@ class ListingIndexes:
         while True:
             await self._work.wait()
             self._work.clear()
-            try:
-                for location_id in self._behind & self._held.keys():
-                    await self.index(location_id)
-                for location_id, held in list(self._held.items()):
-                    if held.homes.wants_compaction:
-                        await self._compact(location_id, held)
-            except StorageUnavailable as error:  # whoever asks next tries again
-                _log.warning("listings.late", reason=str(error))
+            for location_id in list(self._held):
+                try:
+                    await self._tend(location_id)
+                except (
+                    EnterpriseHubError,
+                    ValueError,
+                ) as error:  # this tenant's: whoever asks next tries again
+                    _log.warning("listings.late", location_id=location_id, reason=type(error).__name__)
             if self._wants_kernel():
                 await self._load_kernel()
 
+    async def _tend(self, location_id: LocationId) -> None:
+        await self.index(location_id)
+        held = self._held[location_id]
+        if held.homes.wants_compaction:
+            await self._compact(location_id, held)
+
     async def _compact(self, location_id: LocationId, held: _Held) -> None:
         """Queries use the old index meanwhile; what was imported since ``held`` is read from the log again."""
-        compacted = _Held(await asyncio.to_thread(held.homes.compacted), held.position)
+        compacted = held._replace(homes=await asyncio.to_thread(held.homes.compacted))
         async with self._loading[location_id]:
-            await self._catch_up(location_id, compacted)
+            compacted = await self._catch_up(location_id, compacted)
         _log.info("listings.compacted", location_id=location_id, homes=len(compacted.homes))
 
     def _wants_kernel(self) -> bool:
@@ -189,23 +204,43 @@ class _Step(NamedTuple):
     more: bool
 
 
-def _page(uow: UnitOfWork, *, location_id: LocationId, after: str) -> tuple[int, list[Listing], Segment]:
-    """Runs in the database's reader thread, as does the next: the event loop stays free."""
-    homes = uow.listings.page(location_id, after=after, limit=LISTING_BATCH_ROWS)
-    return uow.events.head(location_id), homes, Segment.of(homes)
+class _Page(NamedTuple):
+    """``homes``: so many as were asked for, the first ones; ``after``: the key that the next page begins after, if there is one."""
+
+    head: int
+    segment: Segment
+    homes: list[Home]
+    after: str | None
+
+
+def _page(uow: UnitOfWork, *, location_id: LocationId, after: str, homes: int) -> _Page:
+    """Runs in the database's reader thread, as do the next two: the event loop stays free."""
+    listings = uow.listings.page(location_id, after=after, limit=LISTING_BATCH_ROWS)
+    return _Page(
+        head=uow.events.head(location_id),
+        segment=Segment.of(listings),
+        homes=[Home.of(listing) for listing in listings[: max(0, homes)]],
+        after=listings[-1].listing_key if len(listings) == LISTING_BATCH_ROWS else None,
+    )
+
+
+def _homes(uow: UnitOfWork, *, location_id: LocationId, listing_keys: Collection[ListingKey]) -> list[Home]:
+    return [Home.of(listing) for listing in uow.listings.get_many(location_id, listing_keys)]
 
 
 def _next_imports(uow: UnitOfWork, *, location_id: LocationId, held: _Held) -> _Step:
     imports, position = uow.events.read_types(
         location_id, after=held.position, limit=_IMPORTS_AT_ONCE, types=_IMPORTED
     )
+    more = position < uow.events.head(
+        location_id
+    )  # rows that cannot be read are passed over, and not counted here
     changed = frozenset(
         key
         for recorded in imports
         if isinstance(recorded.event, ListingsImported)
         for key in recorded.event.listing_keys
     )
-    if not changed:
-        return _Step(held._replace(position=position), changed, more=False)
-    index = held.homes.updated(uow.listings.get_many(location_id, changed))
-    return _Step(_Held(index, position), changed, more=len(imports) == _IMPORTS_AT_ONCE)
+    if changed:
+        held = held._replace(homes=held.homes.updated(uow.listings.get_many(location_id, changed)))
+    return _Step(held._replace(position=position), changed, more)

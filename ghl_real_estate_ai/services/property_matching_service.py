@@ -12,14 +12,15 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ghl_real_estate_ai.limits import MATCHES_PER_LEAD, ROWS_SCANNED_INLINE
+from ghl_real_estate_ai.limits import CANDIDATES_INLINE, MATCHES_PER_LEAD, ROWS_SCANNED_INLINE
+from ghl_real_estate_ai.ml.home_traits import Home, traits_of
 from ghl_real_estate_ai.ml.match_diversity import Folded, folded, spread, without
-from ghl_real_estate_ai.ml.match_plan import Weights, weight_of
+from ghl_real_estate_ai.ml.match_plan import Closeness, Weights, weight_of
 from ghl_real_estate_ai.ml.match_rank import MatchRank, inputs_of
-from ghl_real_estate_ai.ml.match_words import SAME_SCORE, answers, closeness_of, score_of
+from ghl_real_estate_ai.ml.match_words import SAME_SCORE, WishedHome, answers, closeness_of
 from ghl_real_estate_ai.ml.property_matching import Candidate, Hit, ListingIndex
 from ghl_real_estate_ai.ml.relaxation import Relaxations, relaxations
-from ghl_real_estate_ai.ml.wish_weights import Closeness, learned_of, opinions_of, weights_of
+from ghl_real_estate_ai.ml.wish_weights import learned_of, opinions_of, weights_of
 from ghl_real_estate_ai.models.identifiers import ListingKey, LocationId
 from ghl_real_estate_ai.models.leads import Lead
 from ghl_real_estate_ai.models.matching_models import (
@@ -82,20 +83,24 @@ class PropertyMatchingService:
         if not lead.wishes.stated:
             return ()
         known = await self._judged(lead)
-        passed = [home for key, home in known.items() if _passed(lead, key)]
         learned = self._ranking.of(lead.location_id)
+        passed = [home for key, home in known.items() if _passed(lead, key)]
         pool = max(k * _POOL, 0 if learned is None else _RANKED) + len(passed)
         found = await self.candidates(lead.location_id, lead.wishes, pool, weights=_weights(lead, known))
-        homes = without(folded(found), passed)
-        shown = spread(homes, _scores(homes, learned), k)
-        return tuple(_match(lead, home, rank=rank, now=now) for rank, home in enumerate(shown, start=1))
+
+        def shown() -> tuple[EnhancedPropertyMatch, ...]:
+            homes = without(folded(found), passed)
+            best = spread(homes, _scores(homes, learned), k)
+            return tuple(_match(lead, home, rank=rank, now=now) for rank, home in enumerate(best, start=1))
+
+        return shown() if len(found) <= CANDIDATES_INLINE else await asyncio.to_thread(shown)
 
     async def fit(self, lead: Lead, home: Listing) -> Fit:
         """How well one home fits the lead now, whether or not it is on the market. Needs no index: any process may ask."""
         keys = [opinion.listing_key for opinion in opinions_of(lead)]
         known = await self._memory.read(lambda uow: uow.listings.get_many(lead.location_id, keys))
-        weights = _weights(lead, {other.listing_key: other for other in known})
-        closeness = closeness_of(lead.wishes, home)
+        weights = _weights(lead, {other.listing_key: Home.of(other) for other in known})
+        closeness = closeness_of(lead.wishes, traits_of(home))
         stated = [(weight_of(wish, weights), near) for wish, near in closeness.items() if near is not None]
         weight = sum(one for one, _ in stated)
         return Fit(closeness, sum(one * near for one, near in stated) / weight if weight else None)
@@ -104,7 +109,7 @@ class PropertyMatchingService:
         """What the homes that the lead judged, saved and viewed say of the weights of its wishes, in words."""
         return learned_of(lead.wishes, opinions_of(lead), _closeness(lead.wishes, await self._judged(lead)))
 
-    async def _judged(self, lead: Lead) -> dict[ListingKey, Listing]:
+    async def _judged(self, lead: Lead) -> dict[ListingKey, Home]:
         """The homes that the lead has said something of, as they are now. Visits alone say nothing."""
         if not (lead.judged or lead.saved):
             return {}
@@ -114,19 +119,20 @@ class PropertyMatchingService:
     async def candidates(
         self, location_id: LocationId, wishes: Wishes, k: int, *, weights: Weights = WISH_WEIGHTS
     ) -> list[Candidate]:
-        """The exact best ``k`` homes of a tenant for these wishes, best first, each with its answer to every wish.
+        """The exact best ``k`` homes of a tenant for these wishes, best first, each with how close it comes to every wish.
 
         Homes are read after the index was asked. One that an import has changed in between is found out by its score.
         """
         found: list[Candidate] = []
+        wished = WishedHome(wishes, weights)
         for _ in range(_LOOKS):
             index = await self._indexes.index(location_id)
             hits = await self._asked(
                 index, wishes, partial(index.query, wishes, k, weights=weights, kernel=self._indexes.kernel)
             )
             homes = await self._indexes.homes(location_id, [hit.listing_key for hit in hits])
-            looked = [_candidate(hit, homes.get(hit.listing_key), wishes, weights) for hit in hits]
-            found = [candidate for candidate in looked if candidate is not None]
+            look = partial(_candidates, hits, homes, wished)
+            found = look() if len(hits) <= CANDIDATES_INLINE else await asyncio.to_thread(look)
             if len(found) == len(hits):
                 break
             agreed: set[ListingKey] = {candidate.listing.listing_key for candidate in found}
@@ -146,37 +152,33 @@ class PropertyMatchingService:
         return await asyncio.to_thread(question)
 
 
-def _candidate(hit: Hit, home: Listing | None, wishes: Wishes, weights: Weights) -> Candidate | None:
-    """The hit with its home and its words; None when the home, as it is now, would not score the same."""
-    said = None if home is None else answers(wishes, home)
-    if home is None or said is None:
-        return None
-    score = score_of(said, weights)
-    if score is None or abs(score - hit.score) > SAME_SCORE:
-        return None
-    return Candidate(home, hit.score, said)
+def _candidates(hits: Sequence[Hit], homes: Mapping[ListingKey, Home], wished: WishedHome) -> list[Candidate]:
+    """The hits with their homes; without those whose home, as it is now, would not score the same."""
+    found = []
+    for hit in hits:
+        home = homes.get(hit.listing_key)
+        said = None if home is None else wished.match(home.traits)
+        if home is not None and said is not None and abs(said[0] - hit.score) <= SAME_SCORE:
+            found.append(Candidate(home, hit.score, said[1]))
+    return found
 
 
 def _scores(homes: Sequence[Folded], learned: MatchRank | None) -> list[float]:
     """By the location's learned order, else by closeness."""
     if learned is None:
         return [home.candidate.score for home in homes]
-    return learned.scores(
-        [
-            inputs_of({one.wish: one.closeness for one in home.candidate.wishes}, home.candidate.score)
-            for home in homes
-        ]
-    )
+    return learned.scores([inputs_of(home.candidate.closeness, home.candidate.score) for home in homes])
 
 
-def _closeness(wishes: Wishes, homes: Mapping[ListingKey, Listing]) -> dict[ListingKey, Closeness]:
-    return {key: closeness_of(wishes, home) for key, home in homes.items()}
+def _weights(lead: Lead, known: Mapping[ListingKey, Home]) -> Weights:
+    if not known:
+        return WISH_WEIGHTS
+    return weights_of(lead.wishes, opinions_of(lead), _closeness(lead.wishes, known))
 
 
-def _weights(lead: Lead, known: Mapping[ListingKey, Listing]) -> Weights:
-    return (
-        weights_of(lead.wishes, opinions_of(lead), _closeness(lead.wishes, known)) if known else WISH_WEIGHTS
-    )
+def _closeness(wishes: Wishes, known: Mapping[ListingKey, Home]) -> dict[ListingKey, Closeness]:
+    wished = WishedHome(wishes)
+    return {key: wished.closeness(home.traits) for key, home in known.items()}
 
 
 def _passed(lead: Lead, listing_key: ListingKey) -> bool:
@@ -192,7 +194,7 @@ def _match(lead: Lead, home: Folded, *, rank: int, now: datetime) -> EnhancedPro
         lead_id=lead.lead_id,
         listing=candidate.listing,
         overall_score=candidate.score,
-        wishes=candidate.wishes,
+        wishes=answers(lead.wishes, candidate.listing, candidate.closeness),
         match_rank=rank,
         generated_at=now,
         verdict=None if verdict is Verdict.UNDO else verdict,

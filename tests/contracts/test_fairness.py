@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 from ghl_real_estate_ai.errors import ModelArtifactError
 from ghl_real_estate_ai.ml.artifacts import Model, shipped_model
 from ghl_real_estate_ai.ml.features import FEATURE_NAMES, vector
-from ghl_real_estate_ai.ml.property_matching import ListingIndex
 from ghl_real_estate_ai.ml.protected_columns import protected_columns
 from ghl_real_estate_ai.ml.table_score import LeadScoreQuestion, evaluate_lead_score
 from ghl_real_estate_ai.models.events import Delivery, LeadIntelligenceUpdated
@@ -37,6 +36,7 @@ from ghl_real_estate_ai.services.tenant_models import TenantModels
 from tests.support.city_history import busiest_lead
 from tests.support.fake_memory import FakeMemory
 from tests.support.ghl import LOCATION, encoded, reader_of, webhook
+from tests.support.homes import index_of
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 LATER = timedelta(days=2)
@@ -132,9 +132,9 @@ def test_where_within_the_named_market_a_home_lies_moves_no_match(chance: Any) -
             "unparsed_address": f"{chance.randrange(9999)} Martin Luther King Blvd",
         }
 
-    plain = ListingIndex.build(homes(lambda number: {})).query(WISHES, 20)
+    plain = index_of(homes(lambda number: {})).query(WISHES, 20)
     assert plain
-    assert ListingIndex.build(homes(anywhere)).query(WISHES, 20) == plain
+    assert index_of(homes(anywhere)).query(WISHES, 20) == plain
 
 
 # --- the same history of different people -------------------------------------------------------------------------

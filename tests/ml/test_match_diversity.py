@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ghl_real_estate_ai.ml.home_traits import Home, traits_of
 from ghl_real_estate_ai.ml.match_diversity import (
     MOST_LOST,
     Folded,
@@ -17,7 +18,6 @@ from ghl_real_estate_ai.ml.match_diversity import (
     likeness,
     same_home,
     spread,
-    traits_of,
     without,
 )
 from ghl_real_estate_ai.ml.property_matching import Candidate
@@ -33,7 +33,7 @@ def home(key: str, **fields: Any) -> Listing:
 
 
 def candidates(*homes: tuple[Listing, float]) -> list[Candidate]:
-    return [Candidate(listing, score, ()) for listing, score in homes]
+    return [Candidate(Home.of(listing), score, {}) for listing, score in homes]
 
 
 def same(one: Listing, other: Listing) -> bool:
@@ -104,7 +104,7 @@ def test_a_home_that_was_passed_on_stays_away_under_another_key() -> None:
     passed = home("P", unparsed_address="12 Elm St, Austin", standard_status="Withdrawn")
     again = home("AGAIN", unparsed_address="12 Elm St, Austin")
     other = home("OTHER", unparsed_address="14 Elm St, Austin")
-    assert keys(without(folded(candidates((again, 1.0), (other, 0.5))), [passed])) == ["OTHER"]
+    assert keys(without(folded(candidates((again, 1.0), (other, 0.5))), [Home.of(passed)])) == ["OTHER"]
 
 
 def test_one_building_does_not_fill_the_page_when_others_are_as_good() -> None:
@@ -140,7 +140,7 @@ def test_nothing_stands_before_what_scores_clearly_better_and_nothing_is_lost(
         (home(f"H{n}", unparsed_address=f"{street} Elm St #{n}, Austin", list_price=Decimal(price)), score)
         for n, (street, price, score) in enumerate(sorted(drawn, key=lambda one: -one[2]))
     ]
-    homes = [Folded(one, traits_of(one.listing)) for one in candidates(*listings)]
+    homes = [Folded(one) for one in candidates(*listings)]
     scores = [one.candidate.score for one in homes]
     shown = spread(homes, scores, k)
     assert len(shown) == min(k, len(homes))
@@ -149,3 +149,38 @@ def test_nothing_stands_before_what_scores_clearly_better_and_nothing_is_lost(
         best_behind = max((o.candidate.score for o in [*shown[place + 1 :], *left]), default=0.0)
         assert best_behind <= one.candidate.score + MOST_LOST + 1e-12
     assert shown[0] == homes[0]
+
+
+def plain_spread(homes: list[Folded], scores: list[float], k: int) -> list[Folded]:
+    """By its definition: of all that are left, the best now, however long that takes."""
+    left, taken = list(range(len(homes))), list[int]()
+
+    def worth(n: int) -> tuple[float, int]:
+        own = homes[n].candidate.home.traits
+        alike = max((likeness(homes[one].candidate.home.traits, own) for one in taken), default=0.0)
+        return scores[n] - MOST_LOST * alike, -n
+
+    while left and len(taken) < k:
+        taken.append(max(left, key=worth))
+        left.remove(taken[-1])
+    return [homes[n] for n in taken]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(30, 36), st.integers(0, 5)), max_size=30),
+    st.integers(0, 31),
+)
+def test_the_quick_way_takes_the_same_places_as_the_definition_ties_included(
+    drawn: list[tuple[int, int, int]], k: int
+) -> None:
+    homes = [
+        Folded(
+            *candidates(
+                (home(f"H{n}", unparsed_address=f"{street} Elm St #{n}", list_price=Decimal(price)), 1.0)
+            )
+        )
+        for n, (street, price, _) in enumerate(drawn)
+    ]
+    scores = [1.0 - 0.009 * step for _, _, step in drawn]
+    assert keys(spread(homes, scores, k)) == keys(plain_spread(homes, scores, k))

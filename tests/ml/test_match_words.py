@@ -8,11 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ghl_real_estate_ai.ml.match_words import answers, score_of
-from ghl_real_estate_ai.ml.property_matching import ListingIndex
-from ghl_real_estate_ai.models.matching_models import WishOutcome
+from ghl_real_estate_ai.ml.home_traits import traits_of
+from ghl_real_estate_ai.ml.match_words import WishedHome, answers
+from ghl_real_estate_ai.models.matching_models import WishOutcome, WishResult
 from ghl_real_estate_ai.models.properties import Feature, Listing, Wishes
-from tests.support.homes import a_home, listings, per_wish, wishes
+from tests.support.homes import a_home, index_of, listings, per_wish, wishes
+
+
+def said_of(wished: Wishes, home: Listing) -> tuple[WishResult, ...]:
+    found = WishedHome(wished).match(traits_of(home))
+    assert found is not None
+    return answers(wished, home, found[1])
 
 
 @given(st.lists(listings, max_size=30), wishes)
@@ -21,17 +27,20 @@ def test_each_stated_wish_is_answered_and_the_score_follows_from_the_answers(
     homes: list[Listing], wished: Wishes
 ) -> None:
     newest = {home.listing_key: home for home in homes}
-    hits = ListingIndex.build(homes).query(wished, 30)
+    hits = index_of(homes).query(wished, 30)
     for hit in hits:
-        said = answers(wished, newest[hit.listing_key])
-        assert said is not None
+        home = newest[hit.listing_key]
+        found = WishedHome(wished).match(traits_of(home))
+        assert found is not None
+        assert found[0] == pytest.approx(hit.score, abs=1e-8)
+        assert WishedHome(wished).closeness(traits_of(home)) == found[1]
+        said = answers(wished, home, found[1])
         for result in said:
             assert (result.closeness is None) == (result.outcome is WishOutcome.UNKNOWN)
             assert (result.closeness == 1.0) == (result.outcome is WishOutcome.MET)
-        assert score_of(said) == pytest.approx(hit.score, abs=1e-8)
         assert len(said) == len(per_wish(newest[hit.listing_key], wished))
     no_hits = newest.keys() - {hit.listing_key for hit in hits}
-    assert all(score_of(answers(wished, newest[key]) or ()) is None for key in no_hits)
+    assert all(WishedHome(wished).match(traits_of(newest[key])) is None for key in no_hits)
 
 
 def test_near_misses_are_named_with_how_far_they_miss() -> None:
@@ -44,7 +53,7 @@ def test_near_misses_are_named_with_how_far_they_miss() -> None:
         min_living_area=1_500,
         property_sub_type="Condominium",
     )
-    said = answers(wished, home) or ()
+    said = said_of(wished, home)
     assert [(result.detail, result.closeness) for result in said] == [
         ("in Austin", 1.0),
         ("$420,000, $20,000 above the maximum of $400,000", pytest.approx(0.5)),
@@ -56,9 +65,9 @@ def test_near_misses_are_named_with_how_far_they_miss() -> None:
 
 
 def test_a_feature_is_there_is_not_or_is_not_spoken_of() -> None:
-    wished = Wishes(features=frozenset({Feature.POOL}))
-    said = [answers(wished, a_home("A", pool_private_yn=fact)) or () for fact in (True, None, False)]
-    assert [(one.outcome, one.detail) for (one,) in said] == [
+    wished = Wishes(city="Austin", features=frozenset({Feature.POOL}))
+    said = [said_of(wished, a_home("A", pool_private_yn=fact)) for fact in (True, None, False)]
+    assert [(one.outcome, one.detail) for (_, one) in said] == [
         ("met", "pool"),
         ("unknown", "pool not stated"),
         ("missed", "no pool"),
@@ -79,8 +88,8 @@ def test_a_home_that_breaks_a_filter_has_no_answers(fields: dict[str, object]) -
     wished = Wishes(
         city="Austin", max_list_price=Decimal(400_000), min_bedrooms=3, property_sub_type="Townhouse"
     )
-    assert answers(wished, a_home("A")) is not None
-    assert answers(wished, a_home("A", **fields)) is None
+    assert WishedHome(wished).match(traits_of(a_home("A"))) is not None
+    assert WishedHome(wished).match(traits_of(a_home("A", **fields))) is None
 
 
 @pytest.mark.parametrize("area", [float("inf"), float("nan"), -1.0])

@@ -11,11 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ghl_real_estate_ai.ml.match_kernel import NUMPY, Kernel
-from ghl_real_estate_ai.ml.property_matching import ListingIndex
 from ghl_real_estate_ai.ml.relaxation import MOST_SHARE, relaxations
 from ghl_real_estate_ai.models.matching_models import WISH_WEIGHTS
 from ghl_real_estate_ai.models.properties import Feature, Listing, Wishes
-from tests.support.homes import a_home, listings, per_wish, wishes
+from tests.support.homes import a_home, index_of, listings, per_wish, wishes
 
 
 def meeting(homes: Iterable[Listing], wished: Wishes) -> int:
@@ -33,7 +32,7 @@ def test_what_is_promised_is_what_asking_again_gives(
     numba_kernel: Kernel, drawn: list[Listing], wished: Wishes, enough: int
 ) -> None:
     homes = {home.listing_key: home for home in drawn}.values()
-    index = ListingIndex.build(homes)
+    index = index_of(homes)
     found = relaxations(index, wished, enough=enough)
     assert relaxations(index, wished, enough=enough, kernel=numba_kernel) == found
     if not wished.stated or wished == Wishes(min_list_price=Decimal(0)):
@@ -57,7 +56,7 @@ def test_the_change_is_the_smallest_round_one_that_gives_enough(
     kernel_name: str, numba_kernel: Kernel
 ) -> None:
     kernel = NUMPY if kernel_name == "numpy" else numba_kernel
-    index = ListingIndex.build(homes_at(390_000, 401_000, 409_000, 412_000, 414_000, 480_000))
+    index = index_of(homes_at(390_000, 401_000, 409_000, 412_000, 414_000, 480_000))
     wished = Wishes(city="Austin", max_list_price=Decimal(400_000))
     (change,) = relaxations(index, wished, enough=3, kernel=kernel).changes
     assert change.change == "raise the maximum by $15,000 to $415,000"
@@ -91,7 +90,7 @@ def test_each_kind_of_wish_has_its_smallest_change_and_its_price() -> None:
         property_sub_type="Townhouse",
         features=frozenset({Feature.POOL}),
     )
-    found = relaxations(ListingIndex.build(homes), wished)
+    found = relaxations(index_of(homes), wished)
     assert found.meeting == 0
     assert [(change.wish, change.change, change.more, change.cost) for change in found.changes] == [
         ("min_list_price", "lower the minimum by $10,000 to $290,000", 3, pytest.approx(4 / 3, abs=1e-3)),
@@ -104,14 +103,14 @@ def test_each_kind_of_wish_has_its_smallest_change_and_its_price() -> None:
 
 def test_nothing_is_moved_beyond_its_limit_and_the_city_never() -> None:
     far = int(400_000 * (1 + MOST_SHARE)) + 10_000
-    index = ListingIndex.build([*homes_at(far, far, far), *homes_at(*[390_000] * 9, city="Waco")])
+    index = index_of([*homes_at(far, far, far), *homes_at(*[390_000] * 9, city="Waco")])
     wished = Wishes(city="Austin", max_list_price=Decimal(400_000))
     assert relaxations(index, wished) == (0, ())
     assert relaxations(index, Wishes(city="Paris", min_bedrooms=2)) == (0, ())
 
 
 def test_rooms_may_fall_by_several_and_weights_may_be_a_leads_own() -> None:
-    index = ListingIndex.build([a_home(f"K{n}", bedrooms_total=2) for n in range(5)])
+    index = index_of([a_home(f"K{n}", bedrooms_total=2) for n in range(5)])
     (change,) = relaxations(index, Wishes(city="Austin", min_bedrooms=4)).changes
     assert (change.change, change.more, change.cost) == ("2 bedrooms fewer", 5, 6.0)
     own = {**WISH_WEIGHTS, "min_bedrooms": 1.5}

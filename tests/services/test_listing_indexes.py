@@ -123,7 +123,7 @@ async def test_what_was_imported_is_read_in_the_background_and_a_failure_ends_no
         await until(lambda: memory.reads > reads)
         memory.away = False
         indexes.invalidate(OURS)
-        await until(lambda: OURS not in indexes._behind)
+        await until(lambda: not indexes._behind(OURS, indexes._held[OURS]))
         assert await keys(indexes, 1) == ["A"]
 
 

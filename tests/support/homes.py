@@ -11,6 +11,8 @@ from fractions import Fraction
 
 from hypothesis import strategies as st
 
+from ghl_real_estate_ai.ml.listing_segments import Segment
+from ghl_real_estate_ai.ml.property_matching import ListingIndex
 from ghl_real_estate_ai.models.identifiers import ListingKey
 from ghl_real_estate_ai.models.matching_models import (
     LIVING_AREA_TOLERANCE,
@@ -133,3 +135,8 @@ def brute_force(homes: Iterable[Listing], wished: Wishes, k: int) -> list[tuple[
 def a_home(key: str, **fields: object) -> Listing:
     known = {"list_price": Decimal(400_000), "city": "Austin", "bedrooms_total": 3, "pool_private_yn": True}
     return Listing.model_validate({"listing_key": key, **known, **fields})
+
+
+def index_of(homes: Iterable[Listing]) -> ListingIndex:
+    """The index of these homes; of a key given twice the last stands."""
+    return ListingIndex(Segment.of(homes))
