@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
@@ -20,9 +21,12 @@ _ES_PLURALS: Final = ("ches", "shes", "xes", "sses")
 def words_of(name: str) -> tuple[str, ...]:
     """``LastNotableActivity``, ``last_notable_activity`` and ``Last notable activities`` are the same lower-case words.
 
-    Numbers stand alone (``zip3``: zip, 3) and a plural counts as its singular.
+    Numbers stand alone (``zip3``: zip, 3), a plural counts as its singular and a letter as the one without its accent.
     """
-    parts = _GAP.split(_HUMP.sub(" ", name))
+    plain = "".join(
+        letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter)
+    )
+    parts = _GAP.split(_HUMP.sub(" ", plain))
     return tuple(singular(part.lower()) for part in parts if part)
 
 
@@ -38,6 +42,11 @@ def singular(word: str) -> str:
 
 
 def phrase_in(words: tuple[str, ...], phrases: Iterable[str]) -> str | None:
-    """The first of ``phrases`` (words joined by one space, singular) that stands in ``words``, whole and in order."""
+    """The first of ``phrases`` (words joined by one space, singular) that stands in ``words``, whole and in order.
+
+    Written as one word it stands there too: ``yearofbirth`` is ``year of birth``.
+    """
     line = f" {' '.join(words)} "
-    return next((phrase for phrase in phrases if f" {phrase} " in line), None)
+    return next(
+        (phrase for phrase in phrases if f" {phrase} " in line or phrase.replace(" ", "") in words), None
+    )

@@ -167,7 +167,7 @@ def _candidates(
     table = judge.table if learn is None else learn.table
     # by name: the order of a file's columns changes nothing
     names = tuple(sorted(name for name in (question.features or table.columns) if name != question.label))
-    forbidden = list(protected_columns(names, table))
+    forbidden = list(protected_columns(names, table, of_homes=True))
     if learn is not None and question.features is None:  # columns asked for by name are used
         left = [name for name in names if name not in {flag.column for flag in forbidden}]
         wanted = (learn.grades > learn.grades.min()).astype(np.float64)

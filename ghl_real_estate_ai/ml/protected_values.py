@@ -59,6 +59,14 @@ _COUNTRIES: Final = _set(
     "thailand|turkey|greece|sweden|norway|denmark|finland|netherlands|belgium|switzerland|austria|ireland|romania|"
     "hungary|czech republic|morocco|algeria|tunisia|lebanon|syria|afghanistan"
 )
+_COUNTRY_CODES: Final = _set(
+    "us|gb|uk|ca|mx|de|fr|es|it|pt|pl|ua|ru|cn|hk|tw|jp|kr|vn|ph|in|pk|bd|lk|np|ir|iq|il|sa|ae|qa|kw|eg|ng|gh|ke|et|za|br|"
+    "ar|co|ve|pe|cl|ec|cu|ht|jm|do|gt|hn|sv|ni|au|nz|sg|my|id|th|tr|gr|se|no|dk|fi|nl|be|ch|at|ie|ro|hu|cz|ma|dz|tn|lb|sy|"
+    "af|usa|gbr|can|mex|deu|fra|esp|ita|prt|pol|ukr|rus|chn|jpn|kor|vnm|phl|ind|pak|bra|arg|col|ven|chl|aus|nzl|nga|zaf|"
+    "non-us|non us|united states|canada|mexico|other country|foreign"
+)
+_NO_STATE: Final = _set("us|gb|uk|mx|cn|jp|kr|vn|ph|ng|br|usa|gbr|mex|chn|jpn|kor|vnm|phl|deu|fra|bra")
+"""Codes that are no state of the USA and no short word."""
 _RELIGIONS: Final = _set(
     "christian|catholic|protestant|orthodox|baptist|muslim|islam|jewish|judaism|hindu|hinduism|buddhist|buddhism|sikh|"
     "atheist|agnostic|christianity|mormon|no religion"
@@ -95,7 +103,8 @@ _VOCABULARIES: Final = (
         _set("married|divorced|widowed|married-civ-spouse|unmarried|never married|married with children"),
     ),
     _Vocabulary("language, a proxy of national origin", "languages", _LANGUAGES, _LANGUAGES),
-    _Vocabulary("national origin", "countries", _COUNTRIES, _COUNTRIES - {"georgia"}),
+    _Vocabulary("national origin", "countries", _COUNTRIES, _COUNTRIES),
+    _Vocabulary("national origin", "codes of countries", _COUNTRY_CODES, _NO_STATE),
     _Vocabulary("religion", "religions", _RELIGIONS, _RELIGIONS - {"orthodox"}),
     _Vocabulary("race or ethnicity", "races", _RACES, _RACES - {"white", "black", "mixed"}),
 )
@@ -114,6 +123,15 @@ _POST_CODES: Final = re.compile(
     r"(?:\d{5}-\d{4}|0\d{4}|[A-Z]\d[A-Z] ?\d[A-Z]\d|[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2})", re.IGNORECASE
 )
 _DAY: Final = re.compile(r"((?:19|20)\d\d)-\d\d-\d\d|\d{1,2}/\d{1,2}/((?:19|20)\d\d)")
+
+
+_ANSWERS: Final = _set("yes|no|y|n|true|false|t|f|1|0|1.0|0.0")
+
+
+def answers_yes_or_no(column: pl.Series) -> bool:
+    """Whether the filled cells say nothing but yes and no, in words or as 1 and 0."""
+    said = column.drop_nulls().unique().head(_LEVELS).cast(pl.String, strict=False)
+    return len(said) > 0 and {str(cell).strip().lower() for cell in said} - {""} <= _ANSWERS
 
 
 def told_by_values(column: pl.Series) -> ToldByValues | None:
