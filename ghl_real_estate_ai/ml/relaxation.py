@@ -46,7 +46,7 @@ from ghl_real_estate_ai.models.matching_models import (
     WISH_WEIGHTS,
     Relaxation,
 )
-from ghl_real_estate_ai.models.properties import Feature, Wishes
+from ghl_real_estate_ai.models.properties import LEAST_AREA, LEAST_PRICE, MOST_PRICE, Feature, Wishes
 
 ENOUGH: Final = 3
 """A change that gives fewer further homes than this is not worth a question."""
@@ -90,7 +90,7 @@ def relaxations(
     for wish in stated:
         change = _CHANGES.get(wish, _without_feature)
         relaxed = change(wish, wishes, near, enough)
-        if relaxed is not None:
+        if relaxed is not None and stated_wishes(relaxed.wishes):  # who wishes nothing more meets nothing
             found.append(relaxed._replace(cost=weight_of(wish, weights) * relaxed.cost).named(wish))
     found.sort(key=lambda one: (one.cost, -one.more, one.wish))
     return Relaxations(int(np.count_nonzero(near.which == ALL_MET)), tuple(found))
@@ -144,7 +144,7 @@ def _higher_price(_wish: str, wishes: Wishes, near: _Near, enough: int) -> _Chan
         return None
     step = _step(bound)
     reach = Decimal(float(np.partition(prices, enough - 1)[enough - 1]))
-    moved = bound + step * ((reach - bound) / step).to_integral_value(ROUND_CEILING)
+    moved = min(bound + step * ((reach - bound) / step).to_integral_value(ROUND_CEILING), _furthest(bound, 1))
     return _Change(
         f"raise the maximum by ${moved - bound:,.0f} to ${moved:,.0f}",
         int(np.count_nonzero(prices <= float(moved))),
@@ -160,7 +160,9 @@ def _lower_price(_wish: str, wishes: Wishes, near: _Near, enough: int) -> _Chang
         return None
     step = _step(bound)
     reach = Decimal(float(np.partition(prices, len(prices) - enough)[len(prices) - enough]))
-    moved = bound - step * ((bound - reach) / step).to_integral_value(ROUND_CEILING)
+    moved = max(
+        bound - step * ((bound - reach) / step).to_integral_value(ROUND_CEILING), _furthest(bound, -1)
+    )
     return _Change(
         f"lower the minimum by ${bound - moved:,.0f} to ${moved:,.0f}",
         int(np.count_nonzero(prices >= float(moved))),
@@ -195,7 +197,7 @@ def _smaller(_wish: str, wishes: Wishes, near: _Near, enough: int) -> _Change | 
         return None
     step = float(_step(Decimal(wanted)))
     reach = float(np.partition(areas, len(areas) - enough)[len(areas) - enough])
-    moved = max(wanted - step * np.ceil((wanted - reach) / step), wanted * (1.0 - MOST_SHARE))
+    moved = max(wanted - step * np.ceil((wanted - reach) / step), wanted * (1.0 - MOST_SHARE), LEAST_AREA)
     return _Change(
         f"{wanted - moved:,.0f} sq ft less: {moved:,.0f} or more",
         int(np.count_nonzero(areas >= moved)),
@@ -243,6 +245,6 @@ def _step(bound: Decimal) -> Decimal:
 
 
 def _furthest(bound: Decimal, way: int) -> Decimal:
-    """As far as a price may be moved: whole steps, at most MOST_SHARE of it."""
+    """As far as a price may be moved: whole steps, at most MOST_SHARE of it, and to a price that may be wished."""
     step = _step(bound)
-    return bound + way * step * (bound * Decimal(str(MOST_SHARE)) // step)
+    return min(max(bound + way * step * (bound * Decimal(str(MOST_SHARE)) // step), LEAST_PRICE), MOST_PRICE)

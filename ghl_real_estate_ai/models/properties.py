@@ -4,11 +4,26 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.alias_generators import to_pascal
 
 from ghl_real_estate_ai.models.identifiers import Frozen, ListingKey, UtcTime
+
+LEAST_PRICE, MOST_PRICE = Decimal(1), Decimal(10**9)
+LEAST_AREA, MOST_AREA = 1.0, 1e7
+"""US dollars and square feet: what lies outside is a slip of the keyboard, and no float of the scan over- or underflows within."""
+
+
+def _nothing_or_a_price(value: Decimal) -> Decimal:
+    if 0 < value < LEAST_PRICE:
+        raise ValueError(f"must be 0 or at least {LEAST_PRICE}")
+    return value
+
+
+Price = Annotated[Decimal, Field(ge=LEAST_PRICE, le=MOST_PRICE, description="US dollars")]
+Area = Annotated[float, Field(ge=LEAST_AREA, le=MOST_AREA, allow_inf_nan=False, description="square feet")]
 
 
 class StandardStatus(StrEnum):
@@ -42,14 +57,14 @@ class Listing(Frozen):
 
     listing_key: ListingKey = Field(min_length=1, max_length=255)
     standard_status: StandardStatus = StandardStatus.ACTIVE
-    list_price: Decimal = Field(gt=0, description="US dollars")
+    list_price: Price
     property_type: str = "Residential"
     property_sub_type: str | None = Field(
         default=None, description="e.g. SingleFamilyResidence, Condominium, Townhouse"
     )
     bedrooms_total: int | None = Field(default=None, ge=0)
     bathrooms_total_integer: int | None = Field(default=None, ge=0)
-    living_area: float | None = Field(default=None, gt=0, allow_inf_nan=False, description="square feet")
+    living_area: Area | None = None
     lot_size_acres: float | None = Field(default=None, ge=0)
     year_built: int | None = Field(default=None, ge=1600, le=2200)
     garage_spaces: float | None = Field(default=None, ge=0)
@@ -79,11 +94,13 @@ class Wishes(Frozen):
     """
 
     city: str | None = None
-    min_list_price: Decimal | None = Field(default=None, ge=0)
-    max_list_price: Decimal | None = Field(default=None, gt=0)
+    min_list_price: (
+        Annotated[Decimal, Field(ge=0, le=MOST_PRICE), AfterValidator(_nothing_or_a_price)] | None
+    ) = Field(default=None, description="US dollars; 0 says nothing")
+    max_list_price: Price | None = None
     min_bedrooms: int | None = Field(default=None, ge=0, le=20)
     min_bathrooms: int | None = Field(default=None, ge=0, le=20)
-    min_living_area: float | None = Field(default=None, gt=0, allow_inf_nan=False, description="square feet")
+    min_living_area: Area | None = None
     property_sub_type: str | None = None
     features: frozenset[Feature] = frozenset()
 

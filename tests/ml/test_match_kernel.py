@@ -91,3 +91,25 @@ def test_a_folder_that_cannot_be_made_is_an_error_that_the_caller_can_catch(tmp_
 def test_nothing_that_serves_imports_numba_before_a_tenant_needs_it() -> None:
     code = "import sys, ghl_real_estate_ai.bootstrap; sys.exit('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def kernel_in_another_process(cache: Path) -> int:
+    """Numba reads a cache once per process."""
+    code = (
+        "import sys, pathlib; from ghl_real_estate_ai.ml.match_kernel import compiled;"
+        "sys.exit(compiled(pathlib.Path(sys.argv[1])).name != 'numba')"
+    )
+    return subprocess.run([sys.executable, "-c", code, str(cache)], check=False).returncode
+
+
+@pytest.mark.untraced
+def test_a_damaged_cache_is_thrown_away_and_compiled_once_more(tmp_path: Path) -> None:
+    assert kernel_in_another_process(tmp_path) == 0
+    for suffix, kept in (("nbi", 0), ("nbc", 900)):  # EOFError, UnpicklingError
+        damaged = list(tmp_path.rglob(f"*.{suffix}"))
+        whole = sum(file.stat().st_size for file in damaged)
+        assert damaged
+        for file in damaged:
+            file.write_bytes(file.read_bytes()[:kept])
+        assert kernel_in_another_process(tmp_path) == 0
+        assert sum(file.stat().st_size for file in tmp_path.rglob(f"*.{suffix}")) == whole

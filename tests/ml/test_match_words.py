@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import product
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ghl_real_estate_ai.ml.home_traits import traits_of
+from ghl_real_estate_ai.ml.match_kernel import Kernel
+from ghl_real_estate_ai.ml.match_plan import stated_wishes
 from ghl_real_estate_ai.ml.match_words import WishedHome, answers
 from ghl_real_estate_ai.models.matching_models import WishOutcome, WishResult
-from ghl_real_estate_ai.models.properties import Feature, Listing, Wishes
+from ghl_real_estate_ai.models.properties import (
+    LEAST_AREA,
+    LEAST_PRICE,
+    MOST_AREA,
+    MOST_PRICE,
+    Feature,
+    Listing,
+    Wishes,
+)
 from tests.support.homes import a_home, index_of, listings, per_wish, wishes
 
 
@@ -98,3 +109,36 @@ def test_a_living_area_is_a_finite_number(area: float) -> None:
         Wishes(min_living_area=area)
     with pytest.raises(ValueError, match="living_area"):
         a_home("A", living_area=area)
+
+
+@pytest.mark.parametrize("price", ["1e400", "1e-400", "0.99", "1000000000.01", "NaN", "-1"])
+def test_a_price_is_between_a_dollar_and_a_billion(price: str) -> None:
+    with pytest.raises(ValueError, match="list_price"):
+        a_home("A", list_price=price)
+    for wish in ("max_list_price", "min_list_price"):
+        with pytest.raises(ValueError, match=wish):
+            Wishes.model_validate({wish: price})
+    assert not stated_wishes(Wishes(min_list_price=Decimal(0)))
+
+
+@pytest.mark.parametrize("area", [5e-324, 0.5, 1e8])
+def test_a_living_area_is_one_that_a_home_can_have(area: float) -> None:
+    with pytest.raises(ValueError, match="min_living_area"):
+        Wishes(min_living_area=area)
+    with pytest.raises(ValueError, match="living_area"):
+        a_home("A", living_area=area)
+
+
+def test_both_engines_answer_at_the_ends_of_prices_and_areas(numba_kernel: Kernel) -> None:
+    homes = [
+        a_home(f"K{place}", list_price=price, living_area=area)
+        for place, (price, area) in enumerate(product((LEAST_PRICE, MOST_PRICE), (LEAST_AREA, MOST_AREA)))
+    ]
+    for price, area in product((LEAST_PRICE, MOST_PRICE), (LEAST_AREA, MOST_AREA)):
+        wished = Wishes(max_list_price=price, min_list_price=price, min_living_area=area)
+        hits = index_of(homes).query(wished, 9)
+        assert hits == index_of(homes).query(wished, 9, kernel=numba_kernel)
+        for hit in hits:
+            found = WishedHome(wished).match(traits_of(homes[int(hit.listing_key[1])]))
+            assert found is not None
+            assert found[0] == pytest.approx(hit.score, abs=1e-8)

@@ -116,3 +116,36 @@ def test_rooms_may_fall_by_several_and_weights_may_be_a_leads_own() -> None:
     own = {**WISH_WEIGHTS, "min_bedrooms": 1.5}
     (change,) = relaxations(index, Wishes(city="Austin", min_bedrooms=4), weights=own).changes
     assert change.cost == 1.5
+
+
+def test_a_change_to_cents_stays_within_its_limit_and_counts_what_asking_again_gives() -> None:
+    # the furthest whole step, whose nearest float lies a little above it
+    homes = [a_home(f"K{n}", list_price=Decimal("183156.23")) for n in range(3)]
+    homes += [a_home("beyond", list_price=Decimal("184000"))]
+    index = index_of(homes)
+    wished = Wishes(city="Austin", max_list_price=Decimal("147156.23"))
+    (change,) = relaxations(index, wished).changes
+    assert change.wishes.max_list_price == Decimal("183156.23")
+    assert change.more == 3 == relaxations(index, change.wishes).meeting
+    low = Wishes(city="Austin", min_list_price=Decimal("240000.03"))
+    cheap = index_of([a_home(f"K{n}", list_price=Decimal("180000.03")) for n in range(3)])
+    (change,) = relaxations(cheap, low).changes
+    assert change.wishes.min_list_price == Decimal("180000.03")
+    assert change.more == 3 == relaxations(cheap, change.wishes).meeting
+
+
+@pytest.mark.parametrize(
+    "wished", [Wishes(property_sub_type="Condominium"), Wishes(features=frozenset({Feature.POOL}))]
+)
+def test_the_only_wish_is_never_given_up_whole(wished: Wishes) -> None:
+    index = index_of(
+        [a_home(f"K{n}", property_sub_type="Townhouse", pool_private_yn=False) for n in range(4)]
+    )
+    assert relaxations(index, wished) == (0, ())
+
+
+def test_what_is_asked_then_may_be_asked_at_the_ends_of_the_scale() -> None:
+    index = index_of(homes_at(1, 1, 1, 10**9, 10**9, 10**9))
+    for wished in (Wishes(min_list_price=Decimal("1.2")), Wishes(max_list_price=Decimal(900_000_000))):
+        (change,) = relaxations(index, wished).changes
+        assert Wishes.model_validate(change.wishes.model_dump()) == change.wishes

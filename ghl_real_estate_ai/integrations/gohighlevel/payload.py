@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 from ghl_real_estate_ai.errors import TranslationError
@@ -136,9 +136,9 @@ def as_decimal(value: object) -> Decimal | None:
         text = text.removeprefix("$").replace(",", "")
     try:
         amount = Decimal(text)
-    except InvalidOperation:
+        return amount if amount.is_finite() and abs(amount) < _MONEY_LIMIT else None
+    except ArithmeticError:  # no number, or one that is beyond any: "1e1000000"
         return None
-    return amount if amount.is_finite() and abs(amount) < _MONEY_LIMIT else None
 
 
 def _moment(value: object) -> datetime | None:
