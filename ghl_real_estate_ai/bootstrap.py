@@ -107,6 +107,7 @@ class Services:
     webhook_reader: WebhookReader
     intelligence: RealtimeLeadIntelligence
     models: TenantModels
+    ranking: MatchRanking
     learning: ModelLearning
     engine: MlLeadIntelligenceEngine
     churn: ChurnPredictionService
@@ -190,12 +191,13 @@ def _parts(
     clock = time.clock
     bus = EventBus(memory=memory, clock=clock, share=None if shared is None else shared.work)
     models = TenantModels(memory=memory, sleep=time.sleep)
+    ranking = MatchRanking(memory=memory, sleep=time.sleep)
     engine = MlLeadIntelligenceEngine(models=models)
     churn = ChurnPredictionService(models=models)
     matching = PropertyMatchingService(
         memory=memory,
         kernel_cache=settings.data_dir / "kernels",
-        ranking=MatchRanking(memory=memory, sleep=time.sleep),
+        ranking=ranking,
     )
     hub, relay = _screens(memory, clock=clock, shared=shared if role.shows else None)
     counter = DeliveryCounter(memory=memory, clock=clock)
@@ -213,12 +215,9 @@ def _parts(
             memory=memory, engine=engine, churn=churn, matching=matching, clock=clock
         ),
         models=models,
+        ranking=ranking,
         learning=ModelLearning(
-            memory=memory,
-            clock=clock,
-            learn=learning_process(settings),
-            sleep=time.sleep,
-            mine=_everybody if shared is None else shared.work.holds,
+            memory=memory, clock=clock, learn=learning_process(settings), sleep=time.sleep, mine=mine
         ),
         engine=engine,
         churn=churn,
@@ -353,6 +352,9 @@ async def running(settings: Settings, role: ProcessRole = ProcessRole.ALL) -> As
         sharing(settings, handles=role.handles, clock=time.clock) as shared,
     ):
         services = compose(settings, memory, time=time, role=role, shared=shared)
+        # before anything is answered: the log may hold events that wait, and what ships must not answer them
+        await services.models.refresh()
+        await services.ranking.refresh()
         if shared is None:
             await _begin_with_what_is_known(services)
         async with services.crm.open(), asyncio.TaskGroup() as tasks:

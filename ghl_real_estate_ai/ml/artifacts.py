@@ -75,11 +75,6 @@ class Model:
         self._booster = Booster(text, len(self.feature_names) + bool(self.periods))
         self._lock = threading.Lock()
 
-    @property
-    def trees_version(self) -> str:
-        """The same for the same trees, whatever own leads say of them."""
-        return content_version(self.text)
-
     def predict(self, x: Vector) -> float:
         """The probability for one feature vector, float64 of shape (len(FEATURES),), NaN = unknown."""
         return self.answer(x).probability
@@ -136,9 +131,13 @@ class Model:
         return {**named, BASE: math.log(p / (1.0 - p)) - math.fsum(named.values())}
 
     def recalibrated(self, recalibration: Recalibration) -> Model:
-        """The same trees with another belief about where and how sure they are; both share the native booster."""
+        """The same trees with another belief about where and how sure they are, under a version of its own; both share
+        the native booster.
+        """
         twin = copy.copy(self)
         twin.recalibration = recalibration
+        version = content_version(self.text, recalibration.as_dict())
+        twin.stamp = self.stamp.model_copy(update={"version": version})
         return twin
 
 

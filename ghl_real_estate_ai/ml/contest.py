@@ -6,7 +6,7 @@ All are judged on the newest rows, of leads that no fit has seen, after an embar
 serve: its trees, then the line that own resolved leads draw over its log-odds (ml/shrinkage.py), drawn from rows before the
 embargo. The line is no matter of contest: whoever wins, it is drawn anew from every resolved row.
 
-The rule: who answers now is replaced only by the one whose Brier score is better by more than one standard error, paired by
+The rule: who answers now is replaced only by the one whose Brier score is better by more than CLEARLY standard errors, paired by
 lead, and whose order is no worse (average precision).
 """
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -26,10 +26,8 @@ from ghl_real_estate_ai.ml.evaluation import Array, Metrics, measure
 from ghl_real_estate_ai.ml.history import History, Table
 from ghl_real_estate_ai.ml.model_drift import Drift, drift_of
 from ghl_real_estate_ai.ml.shrinkage import (
-    OFFSET_AT_HOME,
-    SLOPE_AT_HOME,
     Recalibration,
-    prior_only,
+    believed_abroad,
     update,
 )
 from ghl_real_estate_ai.ml.targets import Target
@@ -45,6 +43,9 @@ from ghl_real_estate_ai.ml.training import (
 CHAMPION: Final = "champion"
 SHIPPED: Final = "shipped"
 CHALLENGER: Final = "challenger"
+
+CLEARLY: Final = 2.0
+"""Standard errors of the Brier gain beyond which a rival is better. With one, an equal rival passes once in seven times."""
 
 _DAY_S: Final = 86_400.0
 _OWN: Final = "own_history"
@@ -136,7 +137,9 @@ def contest(
     A history that is too thin for a fit still draws the line; the words say what is missing.
     """
     if champion is not None and not champion.card.get(_OWN):
-        champion = None  # what ships, shrunk to own leads: today's own line over what ships today takes its place
+        champion = (
+            None  # what ships, shrunk to own leads: today's own line over what ships today takes its place
+        )
     ring = _Contest(history, place, not history.simulated, champion, shipped)
     days = line_days(history, place)
     known = history.table(ring.target, place, days=days)
@@ -145,7 +148,7 @@ def contest(
     fitted = _challenger(ring, seed=seed)
     if fitted is not None:
         card = fitted.card(history, fitted_on=fitted_on, simulated=history.simulated, seed=seed)
-        standing[CHALLENGER] = Model(fitted.text, {**card, _OWN: True})
+        standing[CHALLENGER] = Model(fitted.text, {**card, _OWN: True, "own_events": history.events})
     winner, figures, rows = _judge(ring, standing, fitted)
     model = standing[winner]
     line = line_over(model, known, target=ring.target, days=days, real=ring.real)
@@ -202,13 +205,9 @@ def base_of(model: Model, *, real: bool) -> Recalibration:
     held_out = _held_out(model)
     if not real or not model.stamp.simulated:
         return held_out
-    scores = np.array(model.card.get("scores", []), dtype=np.float64)
-    prior = prior_only(model.stamp.name, scores)
-    if prior is not None:
-        return prior
-    # no base rate is documented: the model's own, in wide doubt
-    doubt = (OFFSET_AT_HOME**2, SLOPE_AT_HOME[1] ** 2, 0.0)
-    return replace(held_out, variances=doubt, prior_variances=None, leads=0, rows=0)
+    return believed_abroad(
+        model.stamp.name, np.array(model.card.get("scores", []), dtype=np.float64), held_out
+    )
 
 
 def _held_out(model: Model) -> Recalibration:
@@ -257,7 +256,7 @@ def _judge(
             continue
         gain, error = paired_gain(said[now], said[who], test)
         ordered = figures[who].average_precision >= figures[now].average_precision
-        better = gain > error and ordered
+        better = gain > CLEARLY * error and ordered
         ring.words.append(
             f"{who} against {now}: Brier {gain:+.4f} +- {error:.4f} (above 0: better), average precision "
             f"{figures[who].average_precision - figures[now].average_precision:+.3f}: "

@@ -1,6 +1,6 @@
 """Stages of churn risk that do not flap: entered after a dwell, left through a band, at once by the lead's own sign of life.
 
-Called by services/churn_prediction_service (``settle``) and services/realtime_lead_intelligence (``due_at``). Pure.
+Called by services/churn_prediction_service (``settle``) and services/silence_watch (``due_at``). Pure.
 
 Scored every 12 hours, a risk near a threshold would enter and leave its stage again and again (docs/adr/0025). So a stage is
 entered when the risk has been above its threshold for DWELL, however high the stage: there is no cool-down to wait behind.

@@ -1,7 +1,7 @@
 """How sure a probability is, and how much of it is a prior: a tenant's log-odds as a line over the model's log-odds.
 
 Called by ml/artifacts.py (``Recalibration.answer``, on every score), ml/training.py (``at_home``, ``update``) and
-services/tenant_models.py (``prior_only``).
+services/tenant_models.py (``believed_abroad``).
 
     tenant's log-odds = offset + slope * (model's log-odds - center)
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -47,6 +47,7 @@ LEADS_FOR_SANDWICH: Final = 100
 OUTCOMES_FOR_SANDWICH: Final = 20
 """Leads, and leads of the rarer answer, from which on the rows' dependence is measured instead of assumed to be full."""
 
+_WIDENINGS: Final = 12
 _STEP: Final = 0.25
 _REACH: Final = 12.0
 """The curve is tabulated at these log-odds around the center; between them it is as good as straight."""
@@ -165,18 +166,26 @@ class Recalibration:
         offset, slope, both = self.variances
         return max(0.0, offset + 2.0 * away * both + away * away * slope)
 
+    def mean_log_odds(self, away: Array) -> Array:
+        """Log-odds of the mean probability, so far from the center."""
+        line, spread = self._line(away)
+        mean = _sigmoid(line[:, None] + spread[:, None] * _NODES) @ (_WEIGHTS / _WEIGHTS.sum())
+        return np.asarray(np.log(mean / (1.0 - mean)), dtype=np.float64)
+
+    def _line(self, away: Array) -> tuple[Array, Array]:
+        """Middle and deviation of the tenant's log-odds."""
+        spread = np.sqrt([self._variance(float(a)) + MISFIT**2 for a in away])
+        return self.offset + self.slope * away, spread
+
     def _tabulated(self) -> tuple[tuple[float, float, float], ...]:
         """Log-odds of the mean probability and of the interval's ends, made monotone: far out, where only the slope's
         doubt grows, the mean of a wide belief would else turn back towards one half.
         """
         away = np.arange(-_REACH, _REACH + _STEP / 2.0, _STEP)
-        line = self.offset + self.slope * away
-        spread = np.sqrt([self._variance(float(a)) + MISFIT**2 for a in away])
-        share = _WEIGHTS / _WEIGHTS.sum()
-        mean = _sigmoid(line[:, None] + spread[:, None] * _NODES) @ share
+        line, spread = self._line(away)
         low = line - Z * spread - FLAT_BOTTOM * np.maximum(0.0, -away)
         high = line + Z * spread
-        middle = np.clip(np.log(mean / (1.0 - mean)), low, high)
+        middle = np.clip(self.mean_log_odds(away), low, high)
         middle, low, high = (_rising(curve, away) for curve in (middle, low, high))
         return tuple(zip(middle.tolist(), low.tolist(), high.tolist(), strict=True))
 
@@ -201,6 +210,31 @@ def prior_only(name: str, scores: Array) -> Recalibration | None:
         variances=(*variances, 0.0),
         prior_variances=variances,
     )
+
+
+def believed_abroad(name: str, scores: Array, held_out: Recalibration) -> Recalibration:
+    """What a model may be believed to say of leads of another place before one of theirs is resolved: the documented prior
+    (``prior_only``); where no base rate is known, what it says at home, in wide doubt.
+    """
+    prior = prior_only(name, scores)
+    if prior is not None:
+        return prior
+    doubt = (OFFSET_AT_HOME**2, SLOPE_AT_HOME[1] ** 2, 0.0)
+    return _widened(held_out, doubt, scores if scores.size else np.array([held_out.center]))
+
+
+def _widened(belief: Recalibration, variances: tuple[float, float, float], scores: Array) -> Recalibration:
+    """The same probabilities at ``scores`` in another doubt. Doubt alone draws a mean towards one half, so the line moves
+    outwards until the means agree: Gauss-Newton in log-odds, where a mean moves as the line does, but less.
+    """
+    away = scores - belief.center
+    design = np.column_stack([np.ones_like(away), away])
+    wanted = belief.mean_log_odds(away)
+    found = replace(belief, variances=variances, prior_variances=None, leads=0, rows=0)
+    for _ in range(_WIDENINGS):
+        step, *_ = np.linalg.lstsq(design, wanted - found.mean_log_odds(away), rcond=None)
+        found = replace(found, offset=found.offset + float(step[0]), slope=found.slope + float(step[1]))
+    return found
 
 
 def at_home(scores: Array, y: Array, leads: npt.NDArray[np.generic]) -> Recalibration:

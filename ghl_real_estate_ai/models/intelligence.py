@@ -105,7 +105,7 @@ class Cause(Frozen):
     """What moved the numbers: one event's own effect, apart from the effect of time passing since the last look.
 
     ``score_by_event`` = score after the event - score just before it, at the same instant. ``score_by_time`` = score
-    just before the event - score last shown. Likewise for churn. None where either side is not known.
+    just before the event - score last shown. Likewise for churn. None where either side is not known, by time also where another model spoke last.
     """
 
     event_id: EventId

@@ -154,7 +154,10 @@ class RealtimeLeadIntelligence:
     async def warm(self, location_id: LocationId) -> None:
         """Hold the tenant's listings and newest leads, so that the first events are as quick as the later ones."""
         await self._matching.load(location_id)
-        newest = await self._memory.read(lambda uow: uow.leads.newest(location_id, limit=LEADS_CACHED // 4))
+        room = min(LEADS_CACHED // 4, LEADS_CACHED - len(self._held))
+        if room <= 0:
+            return
+        newest = await self._memory.read(lambda uow: uow.leads.newest(location_id, limit=room))
         for lead, shown in reversed(newest):
             self._held.setdefault((location_id, lead.lead_id), _Known(lead, shown))
 
@@ -174,7 +177,7 @@ class RealtimeLeadIntelligence:
         key = (lead.location_id, lead.lead_id)
         self._held[key] = _Known(lead, shown)
         self._held.move_to_end(key)
-        if len(self._held) > LEADS_CACHED:
+        while len(self._held) > LEADS_CACHED:
             self._held.popitem(last=False)
 
     async def _handled_before(self, recorded: RecordedEvent, lead: Lead | None) -> bool:
@@ -313,11 +316,15 @@ def _cause(look: _Look, answers: _Answers, event: Event) -> Cause:
 def _moved[T: (LeadScore, ChurnRisk)](
     answer: _Answer[T], last: T | None
 ) -> tuple[float | None, float | None]:
-    """(by the event, by time passing): they add up to the change of the number that is shown."""
+    """(by the event, by time passing): they add up to the change of the number that is shown.
+
+    What another model said last is no measure of time: then nothing is said of it.
+    """
     before, after = answer.before, answer.part.value
     if before is None or after is None:
         return None, None
-    by_time = None if last is None else before.probability - last.probability
+    comparable = last is not None and last.model.version == before.model.version
+    by_time = before.probability - last.probability if last is not None and comparable else None
     return after.probability - before.probability, by_time
 
 

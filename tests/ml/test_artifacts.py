@@ -101,7 +101,9 @@ def test_another_belief_moves_the_answer_and_leaves_the_shared_trees_alone() -> 
     before = [shipped.predict(row) for row in ROWS]
     assert [moved.answer(row) for row in ROWS] == [prior.answer(shipped.log_odds(row)) for row in ROWS]
     assert [shipped.predict(row) for row in ROWS] == before
-    assert moved.trees_version == shipped.trees_version
+    assert moved.text is shipped.text
+    assert moved.stamp.version != shipped.stamp.version, "who answers otherwise is somebody else"
+    assert shipped.recalibrated(prior).stamp == moved.stamp
 
 
 def test_a_belief_is_part_of_the_version(folder: Path) -> None:

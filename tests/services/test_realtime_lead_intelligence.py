@@ -51,6 +51,7 @@ class FakeScorer:
     def __init__(self) -> None:
         self.trouble: Exception | None = None
         self.stuck = False
+        self.stamp = STAMP
 
     async def _answer(self) -> None:
         if self.stuck:
@@ -62,7 +63,7 @@ class FakeScorer:
         await self._answer()
         silence = vector(lead, now)[SILENCE]
         said = sum(lead.activity.counts.values())
-        return LeadScore(probability=said / (2 + said + silence), horizon_days=14, model=STAMP)
+        return LeadScore(probability=said / (2 + said + silence), horizon_days=14, model=self.stamp)
 
     async def won(self, lead: Lead, now: datetime) -> LeadScore:
         return (await self.score(lead, now)).model_copy(update={"horizon_days": 180})
@@ -74,7 +75,7 @@ class FakeScorer:
         await self._answer()
         silence = float(vector(lead, now)[SILENCE])
         risk = silence / (1 + silence)
-        return ChurnRisk(probability=risk, stage=risk_stage(risk), horizon_days=14, model=STAMP)
+        return ChurnRisk(probability=risk, stage=risk_stage(risk), horizon_days=14, model=self.stamp)
 
     async def watch(self, lead: Lead, now: datetime, *, shown: ChurnRisk | None, own_act: bool) -> ChurnRisk:
         return await self.risk(lead, now)
@@ -182,6 +183,18 @@ async def test_the_causes_add_up_to_the_change_that_screens_show() -> None:
     assert cause.churn_by_event + cause.churn_by_time == pytest.approx(
         second.churn.value.probability - first.churn.value.probability
     )
+
+
+@pytest.mark.asyncio
+async def test_another_models_last_word_is_not_told_as_time_passing() -> None:
+    house, make = House(), EventMaker().make
+    await house.tell(make("MessageReceived", channel="sms", text="Hi"))
+    house.engine.stamp = STAMP.model_copy(update={"version": "2"})
+    swapped = (await house.tell(make("MessageReceived", channel="sms", text="Hello?"))).cause
+    assert (swapped.score_by_time, swapped.churn_by_time) == (None, 0.0)
+    assert swapped.score_by_event is not None
+    settled = (await house.tell(make("MessageReceived", channel="sms", text="Well?"))).cause
+    assert settled.score_by_time == 0.0
 
 
 @pytest.mark.asyncio

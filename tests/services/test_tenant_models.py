@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from ghl_real_estate_ai.ml.artifacts import Model, content_version, shipped_mode
 from ghl_real_estate_ai.ml.features import vector
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import Lead
-from ghl_real_estate_ai.services.tenant_models import MODEL_NAMES, TenantModels
+from ghl_real_estate_ai.services.tenant_models import MODEL_NAMES, TenantModels, abroad
 from tests.support.city_history import busiest_lead
 from tests.support.facts import LOCATION, NOON
 from tests.support.fake_memory import FakeMemory
@@ -67,7 +68,7 @@ async def test_a_champion_answers_for_its_own_location_and_for_no_other() -> Non
     await models.refresh()
     assert models.of(lead_of(LOCATION), "lead_score").stamp.version == champion.version
     assert models.of(lead_of(ELSEWHERE), "lead_score") is before
-    assert models.of(lead_of(LOCATION), "won").stamp == shipped_model("won").stamp
+    assert models.of(lead_of(LOCATION), "won").stamp == abroad(shipped_model("won")).stamp
     assert models.versions(LOCATION)["lead_score"] == champion.version
     assert models.versions(ELSEWHERE)["lead_score"] == shipped_model("lead_score").stamp.version
 
@@ -84,7 +85,7 @@ async def test_a_new_champion_is_swapped_in_and_one_that_is_gone_is_dropped() ->
     assert said[0] < said[1]
     await put(memory, learned(offset=-2.0).model_copy(update={"role": ModelRole.RETIRED}))
     await models.refresh()
-    assert models.of(lead_of(LOCATION), "lead_score").stamp == shipped_model("lead_score").stamp
+    assert models.of(lead_of(LOCATION), "lead_score").stamp == abroad(shipped_model("lead_score")).stamp
 
 
 async def test_a_champion_that_cannot_be_read_leaves_what_ships_in_place() -> None:
@@ -97,7 +98,7 @@ async def test_a_champion_that_cannot_be_read_leaves_what_ships_in_place() -> No
     ):
         await put(memory, bad)
         await models.refresh()
-        assert models.of(lead_of(LOCATION), "lead_score").stamp == shipped_model("lead_score").stamp
+        assert models.of(lead_of(LOCATION), "lead_score").stamp == abroad(shipped_model("lead_score")).stamp
 
 
 async def test_a_drift_alarm_on_the_card_is_told_for_its_location() -> None:
@@ -120,7 +121,18 @@ async def test_of_a_real_lead_what_ships_speaks_by_the_prior_and_of_a_simulated_
         shares = [models.of(lead, name).answer(rows[0]).prior_share for lead in (real, simulated)]
         assert shares == [1.0, 0.0]
         assert models.of(real, name).stamp.simulated, "it still knows only a city"
-    assert models.of(real, "churn_risk") is models.of(simulated, "churn_risk"), "no base rate is documented"
+
+
+async def test_without_a_documented_base_rate_doubt_alone_moves_no_answer() -> None:
+    """Of a real lead the churn risk says what it says of a simulated one, only less surely, until own leads know better."""
+    models = TenantModels()
+    real, simulated = models.of(lead_of(LOCATION), "churn_risk"), models.of(busiest_lead(), "churn_risk")
+    rows = [vector(busiest_lead(), NOON + timedelta(days=days)) for days in (0, 20, 30, 35, 40, 60, 90)]
+    for row in rows:
+        there, here = real.answer(row), simulated.answer(row)
+        assert there.probability == pytest.approx(here.probability, abs=0.02)
+        assert there.high - there.low > here.high - here.low
+    assert real.stamp.version != simulated.stamp.version
 
 
 async def test_the_loop_looks_again_and_outlives_a_database_that_is_away() -> None:
