@@ -20,6 +20,7 @@ from ghl_real_estate_ai.learning_ports import LearnedModel, ModelRole
 from ghl_real_estate_ai.ml.artifacts import Card, Model, shipped_model
 from ghl_real_estate_ai.ml.contest import Verdict, contest
 from ghl_real_estate_ai.ml.history import History
+from ghl_real_estate_ai.ml.match_rank import NAME as ORDER
 from ghl_real_estate_ai.ml.match_rank import JudgedHomes, MatchRankReport, fit_match_rank
 from ghl_real_estate_ai.ml.model_card import TrainingReport
 from ghl_real_estate_ai.ml.training import TARGETS, train
@@ -131,9 +132,9 @@ async def train_on_location(
         verdicts.append(contest(history, number, champion=champion, shipped=shipped, fitted_on=source))
     now = SystemClock().now()
     learned = [model for verdict in verdicts for model in _to_store(verdict, place, now)]
-    order = fit_match_rank(judged, place, now=now)
-    if order.model is not None:
-        learned.append(order.model)
+    standing = await memory.read(lambda uow: uow.learned.champion(place, ORDER))
+    order = fit_match_rank(judged, place, now=now, champion=standing)
+    learned.extend(model for model in (order.model, order.retired) if model is not None)
 
     def keep(uow: UnitOfWork) -> None:
         for model in learned:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final
@@ -42,8 +42,12 @@ FEWEST_LISTS: Final = 1_000
 SHARES: Final = (0.6, 0.2)
 """Of the lists, oldest first: to learn from, to choose the number of trees. The newest are looked at once, for the verdict."""
 CLEAR_GAIN: Final = 0.005
-"""NDCG@10 by which it must better the weights on the newest lists before it answers."""
+"""NDCG@10 by which it must better the weights, and the order that answers now, on the newest lists before it answers. The
+one that answers goes on while it is ahead of the weights."""
+STANDING: Final = "champion"
+"""Who answers now, among the figures."""
 MOST_TREES: Final = 200
+_RISING: Final = [1] * len(INPUTS)
 _GRADES: Final[Mapping[Verdict, int]] = {
     Verdict.PASS: 0,
     Verdict.LIKE: 1,
@@ -84,75 +88,90 @@ class JudgedHomes:
         rows: list[list[float]] = []
         grades: list[int] = []
         numbers: list[int] = []
-        number = 0
-        for _, homes in sorted(self._lists.items(), key=lambda one: (one[0][1], one[0][0])):
-            said = [event for event in homes.values() if event.verdict is not Verdict.UNDO]
-            if len({_GRADES[event.verdict] for event in said}) < 2:
-                continue
+        for number, (_, said) in enumerate(self._telling()):
             for event in sorted(said, key=lambda event: event.listing_key):
                 rows.append(inputs_of(event.closeness, event.score))
                 grades.append(_GRADES[event.verdict])
                 numbers.append(number)
-            number += 1
         return JudgedLists(
             np.array(rows, dtype=np.float64).reshape(len(rows), len(INPUTS)),
             np.array(grades, dtype=np.float64),
             np.array(numbers, dtype=np.int64),
         )
 
+    def days(self) -> list[date]:
+        """The day of each of ``lists``."""
+        return [day for day, _ in self._telling()]
+
+    def _telling(self) -> Iterator[tuple[date, list[ListingJudged]]]:
+        for (_, day), homes in sorted(self._lists.items(), key=lambda one: (one[0][1], one[0][0])):
+            said = [event for event in homes.values() if event.verdict is not Verdict.UNDO]
+            if len({_GRADES[event.verdict] for event in said}) > 1:
+                yield day, said
+
 
 @dataclass(frozen=True, slots=True)
 class MatchRankReport:
-    """What came of it. ``model`` is None when there was too little to learn from."""
+    """What came of it."""
 
     lists: int
     reason: str
+    answers: bool
+    """Whether a learned order answers from now on, a new one or the one that did; else weights decide."""
     figures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     model: LearnedModel | None = None
+    """What was fitted; None when there was too little to learn from or to judge on."""
+    retired: LearnedModel | None = None
+    """The champion, where weights have won."""
 
     def as_dict(self) -> dict[str, object]:
         """Plain values."""
         return {
             "name": NAME,
             "lists": self.lists,
-            "answers": self.model is not None and self.model.role is ModelRole.CHAMPION,
+            "answers": self.answers,
             "reason": self.reason,
             "figures": {name: dict(row) for name, row in self.figures.items()},
         }
 
 
 def fit_match_rank(
-    judged: JudgedHomes, location_id: LocationId, *, now: datetime, fewest: int = FEWEST_LISTS
+    judged: JudgedHomes,
+    location_id: LocationId,
+    *,
+    now: datetime,
+    champion: LearnedModel | None = None,
+    fewest: int = FEWEST_LISTS,
 ) -> MatchRankReport:
-    """Learn, compare on the newest lists with the weights, and say who answers."""
-    fold = judged.lists()
-    count = int(fold.lists.max()) + 1 if fold.lists.size else 0
+    """Learn, compare on the newest lists with the weights and with who answers now, and say who answers from now on.
+
+    ``champion``: the order that answers now. Judged on lists that it has not seen; until there are enough, it stays.
+    """
+    fold, days = judged.lists(), judged.days()
+    count = len(days)
+    standing = _readable(champion)
     if count < fewest:
-        return MatchRankReport(
-            count, f"not enough data: {count} judged lists, {fewest} needed; weights decide the order"
-        )
+        answer = "the learned order stays" if standing else "weights decide the order"
+        reason = f"not enough data: {count} judged lists, {fewest} needed; {answer}"
+        return MatchRankReport(count, reason, standing is not None)
     first, second = (round(count * share) for share in np.cumsum(SHARES))
+    unseen, needed = second, round(fewest * (1.0 - sum(SHARES)))
+    if standing is not None:
+        unseen = max(second, sum(day <= standing.until for day in days))
+        if count - unseen < needed:
+            reason = f"{count - unseen} judged lists since the learned order was fitted, {needed} needed to judge it; it stays"
+            return MatchRankReport(count, reason, answers=True)
     older = fold.rows(fold.lists < first)
     newer = fold.rows((fold.lists >= first) & (fold.lists < second))
-    newest = fold.rows(fold.lists >= second)
-    directions = [1] * len(INPUTS)
-    tried = fit_lambdarank(older, directions=directions, validation=newer, rounds=MOST_TREES)
-    judged_by = _Scorer(tried.text)
-    figures = {
-        NAME: _figures(newest, judged_by.scores(newest.x)),
-        "own weights": _figures(newest, np.nan_to_num(newest.x[:, INPUTS.index("own_score")])),
-        "usual weights": _figures(newest, np.nan_to_num(newest.x[:, INPUTS.index("usual_score")])),
-        "random order (expected)": _figures(newest, np.zeros(newest.grades.size)),
-    }
-    gain = figures[NAME]["ndcg_at_10"] - max(
-        figures[name]["ndcg_at_10"] for name in ("own weights", "usual weights")
-    )
-    wins = gain >= CLEAR_GAIN
-    final = fit_lambdarank(fold, directions=directions, rounds=tried.trees)
+    tried = fit_lambdarank(older, directions=_RISING, validation=newer, rounds=MOST_TREES)
+    figures = _judged(fold.rows(fold.lists >= unseen), tried.text, standing)
+    reason, wins, stays = _verdict(figures)
+    final = fit_lambdarank(fold, directions=_RISING, rounds=tried.trees)
     card = {
         "name": NAME,
         "inputs": list(INPUTS),
         "lists": count,
+        "until": days[-1].isoformat(),
         "trees": final.trees,
         "simulated": judged.simulated,
         "fitted_on": f"{count} judged lists" + (" (simulated)" if judged.simulated else ""),
@@ -169,10 +188,46 @@ def fit_match_rank(
         content=final.text,
         fitted_at=now,
     )
-    verdict = "it answers" if wins else "weights go on answering"
-    return MatchRankReport(
-        count, f"NDCG@10 {gain:+.3f} against weights on the newest lists: {verdict}", figures, model
-    )
+    lost = champion is not None and not wins and not stays
+    retired = champion.model_copy(update={"role": ModelRole.RETIRED}) if champion and lost else None
+    return MatchRankReport(count, reason, wins or stays, figures, model, retired)
+
+
+def _readable(champion: LearnedModel | None) -> MatchRank | None:
+    try:
+        return None if champion is None else MatchRank(champion)
+    except ModelArtifactError:
+        return None  # of an older version of the house: it could not answer either
+
+
+def _judged(newest: JudgedLists, text: str, standing: MatchRank | None) -> dict[str, dict[str, float]]:
+    """Figures of all who stand, on the same lists."""
+    said = {NAME: _Scorer(text).scores(newest.x)}
+    if standing is not None:
+        said[STANDING] = standing.raw(newest.x)
+    return {
+        **{who: _figures(newest, scores) for who, scores in said.items()},
+        "own weights": _figures(newest, np.nan_to_num(newest.x[:, INPUTS.index("own_score")])),
+        "usual weights": _figures(newest, np.nan_to_num(newest.x[:, INPUTS.index("usual_score")])),
+        "random order (expected)": _figures(newest, np.zeros(newest.grades.size)),
+    }
+
+
+def _verdict(figures: Mapping[str, Mapping[str, float]]) -> tuple[str, bool, bool]:
+    """In words; whether the new order answers from now on; whether the one that answers now goes on."""
+    weights = max(figures[name]["ndcg_at_10"] for name in ("own weights", "usual weights"))
+    gain = figures[NAME]["ndcg_at_10"] - weights
+    words = f"NDCG@10 {gain:+.3f} against weights"
+    ahead = None
+    if STANDING in figures:
+        ahead = figures[STANDING]["ndcg_at_10"] - weights
+        words += f", where the order that answers now has {ahead:+.3f}"
+    words += " on the newest lists: "
+    if gain - max(0.0, ahead or 0.0) >= CLEAR_GAIN:
+        return words + "it answers", True, False
+    if ahead is not None and ahead > 0.0:
+        return words + "the one that answers now stays", False, True
+    return words + ("weights go on answering" if ahead is None else "weights answer again"), False, False
 
 
 class MatchRank:
@@ -184,12 +239,18 @@ class MatchRank:
         if tuple(card.get("inputs", ())) != INPUTS or content_version(model.content) != model.version:
             raise ModelArtifactError(f"{NAME} {model.version}: of another version; run `enterprisehub train`")
         self.version = model.version
+        self.until = date.fromisoformat(card["until"]) if "until" in card else model.fitted_at.date()
+        """Day of the last list that it has seen."""
         self._scorer = _Scorer(model.content)
 
     def scores(self, rows: Sequence[Sequence[float]]) -> list[float]:
         """0 to 1, higher stands first, of homes in the order of INPUTS: how the odds stand against a middling one."""
-        raw = self._scorer.scores(np.array(rows, dtype=np.float64).reshape(len(rows), len(INPUTS)))
+        raw = self.raw(np.array(rows, dtype=np.float64).reshape(len(rows), len(INPUTS)))
         return [float(p) for p in 1.0 / (1.0 + np.exp(-raw))]
+
+    def raw(self, x: Array) -> Array:
+        """The same order before it is squeezed between 0 and 1, of rows of shape (n, len(INPUTS))."""
+        return self._scorer.scores(x)
 
 
 class _Scorer:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from ghl_real_estate_ai.errors import ModelArtifactError
-from ghl_real_estate_ai.learning_ports import ModelRole
+from ghl_real_estate_ai.learning_ports import LearnedModel, ModelRole
 from ghl_real_estate_ai.ml.match_rank import (
     INPUTS,
+    NAME,
     JudgedHomes,
     MatchRank,
     MatchRankReport,
@@ -27,6 +28,7 @@ from ghl_real_estate_ai.models.identifiers import (
     UserId,
 )
 from ghl_real_estate_ai.models.matching_models import JudgedBy, Verdict
+from tests.support.fake_learning_stores import FakeLearnedModelStore
 
 pytestmark = pytest.mark.untraced
 
@@ -58,10 +60,18 @@ def verdict(
     )
 
 
-def judgements(lists: int, *, seed: int, garage: float, noise: float = 0.5) -> JudgedHomes:
-    """``lists`` leads judge six homes each; to them a garage is worth ``garage``, each other wish 1."""
+def judgements(
+    lists: int,
+    *,
+    seed: int,
+    garage: float,
+    noise: float = 0.5,
+    begin: datetime = START,
+    after: JudgedHomes | None = None,
+) -> JudgedHomes:
+    """``lists`` leads judge six homes each, one lead an hour; to them a garage is worth ``garage``, each other wish 1."""
     rng = np.random.default_rng(seed)
-    judged = JudgedHomes()
+    judged = JudgedHomes() if after is None else after
     for number in range(lists):
         for home in range(6):
             near: dict[str, float | None] = {wish: float(rng.choice([0.0, 0.5, 1.0])) for wish in WISHES}
@@ -71,11 +81,11 @@ def judgements(lists: int, *, seed: int, garage: float, noise: float = 0.5) -> J
             said = Verdict.LIKE if liking + noise * rng.normal() > 1.5 + garage / 2 else Verdict.PASS
             row = verdict(
                 6 * number + home,
-                lead=f"lead{number}",
-                home=f"H{number}-{home}",
+                lead=f"lead{seed}-{number}",
+                home=f"H{seed}-{number}-{home}",
                 said=said,
                 closeness=near,
-                at=START + timedelta(hours=number),
+                at=begin + timedelta(hours=number),
             )
             judged.add(row)
     return judged
@@ -106,6 +116,48 @@ def test_an_order_that_does_not_win_stays_a_challenger() -> None:
     report = fit_match_rank(judgements(300, seed=3, garage=1.0, noise=0.1), PLACE, now=START, fewest=200)
     assert report.model is not None
     assert report.model.role is ModelRole.CHALLENGER
+
+
+LATER = START + timedelta(days=20)
+"""After the last of 400 hourly lists."""
+
+
+def test_an_order_that_answers_stays_until_enough_lists_have_come_that_it_has_not_seen(
+    fitted: MatchRankReport,
+) -> None:
+    judged = judgements(50, seed=6, garage=4.0, begin=LATER, after=judgements(400, seed=1, garage=4.0))
+    report = fit_match_rank(judged, PLACE, now=START, champion=fitted.model, fewest=300)
+    assert (report.answers, report.model, report.retired) == (True, None, None)
+    assert "judged lists since the learned order was fitted, 60 needed" in report.reason
+
+
+def test_an_order_that_answers_is_judged_on_newer_lists_and_a_new_one_must_beat_it(
+    fitted: MatchRankReport,
+) -> None:
+    judged = judgements(100, seed=6, garage=4.0, begin=LATER, after=judgements(400, seed=1, garage=4.0))
+    report = fit_match_rank(judged, PLACE, now=START, champion=fitted.model, fewest=300)
+    assert report.figures["champion"]["ndcg_at_10"] > report.figures["own weights"]["ndcg_at_10"]
+    assert (report.answers, report.retired) == (True, None)
+    assert report.model is not None
+    assert report.model.role is ModelRole.CHALLENGER, "the same taste, learnt again, is not clearly better"
+
+
+def test_an_order_that_has_lost_to_the_weights_is_retired(fitted: MatchRankReport) -> None:
+    """The leads of today do not care for a garage any more than for anything else."""
+    assert fitted.model is not None
+    judged = judgements(
+        150, seed=7, garage=1.0, noise=0.1, begin=LATER, after=judgements(400, seed=1, garage=4.0)
+    )
+    report = fit_match_rank(judged, PLACE, now=START, champion=fitted.model, fewest=300)
+    assert report.figures["champion"]["ndcg_at_10"] < report.figures["usual weights"]["ndcg_at_10"]
+    assert not report.answers
+    assert report.retired == fitted.model.model_copy(update={"role": ModelRole.RETIRED})
+    kept: dict[tuple[str, str, str], LearnedModel] = {}
+    store = FakeLearnedModelStore(kept)
+    for model in (fitted.model, report.model, report.retired):
+        assert model is not None
+        store.put(model)
+    assert store.champion(PLACE, NAME) is None
 
 
 def test_served_it_puts_what_the_leads_like_first(fitted: MatchRankReport) -> None:
