@@ -5,7 +5,7 @@ Part of the unit of work (ports.py). Used by services; the adapters are in stora
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -130,8 +130,20 @@ class RiskTimerStore(Protocol):
         """The lead has these and no others."""
         ...
 
-    def due(self, location_id: LocationId, *, simulated: bool, now: datetime, limit: int) -> list[RiskTimer]:
-        """Timers of real or of simulated leads whose time has come, oldest first: each kind has a time line of its own."""
+    def due(self, location_id: LocationId, *, simulated: bool, now: datetime, leads: int) -> list[RiskTimer]:
+        """Of real or of simulated leads, each kind on a time line of its own: those longest due first, at most so many,
+        each with the highest stage whose time has come.
+        """
+        ...
+
+    def drop_due(self, location_id: LocationId, lead_ids: Collection[LeadId], *, now: datetime) -> None:
+        """Remove what has run out of these leads; what is ahead stays."""
+        ...
+
+    def postpone_due(
+        self, location_id: LocationId, lead_ids: Collection[LeadId], *, now: datetime, until: datetime
+    ) -> None:
+        """What has run out of these leads is due ``until`` then."""
         ...
 
     def of_lead(self, location_id: LocationId, lead_id: LeadId) -> list[RiskTimer]: ...

@@ -415,8 +415,11 @@ SILENCE_LOOK_S: Final = 30.0
 SILENCE_SIMULATED_LOOK_S: Final = 2.0
 """The same where simulated leads are: their time line runs at any speed."""
 
-SILENCE_BATCH: Final = 200
-"""Most timers of one tenant that run out in one transaction."""
+SILENCE_BATCH: Final = 25
+"""Leads that a process tells of before it rests: some milliseconds of a writer that webhooks wait for too."""
+
+SILENCE_REST_S: Final = 0.5
+"""The rest after it: 50 leads a second are handled beside the day's events; it is the time after a long stop."""
 
 TRACK_LOOK_S: Final = 60.0
 """How often records whose horizon is over are looked for."""

@@ -153,7 +153,7 @@ class LeadStore(Protocol):
     def get(self, location_id: LocationId, lead_id: LeadId) -> Lead | None: ...
 
     def get_many(self, location_id: LocationId, lead_ids: Collection[LeadId]) -> dict[LeadId, Lead]:
-        """Those of them that there are."""
+        """Those of them that there are, and that can be read."""
         ...
 
     def unapplied(

@@ -213,39 +213,45 @@ def _compared(name: str, p: Array, rows: _Rows) -> Compared:
 # --- certainty ----------------------------------------------------------------------------------------------------
 
 
-def _draws(rows: _Rows) -> Iterator[Array]:
-    """DRAWS samples of as many whole leads, with replacement: how often each row is in the sample."""
-    _, lead = np.unique(rows.lead, return_inverse=True)
-    leads = int(lead.max()) + 1
+def _draws(leads: int) -> Iterator[Array]:
+    """DRAWS samples of as many whole leads, with replacement: how often each lead is in the sample."""
     rng = np.random.default_rng(_SEED)
     for _ in range(DRAWS):
-        yield np.bincount(rng.integers(0, leads, leads), minlength=leads).astype(np.float64)[lead]
+        yield np.bincount(rng.integers(0, leads, leads), minlength=leads).astype(np.float64)
 
 
 def _drawn_means(values: Array, rows: _Rows) -> Array:
-    """The mean of ``values`` in each sample."""
-    return np.array([times @ values / times.sum() for times in _draws(rows)])
+    """The mean of ``values`` in each sample: sums per lead are all that it takes."""
+    _, lead = np.unique(rows.lead, return_inverse=True)
+    sums, sizes = np.bincount(lead, values), np.bincount(lead).astype(np.float64)
+    return np.array([(times * sums).sum() / (times * sizes).sum() for times in _draws(sums.size)])
 
 
 def _spans(rows: _Rows) -> dict[str, Span]:
     """Of every figure but the calibration error: drawn again it only grows, so its span would mislead."""
     if rows.leads < LEADS_PER_BIN:
         return {}
-    steps = np.unique(np.quantile(rows.p, np.linspace(0, 1, RANKS), method="inverted_cdf"))
-    cell = 2 * np.searchsorted(steps, rows.p) + rows.y.astype(np.intp)
-    errors = (rows.p - rows.y) ** 2
-    squares = np.empty(DRAWS)
-    counts = np.empty((DRAWS, steps.size, 2))
-    for place, times in enumerate(_draws(rows)):
-        squares[place] = times @ errors / times.sum()
-        counts[place] = np.bincount(cell, times, 2 * steps.size).reshape(-1, 2)
-    drawn = {"brier": squares, **_ranked(counts)}
+    drawn = {"brier": _drawn_means((rows.p - rows.y) ** 2, rows), **_ranked(_drawn_counts(rows))}
     known = {name: values[np.isfinite(values)] for name, values in drawn.items()}
     return {name: _span(values) for name, values in known.items() if values.size > DRAWS // 2}
 
 
-def _ranked(counts: npt.NDArray[np.float64]) -> dict[str, Array]:
-    """AUC, average precision and lift per sample. ``counts``: (samples, rising steps of p, without and with the outcome).
+def _drawn_counts(rows: _Rows) -> Array:
+    """(samples, rising steps of p, without and with the outcome): how many rows each sample holds."""
+    _, lead = np.unique(rows.lead, return_inverse=True)
+    steps = np.unique(np.quantile(rows.p, np.linspace(0, 1, RANKS), method="inverted_cdf"))
+    cell = 2 * np.searchsorted(steps, rows.p) + rows.y.astype(np.intp)
+    order = np.argsort(cell, kind="stable")
+    held, begins = np.unique(cell[order], return_index=True)
+    lead = lead[order]
+    counts = np.zeros((DRAWS, 2 * steps.size))
+    for place, times in enumerate(_draws(rows.leads)):
+        counts[place, held] = np.add.reduceat(times[lead], begins)
+    return counts.reshape(DRAWS, -1, 2)
+
+
+def _ranked(counts: Array) -> dict[str, Array]:
+    """AUC, average precision and lift per sample, from ``_drawn_counts``.
 
     As ml/evaluation.py, with the rows of one step as ties; the last step of the top tenth counts in part.
     """

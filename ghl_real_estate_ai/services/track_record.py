@@ -187,7 +187,9 @@ class TrackRecordKeeper:
         Of simulated leads only where nothing was said of others: figures over both would be true of neither.
         """
         now = self._clock.now()
-        found = await self._memory.read(partial(_found, location_id=location_id, since=since, now=now))
+        simulated = not await self._memory.read(lambda uow: uow.record.speaks_of_people(location_id))
+        look = partial(_found, location_id=location_id, simulated=simulated, since=since, now=now)
+        found = [await self._memory.read(partial(look, target=target)) for target in TARGETS]
         work = partial(_reported, found, location_id=location_id, since=since, now=now)
         return await asyncio.get_running_loop().run_in_executor(_FIGURES, work)
 
@@ -226,17 +228,19 @@ class _Found:
 
 
 def _found(
-    uow: UnitOfWork, *, location_id: LocationId, since: datetime | None, now: datetime
-) -> list[_Found]:
-    simulated = not uow.record.speaks_of_people(location_id)
-    found = []
-    for target in TARGETS:
-        answers, due = uow.record.waiting(location_id, target.name, simulated=simulated, since=since)
-        # a simulated time line may have ended long ago, and what is due is being looked up: neither is a date to wait for
-        waiting = Waiting(answers, due if due is not None and due > now else None)
-        said = uow.record.columns(location_id, target.name, simulated=simulated)
-        found.append(_Found(target, said, waiting, simulated))
-    return found
+    uow: UnitOfWork,
+    *,
+    location_id: LocationId,
+    target: Target,
+    simulated: bool,
+    since: datetime | None,
+    now: datetime,
+) -> _Found:
+    answers, due = uow.record.waiting(location_id, target.name, simulated=simulated, since=since)
+    # a simulated time line may have ended long ago, and what is due is being looked up: neither is a date to wait for
+    waiting = Waiting(answers, due if due is not None and due > now else None)
+    said = uow.record.columns(location_id, target.name, simulated=simulated)
+    return _Found(target, said, waiting, simulated)
 
 
 def _reported(

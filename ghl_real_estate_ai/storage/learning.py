@@ -5,7 +5,7 @@ Called by the services that learn, through the unit of work. Ports in ``learning
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -21,6 +21,7 @@ from ghl_real_estate_ai.learning_ports import (
 )
 from ghl_real_estate_ai.limits import LEARNED_KEPT
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
+from ghl_real_estate_ai.storage.engines import LostRace
 from ghl_real_estate_ai.storage.schema import Microseconds, learned_models, on_both, risk_timers, track_record
 
 _PUT_MODEL: Final = on_both(
@@ -29,6 +30,8 @@ _PUT_MODEL: Final = on_both(
         set_={name: row.excluded[name] for name in ("role", "card", "content", "fitted_at")},
     )
 )
+# Spelled out, not bound: only then may the index of champions serve.
+_IS_CHAMPION: Final = learned_models.c.role == sa.literal_column(f"'{ModelRole.CHAMPION.value}'")
 # at every event of a lead: built once
 _DROP_TIMERS: Final = sa.delete(risk_timers).where(
     risk_timers.c.location_id == sa.bindparam("tenant"), risk_timers.c.lead_id == sa.bindparam("lead")
@@ -63,7 +66,10 @@ class SqlLearnedModelStore:
         self._connection = connection
 
     def put(self, model: LearnedModel) -> None:
-        """Store it; a new champion retires the old one. The oldest go (LEARNED_KEPT)."""
+        """Store it; a new champion retires the old one. The oldest go (LEARNED_KEPT).
+
+        Raises LostRace when another process stores a champion at the same moment: tried again, it retires that one.
+        """
         table = learned_models.c
         if model.role is ModelRole.CHAMPION:
             self._connection.execute(
@@ -71,12 +77,15 @@ class SqlLearnedModelStore:
                 .where(
                     table.location_id == model.location_id,
                     table.name == model.name,
-                    table.role == ModelRole.CHAMPION.value,
+                    _IS_CHAMPION,
                 )
                 .values(role=ModelRole.RETIRED.value)
             )
         row = {**model.model_dump(), "role": model.role.value}
-        self._connection.execute(_PUT_MODEL[self._connection.dialect.name], row)
+        try:
+            self._connection.execute(_PUT_MODEL[self._connection.dialect.name], row)
+        except sa.exc.IntegrityError as error:
+            raise LostRace("not stored, send again: another process stored a champion too") from error
         self._drop_old(model.location_id, model.name)
 
     def _drop_old(self, location_id: LocationId, name: str) -> None:
@@ -98,7 +107,7 @@ class SqlLearnedModelStore:
         """The one that answers; None: what ships does."""
         table = learned_models.c
         query = sa.select(learned_models).where(
-            table.location_id == location_id, table.name == name, table.role == ModelRole.CHAMPION.value
+            table.location_id == location_id, table.name == name, _IS_CHAMPION
         )
         row = self._connection.execute(query).mappings().first()
         return None if row is None else LearnedModel.model_validate(dict(row))
@@ -106,9 +115,7 @@ class SqlLearnedModelStore:
     def champions(self) -> list[tuple[LocationId, str, str]]:
         """(location, name, version) of every champion."""
         table = learned_models.c
-        query = sa.select(table.location_id, table.name, table.version).where(
-            table.role == ModelRole.CHAMPION.value
-        )
+        query = sa.select(table.location_id, table.name, table.version).where(_IS_CHAMPION)
         return [
             (LocationId(row.location_id), row.name, row.version) for row in self._connection.execute(query)
         ]
@@ -147,16 +154,36 @@ class SqlRiskTimerStore:
             ]
             self._connection.execute(_ADD_TIMERS, rows)
 
-    def due(self, location_id: LocationId, *, simulated: bool, now: datetime, limit: int) -> list[RiskTimer]:
-        """Timers of real or of simulated leads whose time has come, oldest first."""
+    def due(self, location_id: LocationId, *, simulated: bool, now: datetime, leads: int) -> list[RiskTimer]:
+        """At most so many leads, those longest due first, each with the highest stage whose time has come."""
         table = risk_timers.c
+        longest = (
+            sa.select(table.lead_id)
+            .where(table.location_id == location_id, table.simulated == simulated, table.due_at <= now)
+            .order_by(table.due_at)
+            .limit(leads)
+        )
         query = (
             sa.select(risk_timers)
-            .where(table.location_id == location_id, table.simulated == simulated, table.due_at <= now)
+            .where(table.location_id == location_id, table.lead_id.in_(longest), table.due_at <= now)
             .order_by(table.due_at, table.lead_id, table.stage)
-            .limit(limit)
         )
-        return [RiskTimer.model_validate(dict(row)) for row in self._connection.execute(query).mappings()]
+        highest: dict[LeadId, RiskTimer] = {}
+        for row in self._connection.execute(query).mappings():
+            timer = RiskTimer.model_validate(dict(row))
+            highest[timer.lead_id] = max(timer, highest.get(timer.lead_id, timer), key=lambda one: one.stage)
+        return list(highest.values())
+
+    def drop_due(self, location_id: LocationId, lead_ids: Collection[LeadId], *, now: datetime) -> None:
+        """Remove what has run out of these leads; what is ahead stays, also what another process is putting there."""
+        self._connection.execute(sa.delete(risk_timers).where(*_ran_out(location_id, lead_ids, now)))
+
+    def postpone_due(
+        self, location_id: LocationId, lead_ids: Collection[LeadId], *, now: datetime, until: datetime
+    ) -> None:
+        """What has run out of these leads is due ``until`` then."""
+        ran_out = _ran_out(location_id, lead_ids, now)
+        self._connection.execute(sa.update(risk_timers).where(*ran_out).values(due_at=until))
 
     def of_lead(self, location_id: LocationId, lead_id: LeadId) -> list[RiskTimer]:
         """By stage."""
@@ -178,6 +205,13 @@ class SqlRiskTimerStore:
             .limit(1)
         )
         return self._connection.execute(query).scalar()
+
+
+def _ran_out(
+    location_id: LocationId, lead_ids: Collection[LeadId], now: datetime
+) -> tuple[sa.ColumnElement[bool], ...]:
+    table = risk_timers.c
+    return (table.location_id == location_id, table.lead_id.in_(sorted(lead_ids)), table.due_at <= now)
 
 
 class SqlTrackRecordStore:
@@ -233,15 +267,17 @@ class SqlTrackRecordStore:
         found = self._connection.execute(_COLUMNS, asked, execution_options={"yield_per": _ROWS_AT_ONCE})
         leads: dict[str, int] = {}
         models: dict[str, int] = {}
-        named, numbers = [np.empty((0, 2), np.intp)], [np.empty((0, len(NUMBERS)))]
+        named, numbers = [np.empty((2, 0), np.intp)], [np.empty((len(NUMBERS), 0))]
         for rows in found.partitions():
-            places = [
-                (leads.setdefault(row[0], len(leads)), models.setdefault(row[1], len(models))) for row in rows
-            ]
+            lead_ids, versions, *values = zip(*rows, strict=True)
+            places = (
+                [leads.setdefault(lead_id, len(leads)) for lead_id in lead_ids],
+                [models.setdefault(version, len(models)) for version in versions],
+            )
             named.append(np.array(places, np.intp))
-            numbers.append(np.array([row[2:] for row in rows], np.float64))
-        lead, model = np.ascontiguousarray(np.concatenate(named).T)
-        columns = dict(zip(NUMBERS, np.ascontiguousarray(np.concatenate(numbers).T), strict=True))
+            numbers.append(np.array(values, np.float64))
+        lead, model = np.concatenate(named, axis=1)
+        columns = dict(zip(NUMBERS, np.concatenate(numbers, axis=1), strict=True))
         for name in ("made_at", "due_at"):
             columns[name] /= 1e6
         return RecordColumns(**columns, lead=lead, model=model, models=tuple(models))

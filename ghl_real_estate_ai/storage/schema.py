@@ -269,9 +269,16 @@ learned_models: Final = sa.Table(
     sa.Column("card", sa.Text, nullable=False),
     sa.Column("content", sa.Text, nullable=False),
     sa.Column("fitted_at", Microseconds, nullable=False),
-    sa.Index(None, "location_id", "name", "role"),
+    sa.Index(
+        None,
+        "location_id",
+        "name",
+        unique=True,
+        sqlite_where=sa.text("role = 'champion'"),
+        postgresql_where=sa.text("role = 'champion'"),
+    ),
 )
-"""Models of a tenant's own history. Role: champion answers, challenger waits for a verdict, retired did answer once."""
+"""Models of a tenant's own history. Role: champion (one at most) answers, challenger lost so far, retired did answer once."""
 
 risk_timers: Final = sa.Table(
     "risk_timers",
@@ -281,7 +288,7 @@ risk_timers: Final = sa.Table(
     sa.Column("stage", sa.Integer, primary_key=True),
     sa.Column("due_at", Microseconds, nullable=False),
     sa.Column("simulated", sa.Boolean, nullable=False),
-    sa.Index(None, "location_id", "due_at"),
+    sa.Index(None, "location_id", "simulated", "due_at"),
 )
 """When a lead enters a stage of churn risk if it stays silent."""
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
 import pytest_asyncio
+import sqlalchemy as sa
 
 from ghl_real_estate_ai.learning_ports import LearnedModel, ModelRole, RecordColumns, RiskTimer, ScoreRecord
 from ghl_real_estate_ai.limits import LEARNED_KEPT
@@ -15,6 +18,9 @@ from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
 from ghl_real_estate_ai.models.intelligence import RiskStage
 from ghl_real_estate_ai.ports import Memory, UnitOfWork
 from ghl_real_estate_ai.storage.database import Database
+from ghl_real_estate_ai.storage.engines import make_engine
+from ghl_real_estate_ai.storage.schema import learned_models
+from ghl_real_estate_ai.storage.unit_of_work import SqlUnitOfWork
 from tests.support.facts import LEAD, LOCATION, NOON
 from tests.support.fake_memory import FakeMemory
 
@@ -28,6 +34,17 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 @pytest_asyncio.fixture(params=["sql", "fake"])
 async def any_memory(request: pytest.FixtureRequest, memory: Database) -> AsyncIterator[Memory]:
     yield memory if request.param == "sql" else FakeMemory()
+
+
+@asynccontextmanager
+async def elsewhere(memory_url: str) -> AsyncIterator[UnitOfWork]:
+    """A transaction of another process, which is committed at the end."""
+    engine = make_engine(memory_url, access="write", connections=1, sqlite_synchronous="NORMAL")
+    try:
+        with engine.begin() as connection:
+            yield SqlUnitOfWork(connection)
+    finally:
+        engine.dispose()
 
 
 # --- models -------------------------------------------------------------------------------------------------------
@@ -113,6 +130,28 @@ async def test_beside_the_champion_only_the_newest_models_are_kept(any_memory: M
     assert await any_memory.read(lambda uow: len(uow.learned.all(OTHER, "lead_score", limit=9))) == 1
 
 
+async def test_of_two_processes_that_store_a_champion_at_once_the_later_one_wins(
+    memory: Database, memory_url: str
+) -> None:
+    async with elsewhere(memory_url) as uow:
+        uow.learned.put(model("theirs", role=ModelRole.CHAMPION))
+        putting = asyncio.ensure_future(put(memory, model("ours", role=ModelRole.CHAMPION)))
+        await asyncio.wait({putting}, timeout=0.3)
+    await putting
+    assert await roles(memory) == {"ours": ModelRole.CHAMPION, "theirs": ModelRole.RETIRED}
+    assert await memory.read(lambda uow: uow.learned.champions()) == [(LOCATION, "lead_score", "ours")]
+
+
+async def test_no_table_holds_two_champions(memory: Database, memory_url: str) -> None:
+    await put(memory, model("a", role=ModelRole.CHAMPION), model("b"))
+    engine = make_engine(memory_url, access="write", connections=1, sqlite_synchronous="NORMAL")
+    try:
+        with pytest.raises(sa.exc.IntegrityError), engine.begin() as connection:
+            connection.execute(sa.update(learned_models).values(role=ModelRole.CHAMPION.value))
+    finally:
+        engine.dispose()
+
+
 # --- timers -------------------------------------------------------------------------------------------------------
 
 
@@ -125,6 +164,13 @@ def timer(
     simulated: bool = False,
 ) -> RiskTimer:
     return RiskTimer(location_id=location, lead_id=lead, stage=stage, due_at=due_at, simulated=simulated)
+
+
+async def due(
+    memory: Memory, *, at: datetime, leads: int = 9, simulated: bool = False
+) -> list[tuple[str, RiskStage]]:
+    found = await memory.read(lambda uow: uow.timers.due(LOCATION, simulated=simulated, now=at, leads=leads))
+    return [(one.lead_id, one.stage) for one in found]
 
 
 async def test_a_lead_has_the_timers_it_was_given_last(any_memory: Memory) -> None:
@@ -141,7 +187,7 @@ async def test_a_lead_has_the_timers_it_was_given_last(any_memory: Memory) -> No
     assert len(await any_memory.read(lambda uow: uow.timers.of_lead(LOCATION, ANOTHER))) == 1
 
 
-async def test_timers_that_are_due_come_oldest_first_for_one_tenant_and_one_time_line(
+async def test_leads_that_are_due_come_longest_first_for_one_tenant_and_one_time_line(
     any_memory: Memory,
 ) -> None:
     def work(uow: UnitOfWork) -> None:
@@ -154,16 +200,63 @@ async def test_timers_that_are_due_come_oldest_first_for_one_tenant_and_one_time
         uow.timers.replace(OTHER, LEAD, [timer(RiskStage.EARLY, NOON, location=OTHER)])
 
     await any_memory.write(work)
-    due = await any_memory.read(
-        lambda uow: uow.timers.due(LOCATION, simulated=False, now=NOON + HOUR, limit=9)
-    )
-    assert [(one.lead_id, one.due_at) for one in due] == [(ANOTHER, NOON), (LEAD, NOON + HOUR)]
-    first = await any_memory.read(
-        lambda uow: uow.timers.due(LOCATION, simulated=False, now=NOON + DAY, limit=1)
-    )
-    assert [one.lead_id for one in first] == [ANOTHER]
-    simulated = await any_memory.read(lambda uow: uow.timers.due(LOCATION, simulated=True, now=NOON, limit=9))
-    assert [one.lead_id for one in simulated] == ["made-up"]
+    assert await due(any_memory, at=NOON + HOUR) == [(ANOTHER, RiskStage.EARLY), (LEAD, RiskStage.EARLY)]
+    assert await due(any_memory, at=NOON + DAY, leads=1) == [(ANOTHER, RiskStage.EARLY)]
+    assert await due(any_memory, at=NOON, simulated=True) == [("made-up", RiskStage.EARLY)]
+
+
+async def test_of_a_lead_whose_stages_are_all_due_the_highest_comes_however_few_are_asked_for(
+    any_memory: Memory,
+) -> None:
+    def work(uow: UnitOfWork) -> None:
+        for lead in (LEAD, ANOTHER):
+            stages = (RiskStage.EARLY, RiskStage.ACTIVE, RiskStage.CRITICAL)
+            uow.timers.replace(
+                LOCATION, lead, [timer(stage, NOON + stage * HOUR, lead=lead) for stage in stages]
+            )
+
+    await any_memory.write(work)
+    both = {(LEAD, RiskStage.CRITICAL), (ANOTHER, RiskStage.CRITICAL)}
+    assert set(await due(any_memory, at=NOON + DAY)) == both
+    assert set(await due(any_memory, at=NOON + DAY, leads=1)) < both
+    assert {stage for _, stage in await due(any_memory, at=NOON + 2 * HOUR)} == {RiskStage.ACTIVE}
+
+
+async def test_what_has_run_out_goes_or_waits_and_what_is_ahead_stays(any_memory: Memory) -> None:
+    leads = [LEAD, ANOTHER, LeadId("third")]
+
+    def work(uow: UnitOfWork) -> None:
+        for lead in leads:
+            early, active = (timer(RiskStage(n), NOON + (n - 1) * DAY, lead=lead) for n in (1, 2))
+            uow.timers.replace(LOCATION, lead, [early, active])
+        uow.timers.drop_due(LOCATION, [LEAD], now=NOON)
+        uow.timers.postpone_due(LOCATION, [ANOTHER], now=NOON, until=NOON + 9 * DAY)
+        uow.timers.drop_due(LOCATION, [], now=NOON + 99 * DAY)
+
+    await any_memory.write(work)
+    found = [
+        await any_memory.read(lambda uow, lead=lead: uow.timers.of_lead(LOCATION, lead)) for lead in leads
+    ]  # type: ignore[misc]
+    assert [[one.due_at for one in timers] for timers in found] == [
+        [NOON + DAY],
+        [NOON + 9 * DAY, NOON + DAY],
+        [NOON, NOON + DAY],
+    ]
+
+
+async def test_timers_that_another_process_is_putting_there_are_not_dropped(
+    memory: Database, memory_url: str
+) -> None:
+    old, new = timer(RiskStage.EARLY, NOON), timer(RiskStage.EARLY, NOON + DAY)
+    await memory.write(lambda uow: uow.timers.replace(LOCATION, LEAD, [old]))
+    async with elsewhere(memory_url) as uow:
+        uow.timers.replace(LOCATION, LEAD, [new])
+        dropping = asyncio.ensure_future(
+            memory.write(lambda own: own.timers.drop_due(LOCATION, [LEAD], now=NOON))
+        )
+        await asyncio.wait({dropping}, timeout=0.3)
+    await dropping
+    assert await memory.read(lambda uow: uow.timers.of_lead(LOCATION, LEAD)) == [new]
 
 
 async def test_the_next_timer_is_known(any_memory: Memory) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from ghl_real_estate_ai.learning_ports import LearnedModel, ModelRole, RecordColumns, RiskTimer, ScoreRecord
@@ -53,9 +53,32 @@ class FakeRiskTimerStore:
         for timer in timers:
             self._held[(location_id, lead_id, int(timer.stage))] = timer
 
-    def due(self, location_id: LocationId, *, simulated: bool, now: datetime, limit: int) -> list[RiskTimer]:
+    def due(self, location_id: LocationId, *, simulated: bool, now: datetime, leads: int) -> list[RiskTimer]:
         mine = [t for t in self._of(location_id, simulated=simulated) if t.due_at <= now]
-        return sorted(mine, key=lambda t: (t.due_at, t.lead_id, t.stage))[:limit]
+        longest = dict.fromkeys(t.lead_id for t in sorted(mine, key=lambda t: t.due_at))
+        return [
+            max((t for t in mine if t.lead_id == lead_id), key=lambda t: t.stage)
+            for lead_id in list(longest)[:leads]
+        ]
+
+    def drop_due(self, location_id: LocationId, lead_ids: Collection[LeadId], *, now: datetime) -> None:
+        for key in self._ran_out(location_id, lead_ids, now):
+            del self._held[key]
+
+    def postpone_due(
+        self, location_id: LocationId, lead_ids: Collection[LeadId], *, now: datetime, until: datetime
+    ) -> None:
+        for key in self._ran_out(location_id, lead_ids, now):
+            self._held[key] = self._held[key].model_copy(update={"due_at": until})
+
+    def _ran_out(
+        self, location_id: LocationId, lead_ids: Collection[LeadId], now: datetime
+    ) -> list[tuple[str, str, int]]:
+        return [
+            key
+            for key, t in self._held.items()
+            if t.location_id == location_id and t.lead_id in lead_ids and t.due_at <= now
+        ]
 
     def of_lead(self, location_id: LocationId, lead_id: LeadId) -> list[RiskTimer]:
         return [t for key, t in sorted(self._held.items()) if key[:2] == (location_id, lead_id)]

@@ -28,7 +28,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("location_id", "name", "version", name="pk_learned_models"),
     )
     op.create_index(
-        "ix_learned_models_location_id_name_role", "learned_models", ["location_id", "name", "role"]
+        "ix_learned_models_location_id_name",
+        "learned_models",
+        ["location_id", "name"],
+        unique=True,
+        sqlite_where=sa.text("role = 'champion'"),
+        postgresql_where=sa.text("role = 'champion'"),
     )
     op.create_table(
         "risk_timers",
@@ -39,7 +44,9 @@ def upgrade() -> None:
         sa.Column("simulated", sa.Boolean, nullable=False),
         sa.PrimaryKeyConstraint("location_id", "lead_id", "stage", name="pk_risk_timers"),
     )
-    op.create_index("ix_risk_timers_location_id_due_at", "risk_timers", ["location_id", "due_at"])
+    op.create_index(
+        "ix_risk_timers_location_id_simulated_due_at", "risk_timers", ["location_id", "simulated", "due_at"]
+    )
     _create_track_record()
 
 
