@@ -30,13 +30,16 @@ def learning_process(settings: Settings) -> Learn:
     }
 
     async def learn(location_id: LocationId) -> str:
-        process = await asyncio.create_subprocess_exec(
-            *command(location_id),
-            env=environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command(location_id),
+                env=environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+        except OSError as error:  # no memory, too many processes
+            raise TrainingFailed(f"training could not be started: {error}") from error
         try:
             async with asyncio.timeout(LEARN_TIMEOUT_S):
                 said, complained = await process.communicate()

@@ -27,6 +27,17 @@ def test_the_process_opens_the_same_database_and_a_failure_tells_its_last_words(
     assert (tmp_path / "enterprisehub.db").exists()
 
 
+def test_a_process_that_cannot_be_started_is_a_training_that_failed(tmp_path: Path) -> None:
+    """The system refuses an environment that is too long, as it refuses one more process when there is no memory."""
+    learn = learning_process(Settings(data_dir=tmp_path, database_url="sqlite:///" + "x" * 4_000_000))
+
+    async def go() -> str:
+        return await learn(LocationId("anybody"))
+
+    with pytest.raises(TrainingFailed, match="could not be started"):
+        asyncio.run(go())
+
+
 def test_the_process_is_this_python_and_names_the_location_unmistakably() -> None:
     words = command(LocationId("-rf"))
     assert words[0] == sys.executable

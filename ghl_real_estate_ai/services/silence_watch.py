@@ -13,25 +13,35 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import groupby, product
+from itertools import product
 from typing import Final, NamedTuple
+
+from pydantic import ValidationError
 
 from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.errors import StorageUnavailable
 from ghl_real_estate_ai.learning_ports import RiskTimer
-from ghl_real_estate_ai.limits import SILENCE_BATCH, SILENCE_LOOK_S, SILENCE_SIMULATED_LOOK_S
+from ghl_real_estate_ai.limits import (
+    DURABLE_BATCH,
+    SILENCE_BATCH,
+    SILENCE_LOOK_S,
+    SILENCE_REST_S,
+    SILENCE_SIMULATED_LOOK_S,
+)
 from ghl_real_estate_ai.ml.churn_risk import watched_from
 from ghl_real_estate_ai.ml.risk_stages import due_at
 from ghl_real_estate_ai.models.events import Delivery, LeadWentQuiet, RecordedEvent, Source
-from ghl_real_estate_ai.models.identifiers import CorrelationId, EventId, LeadId, LocationId, derived_id
+from ghl_real_estate_ai.models.identifiers import CorrelationId, EventId, LocationId, derived_id
 from ghl_real_estate_ai.models.intelligence import ChurnRisk, LeadIntelligence, RiskStage
 from ghl_real_estate_ai.models.leads import Lead
 from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork
-from ghl_real_estate_ai.services.admission import admit
+from ghl_real_estate_ai.services.admission import admit_page
 from ghl_real_estate_ai.services.event_bus import EventBus
 
 TRY_AGAIN: Final = timedelta(minutes=10)
-"""After a look whose churn risk came late or failed, the lead is looked at again."""
+"""After a look whose churn risk came late or failed, the lead is looked at again; the wait doubles until one succeeds."""
+MOST: Final = timedelta(days=1)
+"""Longest such wait, and the one for a lead whose row cannot be read."""
 
 _log = telemetry.get_logger("silence_watch")
 
@@ -42,7 +52,7 @@ def timers_of(lead: Lead, seen: LeadIntelligence) -> list[RiskTimer]:
     if watched is None:
         return []
     if risk is None or seen.churn.stale_reason is not None:
-        due = {_next_stage(risk): seen.as_of + TRY_AGAIN}
+        due = {_next_stage(risk): seen.as_of + _again_after(lead, seen)}
     else:
         due = {ahead.stage: due_at(ahead.at, watched) for ahead in risk.crossings}
     return [
@@ -57,21 +67,28 @@ def timers_of(lead: Lead, seen: LeadIntelligence) -> list[RiskTimer]:
     ]
 
 
+def _again_after(lead: Lead, seen: LeadIntelligence) -> timedelta:
+    """As long as it has failed already: since the last risk that is known, or since the lead was heard of."""
+    since = seen.churn.as_of or lead.activity.last_lead_at or lead.activity.first_at or seen.as_of
+    return min(max(seen.as_of - since, TRY_AGAIN), MOST)
+
+
 def _next_stage(risk: ChurnRisk | None) -> RiskStage:
     return RiskStage.EARLY if risk is None else RiskStage(min(risk.stage + 1, RiskStage.CRITICAL))
 
 
-class _Due(NamedTuple):
-    """A tenant's timers that have run out, of real or of simulated leads, and what time it is for those leads."""
+class _Line(NamedTuple):
+    """A tenant's real or simulated leads, of whom some are due, and what time it is on their time line."""
 
-    timers: list[RiskTimer]
+    location_id: LocationId
+    simulated: bool
     now: datetime
 
 
-class _Look(NamedTuple):
-    """What a look finds: timers that have run out, and when the next ones of real leads will."""
+class _Found(NamedTuple):
+    """What a look finds: where leads are due, those longest due first, and when the next real ones will be."""
 
-    due: list[_Due]
+    due: list[_Line]
     next_at: datetime | None
     simulated: bool
 
@@ -101,39 +118,49 @@ class SilenceWatch:
             await self._sleep(await self.look())
 
     async def look(self) -> float:
-        """Fire what is due; returns the seconds until the next look."""
+        """Tell of leads that are due, SILENCE_BATCH at most; returns the seconds until the next look."""
         try:
-            while True:
-                found = await self._find()
-                fired = [await self._fire(due) for due in found.due]
-                if not any(fired) or all(len(due.timers) < SILENCE_BATCH for due in found.due):
-                    return self._wait(found)
+            found = await self._find()
+            told, share = 0, max(1, SILENCE_BATCH // max(1, len(found.due)))
+            for line in found.due:
+                told += await self._tell(line, leads=min(share, SILENCE_BATCH - told))
+                if told >= SILENCE_BATCH:
+                    break
         except StorageUnavailable as error:
             _log.warning("look.delayed", reason=str(error))
             return SILENCE_LOOK_S
+        return SILENCE_REST_S if told else self._wait(found)
 
-    async def _find(self) -> _Look:
+    async def _find(self) -> _Found:
         places = await self._memory.read(lambda uow: uow.tenants.locations())
         mine = [place.location_id for place in places if self._mine(place.location_id)]
-        return await self._memory.read(partial(_look, locations=mine, real_now=self._clock.now()))
+        return await self._memory.read(partial(_found, locations=mine, real_now=self._clock.now()))
 
-    def _wait(self, found: _Look) -> float:
-        most = SILENCE_SIMULATED_LOOK_S if found.simulated else SILENCE_LOOK_S
+    def _wait(self, found: _Found) -> float:
+        most = SILENCE_SIMULATED_LOOK_S if found.simulated or found.due else SILENCE_LOOK_S
         if found.next_at is None:
             return most
         return min(most, max(0.0, (found.next_at - self._clock.now()).total_seconds()))
 
-    async def _fire(self, due: _Due) -> int:
-        """Timers that ran out become facts, all in one transaction; returns how many facts."""
-        facts = await self._memory.write(
-            partial(_quiet_facts, timers=due.timers, now=due.now, received_at=self._clock.now())
-        )
+    async def _tell(self, line: _Line, *, leads: int) -> int:
+        """Timers that ran out become facts, in one transaction; returns of how many leads.
+
+        Of none while the tenant's log has more that is not handled than one batch: who writes now is heard first.
+        """
+        if await self._bus.lag(line.location_id) > DURABLE_BATCH:
+            return 0
+        work = partial(_told, line=line, leads=leads, received_at=self._clock.now())
+        try:
+            seen, facts = await self._memory.write(work)
+        except ValidationError as error:  # of a newer version; the other tenants are watched
+            _log.error("timers.unreadable", location_id=line.location_id, problems=error.error_count())
+            return 0
         self._bus.announce(facts)
-        return len(facts)
+        return seen
 
 
-def _look(uow: UnitOfWork, *, locations: Sequence[LocationId], real_now: datetime) -> _Look:
-    due: list[_Due] = []
+def _found(uow: UnitOfWork, *, locations: Sequence[LocationId], real_now: datetime) -> _Found:
+    due: list[tuple[timedelta, _Line]] = []
     next_at: list[datetime] = []
     any_simulated = False
     for location_id, simulated in product(locations, (False, True)):
@@ -143,37 +170,34 @@ def _look(uow: UnitOfWork, *, locations: Sequence[LocationId], real_now: datetim
         any_simulated = any_simulated or simulated
         now = uow.leads.newest_simulated(location_id) if simulated else real_now
         if now is not None and first <= now:
-            timers = uow.timers.due(location_id, simulated=simulated, now=now, limit=SILENCE_BATCH)
-            due.append(_Due(timers, now))
+            due.append((first - now, _Line(location_id, simulated, now)))
         elif not simulated:
             next_at.append(first)
-    return _Look(due, min(next_at, default=None), any_simulated)
+    due.sort(key=lambda one: (one[1].simulated, one[0]))  # people first
+    return _Found([line for _, line in due], min(next_at, default=None), any_simulated)
 
 
-def _quiet_facts(
-    uow: UnitOfWork, *, timers: Sequence[RiskTimer], now: datetime, received_at: datetime
-) -> list[RecordedEvent]:
-    """One fact per lead, of its highest stage that is due; the lead's timers that have run out are gone with it."""
-    facts = []
-    for (location_id, lead_id), group in groupby(sorted(timers, key=_of_lead), key=_of_lead):
-        newest = max(group, key=lambda timer: timer.stage)
-        lead = uow.leads.get(location_id, lead_id)
-        if lead is None:
-            uow.timers.replace(location_id, lead_id, ())
-            continue
-        if newest not in uow.timers.of_lead(location_id, lead_id):
-            continue  # an event came in between, or another process was quicker
-        stored = admit(uow, _delivery(lead, newest, now=now, received_at=received_at))
-        # read again: on a shared database the log's turn has been ours only since the line above
-        ahead = [timer for timer in uow.timers.of_lead(location_id, lead_id) if timer.due_at > now]
-        uow.timers.replace(location_id, lead_id, ahead)
-        if isinstance(stored, RecordedEvent):
-            facts.append(stored)
-    return facts
+def _told(
+    uow: UnitOfWork, *, line: _Line, leads: int, received_at: datetime
+) -> tuple[int, list[RecordedEvent]]:
+    """How many leads were due, and a fact of each, of its highest stage that is due; all that has run out is gone with it.
 
-
-def _of_lead(timer: RiskTimer) -> tuple[LocationId, LeadId]:
-    return timer.location_id, timer.lead_id
+    A duplicate takes no lock of the log. So timers that are ahead are neither read nor written: they may be new ones by now.
+    """
+    location_id, simulated, now = line
+    due = uow.timers.due(location_id, simulated=simulated, now=now, leads=leads)
+    known = uow.leads.get_many(location_id, {timer.lead_id for timer in due})
+    deliveries = [
+        _delivery(known[timer.lead_id], timer, now=now, received_at=received_at)
+        for timer in due
+        if timer.lead_id in known
+    ]
+    facts = admit_page(uow, deliveries)
+    uow.timers.drop_due(location_id, known, now=now)
+    unreadable = {timer.lead_id for timer in due} - known.keys()
+    if unreadable:
+        uow.timers.postpone_due(location_id, unreadable, now=now, until=now + MOST)
+    return len(due), [fact for fact in facts if isinstance(fact, RecordedEvent)]
 
 
 def _delivery(lead: Lead, timer: RiskTimer, *, now: datetime, received_at: datetime) -> Delivery:

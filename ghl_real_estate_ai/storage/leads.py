@@ -10,13 +10,17 @@ from datetime import datetime
 from typing import Final
 
 import sqlalchemy as sa
+from pydantic import ValidationError
 
+from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.models.events import LEAD_FACTS
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
 from ghl_real_estate_ai.models.intelligence import LeadIntelligence
 from ghl_real_estate_ai.models.leads import Lead
 from ghl_real_estate_ai.storage.forgetting import erase_lead
 from ghl_real_estate_ai.storage.schema import EPOCH, events, leads, on_both
+
+_log = telemetry.get_logger("leads")
 
 _REPLACED: Final = ("position", "search_name", "last_activity_at", "simulated", "assigned_to", "state")
 _PUT: Final = on_both(
@@ -69,9 +73,10 @@ class SqlLeadStore:
         return Lead.model_validate_json(row.state) if row else None
 
     def get_many(self, location_id: LocationId, lead_ids: Collection[LeadId]) -> dict[LeadId, Lead]:
-        """Those of them that there are."""
+        """Those of them that there are, and that this version can read."""
         rows = self._connection.execute(_GET_MANY, {"tenant": location_id, "leads": sorted(lead_ids)})
-        return {LeadId(row.lead_id): Lead.model_validate_json(row.state) for row in rows}
+        read = ((LeadId(row.lead_id), _lead(row.state)) for row in rows)
+        return {lead_id: lead for lead_id, lead in read if lead is not None}
 
     def unapplied(
         self, location_id: LocationId, lead_ids: Collection[LeadId]
@@ -135,6 +140,15 @@ class SqlLeadStore:
     def forget(self, location_id: LocationId, lead_id: LeadId, *, lead_hash: str) -> int:
         """Erase the lead and its personal data from every table and the log; returns the number of log rows changed."""
         return erase_lead(self._connection, location_id, lead_id, lead_hash=lead_hash)
+
+
+def _lead(stored: str) -> Lead | None:
+    """None, loudly, for a row of a newer version or a damaged one: it must not hide the others."""
+    try:
+        return Lead.model_validate_json(stored)
+    except ValidationError as error:
+        _log.error("row.unreadable", table="leads", problems=error.error_count())
+        return None
 
 
 def _intelligence(stored: str | None) -> LeadIntelligence | None:

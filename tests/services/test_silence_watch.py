@@ -10,13 +10,20 @@ from datetime import datetime, timedelta
 import pytest
 
 from ghl_real_estate_ai.learning_ports import RiskTimer
-from ghl_real_estate_ai.limits import SILENCE_BATCH, SILENCE_LOOK_S, SILENCE_SIMULATED_LOOK_S
+from ghl_real_estate_ai.limits import (
+    DURABLE_BATCH,
+    SILENCE_BATCH,
+    SILENCE_LOOK_S,
+    SILENCE_REST_S,
+    SILENCE_SIMULATED_LOOK_S,
+)
 from ghl_real_estate_ai.ml.churn_risk import KNOWN_FOR
 from ghl_real_estate_ai.ml.risk_stages import DWELL
 from ghl_real_estate_ai.models.events import LEAD_NEWS, Event, LeadIntelligenceUpdated, LeadWentQuiet
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId, lead_hash
 from ghl_real_estate_ai.models.intelligence import ChurnRisk, Crossing, RiskStage
 from ghl_real_estate_ai.models.leads import Lead, LeadActivity, Location
+from ghl_real_estate_ai.ports import UnitOfWork
 from ghl_real_estate_ai.services.churn_prediction_service import ChurnPredictionService
 from ghl_real_estate_ai.services.event_bus import EventBus
 from ghl_real_estate_ai.services.ml_lead_intelligence_engine import MlLeadIntelligenceEngine
@@ -274,21 +281,78 @@ async def test_simulated_leads_are_told_of_on_their_own_time_line() -> None:
         )
 
 
-@pytest.mark.asyncio
-async def test_many_leads_that_are_due_at_once_are_all_told_of_in_one_look() -> None:
-    house = await a_house_with_a_lead()
+async def many_that_are_due(house: House, many: int, *, place: LocationId = LOCATION) -> list[LeadId]:
+    """Leads whose stages have all begun while nobody watched, one of EARLY after the other, then the later stages."""
     lead = await house.memory.read(lambda uow: uow.leads.get(LOCATION, LEAD))
     assert lead is not None
-    many = SILENCE_BATCH * 2 + 7
-    for number in range(many):
-        twin = lead.model_copy(update={"lead_id": LeadId(f"twin-{number}")})
-        timer = RiskTimer(
-            location_id=LOCATION, lead_id=twin.lead_id, stage=RiskStage.EARLY, due_at=NOON, simulated=False
-        )
-        await house.memory.write(lambda uow, twin=twin: uow.leads.put(twin, None))
-        await house.put_timers(timer)
+    house.clock.set_forward((90 * DAY).total_seconds())
+    names = [LeadId(f"twin-{number:03d}") for number in range(many)]
+
+    def put(uow: UnitOfWork) -> None:
+        for number, name in enumerate(names):
+            uow.leads.put(lead.model_copy(update={"lead_id": name, "location_id": place}), None)
+            stages = (RiskStage.EARLY, RiskStage.ACTIVE, RiskStage.CRITICAL)
+            timers = [
+                RiskTimer(
+                    location_id=place,
+                    lead_id=name,
+                    stage=stage,
+                    due_at=NOON + (5 * stage) * DAY + timedelta(seconds=number),
+                    simulated=False,
+                )
+                for stage in stages
+            ]
+            uow.timers.replace(place, name, timers)
+
+    await house.memory.write(put)
+    return names
+
+
+@pytest.mark.asyncio
+async def test_of_many_leads_that_are_due_at_once_each_is_told_of_once_with_its_highest_stage() -> None:
+    house = await a_house_with_a_lead()
+    names = await many_that_are_due(house, 3 * SILENCE_BATCH + 7)
+    async with house.open():
+        await house.clock.advance(20)
+        await house.handled()
+    told = [fact for fact in await house.quiet() if fact.lead_id != LEAD]
+    assert [fact.lead_id for fact in told] == names
+    assert {fact.stage for fact in told} == {RiskStage.CRITICAL}
+
+
+@pytest.mark.asyncio
+async def test_a_look_tells_of_one_batch_and_rests() -> None:
+    house = await a_house_with_a_lead()
+    await many_that_are_due(house, SILENCE_BATCH + 7)
+    assert await house.watch.look() == SILENCE_REST_S
+    assert len(await house.quiet()) == SILENCE_BATCH
+
+
+@pytest.mark.asyncio
+async def test_nobody_is_told_of_while_the_log_is_behind_by_more_than_a_batch() -> None:
+    """A lead that writes just now does not wait behind all who went quiet while the house stood still."""
+    house = await a_house_with_a_lead()
+    await many_that_are_due(house, 4 * DURABLE_BATCH)
+    waits = [await house.watch.look() for _ in range(4 * DURABLE_BATCH // SILENCE_BATCH)]
+    assert await house.bus.lag(LOCATION) <= DURABLE_BATCH + SILENCE_BATCH
+    assert SILENCE_REST_S <= waits[-1] < SILENCE_LOOK_S
+    async with house.open(watching=False):
+        await house.handled()
+    told = len(await house.quiet())
     await house.watch.look()
-    assert len({fact.lead_id for fact in await house.quiet()} - {LEAD}) == many
+    assert len(await house.quiet()) == told + SILENCE_BATCH
+
+
+@pytest.mark.asyncio
+async def test_a_look_is_shared_by_the_tenants_that_have_somebody_due() -> None:
+    house = await a_house_with_a_lead()
+    elsewhere = LocationId("loc-2")
+    await house.serve(LOCATION, elsewhere)
+    await many_that_are_due(house, 2 * SILENCE_BATCH)
+    await many_that_are_due(house, 2 * SILENCE_BATCH, place=elsewhere)
+    await house.watch.look()
+    there = await house.memory.read(lambda uow: uow.events.read(elsewhere, after=0, limit=100))
+    assert len(there) == SILENCE_BATCH // 2 == len(await house.quiet())
 
 
 @pytest.mark.asyncio
@@ -301,21 +365,38 @@ async def test_the_watch_sleeps_until_the_next_timer_and_outlives_a_database_tha
     assert await house.watch.look() == SILENCE_LOOK_S
 
 
-def a_lead() -> Lead:
+def a_lead(*, last_lead_at: datetime = NOON - DAY) -> Lead:
     return Lead(
         location_id=LOCATION,
         lead_id=LEAD,
-        activity=LeadActivity(first_at=NOON - 9 * DAY, last_lead_at=NOON - DAY),
+        activity=LeadActivity(first_at=NOON - 9 * DAY, last_lead_at=last_lead_at),
     )
 
 
 def test_a_look_without_a_fresh_risk_is_repeated_soon() -> None:
     seen = look(churn=0.7)
-    stale = seen.model_copy(update={"churn": seen.churn.model_copy(update={"stale_reason": "late"})})
+    late = {"stale_reason": "late", "as_of": NOON}
+    stale = seen.model_copy(update={"churn": seen.churn.model_copy(update=late)})
     (timer,) = timers_of(a_lead(), stale)
     assert (timer.stage, timer.due_at) == (RiskStage.CRITICAL, NOON + TRY_AGAIN)
-    (timer,) = timers_of(a_lead(), look(churn=None))
+    new = a_lead(last_lead_at=NOON)
+    (timer,) = timers_of(new, look(churn=None))
     assert (timer.stage, timer.due_at) == (RiskStage.EARLY, NOON + TRY_AGAIN)
+
+
+@pytest.mark.parametrize("ever", [True, False])
+def test_a_risk_that_goes_on_failing_is_asked_for_less_and_less_often(ever: bool) -> None:
+    """``ever``: there was a risk before it began to fail."""
+    failing = look(churn=0.7 if ever else None)
+    why = {"stale_reason": "failed", "as_of": NOON if ever else None}
+    failing = failing.model_copy(update={"churn": failing.churn.model_copy(update=why)})
+    lead, waits = a_lead(last_lead_at=NOON), []
+    for _ in range(10):
+        (timer,) = timers_of(lead, failing)
+        waits.append(timer.due_at - failing.as_of)
+        failing = failing.model_copy(update={"as_of": timer.due_at})
+    assert waits[:5] == [TRY_AGAIN, *(TRY_AGAIN * 2**number for number in range(4))]
+    assert waits[-1] == DAY
 
 
 def test_a_lead_whose_deal_is_done_or_that_was_deleted_has_no_timers() -> None:
