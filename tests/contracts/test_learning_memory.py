@@ -21,7 +21,7 @@ from ghl_real_estate_ai.storage.database import Database
 from ghl_real_estate_ai.storage.engines import make_engine
 from ghl_real_estate_ai.storage.schema import learned_models
 from ghl_real_estate_ai.storage.unit_of_work import SqlUnitOfWork
-from tests.support.facts import LEAD, LOCATION, NOON
+from tests.support.facts import LEAD, LOCATION, NOON, contact, message
 from tests.support.fake_memory import FakeMemory
 
 pytestmark = pytest.mark.asyncio
@@ -424,6 +424,25 @@ async def test_whether_anything_was_said_of_people_is_known(any_memory: Memory) 
     )
     assert not await any_memory.read(lambda uow: uow.record.speaks_of_people(LOCATION))
     assert await any_memory.read(lambda uow: uow.record.speaks_of_people(OTHER))
+
+
+async def test_events_of_a_type_and_a_lead_come_in_pages(any_memory: Memory) -> None:
+    await any_memory.write(
+        lambda uow: [uow.events.append(message(f"d-{n}", lead=LeadId(f"lead-{n % 2}"))) for n in range(6)]
+    )
+    await any_memory.write(lambda uow: uow.events.append(contact("c-1", lead=LeadId("lead-1"))))
+
+    async def read(after: int, limit: int) -> tuple[list[str], int]:
+        types = frozenset({"MessageReceived"})
+        found, upto = await any_memory.read(
+            lambda uow: uow.events.read_types(
+                LOCATION, after=after, limit=limit, types=types, lead_id=LeadId("lead-1")
+            )
+        )
+        return [recorded.delivery_id for recorded in found], upto
+
+    assert await read(0, 2) == (["d-1", "d-3"], 4)
+    assert await read(4, 2) == (["d-5"], 7)
 
 
 # --- forgetting ---------------------------------------------------------------------------------------------------

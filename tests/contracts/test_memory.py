@@ -179,25 +179,6 @@ async def test_a_subscriber_reads_its_types_and_learns_how_far_there_are_no_othe
     assert await memory.read(lambda uow: uow.events.heads()) == {LOCATION: 5}
 
 
-async def test_events_of_a_type_and_a_lead_come_in_pages(memory: Database) -> None:
-    await memory.write(
-        lambda uow: [uow.events.append(message(f"d-{n}", lead=LeadId(f"lead-{n % 2}"))) for n in range(6)]
-    )
-    await memory.write(lambda uow: uow.events.append(contact("c-1", lead=LeadId("lead-1"))))
-
-    async def read(after: int, limit: int) -> tuple[list[str], int]:
-        types = frozenset({"MessageReceived"})
-        found, upto = await memory.read(
-            lambda uow: uow.events.read_types(
-                LOCATION, after=after, limit=limit, types=types, lead_id=LeadId("lead-1")
-            )
-        )
-        return [recorded.delivery_id for recorded in found], upto
-
-    assert await read(0, 2) == (["d-1", "d-3"], 4)
-    assert await read(4, 2) == (["d-5"], 7)
-
-
 async def test_a_leads_events_come_newest_first(memory: Database) -> None:
     await memory.write(
         lambda uow: [uow.events.append(message(f"d-{n}", lead=LeadId(f"lead-{n % 2}"))) for n in range(6)]
