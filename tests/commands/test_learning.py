@@ -18,6 +18,7 @@ from ghl_real_estate_ai.ml.contest import CHALLENGER, SHIPPED
 from ghl_real_estate_ai.models.events import RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import Location
+from ghl_real_estate_ai.services.model_learning import known_events
 from ghl_real_estate_ai.services.tenant_models import TenantModels
 from tests.support.city_history import LOCATION, as_if_real, busiest_lead, held_out_events
 from tests.support.fake_memory import FakeMemory
@@ -85,6 +86,8 @@ def test_the_winner_is_stored_as_champion_and_a_challenger_that_lost_beside_it(l
         expected = [ModelRole.CHAMPION.value]
         if verdict.loser is not None:
             expected.insert(0, ModelRole.CHALLENGER.value)
+        # both are of one time: whichever is looked at tells how much history was known
+        assert {known_events(model) for model in long.models[verdict.name]} == {long.report.events}
         assert roles[verdict.name] == sorted(expected)
         assert verdict.leads > 300
         assert verdict.prior_share < 0.2

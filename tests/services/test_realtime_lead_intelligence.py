@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from ghl_real_estate_ai.errors import ModelArtifactError, StorageUnavailable, TranslationError
+from ghl_real_estate_ai.limits import LEADS_CACHED
 from ghl_real_estate_ai.ml.features import FEATURE_NAMES, vector
 from ghl_real_estate_ai.models.events import (
     Delivery,
@@ -16,7 +17,7 @@ from ghl_real_estate_ai.models.events import (
     RecordedEvent,
     event_from_json,
 )
-from ghl_real_estate_ai.models.identifiers import ListingKey
+from ghl_real_estate_ai.models.identifiers import LeadId, ListingKey, LocationId
 from ghl_real_estate_ai.models.intelligence import (
     ActionKind,
     ChurnRisk,
@@ -27,6 +28,7 @@ from ghl_real_estate_ai.models.intelligence import (
 )
 from ghl_real_estate_ai.models.leads import Lead, Location
 from ghl_real_estate_ai.models.properties import Listing
+from ghl_real_estate_ai.ports import UnitOfWork
 from ghl_real_estate_ai.services.property_matching_service import PropertyMatchingService
 from ghl_real_estate_ai.services.realtime_lead_intelligence import NO_WISHES, RealtimeLeadIntelligence
 from tests.support.fake_memory import FakeMemory
@@ -416,3 +418,23 @@ async def test_a_warm_start_needs_no_further_reads() -> None:
     fact = await house.record(make("MessageReceived", at=START + HOUR, channel="sms", text="Hi"))
     assert await house.orchestrator(fact) is not None
     assert house.memory.reads == reads
+
+
+@pytest.mark.asyncio
+async def test_no_more_leads_are_held_than_there_is_room_for_however_many_tenants_warm_up() -> None:
+    house, make = House(), EventMaker().make
+    places = [LocationId(f"loc-{number}") for number in range(8)]
+
+    def put(uow: UnitOfWork) -> None:
+        for place in places:
+            for number in range(LEADS_CACHED // 4):
+                lead = Lead(location_id=place, lead_id=LeadId(f"lead-{number}"), position=number)
+                uow.leads.put(lead, None)
+
+    await house.memory.write(put)
+    for place in places:
+        await house.orchestrator.warm(place)
+    assert len(house.orchestrator._held) == LEADS_CACHED
+    await house.tell(make("MessageReceived", channel="sms", text="Hi"))
+    assert len(house.orchestrator._held) == LEADS_CACHED
+    assert (LOCATION, LEAD) in house.orchestrator._held

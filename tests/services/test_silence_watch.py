@@ -6,8 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 from ghl_real_estate_ai.learning_ports import RiskTimer
 from ghl_real_estate_ai.limits import (
@@ -23,7 +26,7 @@ from ghl_real_estate_ai.models.events import LEAD_NEWS, Event, LeadIntelligenceU
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId, lead_hash
 from ghl_real_estate_ai.models.intelligence import ChurnRisk, Crossing, RiskStage
 from ghl_real_estate_ai.models.leads import Lead, LeadActivity, Location
-from ghl_real_estate_ai.ports import UnitOfWork
+from ghl_real_estate_ai.ports import Memory, UnitOfWork
 from ghl_real_estate_ai.services.churn_prediction_service import ChurnPredictionService
 from ghl_real_estate_ai.services.event_bus import EventBus
 from ghl_real_estate_ai.services.ml_lead_intelligence_engine import MlLeadIntelligenceEngine
@@ -31,20 +34,23 @@ from ghl_real_estate_ai.services.property_matching_service import PropertyMatchi
 from ghl_real_estate_ai.services.realtime_lead_intelligence import RealtimeLeadIntelligence
 from ghl_real_estate_ai.services.silence_watch import TRY_AGAIN, SilenceWatch, timers_of
 from ghl_real_estate_ai.services.tenant_models import TenantModels
+from ghl_real_estate_ai.storage.database import Database
+from ghl_real_estate_ai.storage.schema import leads, risk_timers
 from tests.support.clock import FakeClock, settle
 from tests.support.facts import LEAD, LOCATION, NOON, message
 from tests.support.fake_memory import FakeMemory
 from tests.support.looks import look, stamp
+from tests.support.memory import spoil
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MODELS = TenantModels()
 
 
 class House:
-    """The bus, the orchestrator and the watch over a memory of dicts; ``restart`` leaves nothing but the memory."""
+    """The bus, the orchestrator and the watch over a memory, of dicts by default; ``restart`` leaves nothing but it."""
 
-    def __init__(self) -> None:
-        self.memory = FakeMemory()
+    def __init__(self, memory: Database | None = None) -> None:
+        self.memory: Memory = memory or FakeMemory()
         self.clock = FakeClock(NOON)
         self.mine = True
         self.restart()
@@ -121,9 +127,9 @@ class House:
         return seen.churn.value
 
 
-async def a_house_with_a_lead() -> House:
+async def a_house_with_a_lead(memory: Database | None = None) -> House:
     """A lead that wrote on three days, and not since."""
-    house = House()
+    house = House(memory)
     await house.serve()
     async with house.open(watching=False):
         for number in range(3):
@@ -356,11 +362,41 @@ async def test_a_look_is_shared_by_the_tenants_that_have_somebody_due() -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_lead_that_cannot_be_read_waits_a_day_and_holds_up_nobody(
+    sqlite_memory: Database, tmp_path: Path
+) -> None:
+    house = await a_house_with_a_lead(sqlite_memory)
+    broken, well = await many_that_are_due(house, 2)
+    spoil(tmp_path, sa.update(leads).where(leads.c.lead_id == broken).values(state="{}"))
+    await house.watch.look()
+    assert well in {fact.lead_id for fact in await house.quiet()}
+    assert {timer.due_at for timer in await house.timers(broken)} == {house.clock.now() + DAY}
+    assert await house.timers(well) == []
+
+
+@pytest.mark.asyncio
+async def test_a_tenant_whose_timers_cannot_be_read_does_not_end_the_watch_over_the_others(
+    sqlite_memory: Database, tmp_path: Path
+) -> None:
+    house = await a_house_with_a_lead(sqlite_memory)
+    elsewhere = LocationId("loc-2")
+    await house.serve(elsewhere)
+    await many_that_are_due(house, 1, place=elsewhere)
+    there = risk_timers.c.location_id == elsewhere
+    spoil(tmp_path, sa.update(risk_timers).where(there).values(stage=risk_timers.c.stage + 90))
+    with capture_logs() as logs:
+        await house.watch.look()
+    assert [fact.lead_id for fact in await house.quiet()] == [LEAD]
+    assert [log["location_id"] for log in logs if log["event"] == "timers.unreadable"] == [elsewhere]
+
+
+@pytest.mark.asyncio
 async def test_the_watch_sleeps_until_the_next_timer_and_outlives_a_database_that_is_away() -> None:
     house = await a_house_with_a_lead()
     due = (await house.timers())[0].due_at
     house.clock.set_forward((due - house.clock.now()).total_seconds() - 7)
     assert await house.watch.look() == pytest.approx(7)
+    assert isinstance(house.memory, FakeMemory)
     house.memory.away = True
     assert await house.watch.look() == SILENCE_LOOK_S
 

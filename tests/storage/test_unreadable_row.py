@@ -13,15 +13,7 @@ from ghl_real_estate_ai.models.leads import Lead
 from ghl_real_estate_ai.storage.database import Database
 from ghl_real_estate_ai.storage.schema import events, leads
 from tests.support.facts import LOCATION, message
-from tests.support.memory import sqlite_url
-
-
-def spoil(folder: Path, change: sa.Update) -> None:
-    """As a later version, or a failing disk, would."""
-    engine = sa.create_engine(sqlite_url(folder))
-    with engine.begin() as connection:
-        connection.execute(change)
-    engine.dispose()
+from tests.support.memory import spoil
 
 
 @pytest.mark.asyncio

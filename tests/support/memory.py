@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import sqlalchemy as sa
 
 from ghl_real_estate_ai.storage.database import Database
 
@@ -17,6 +18,14 @@ from ghl_real_estate_ai.storage.database import Database
 def sqlite_url(folder: Path) -> str:
     """The URL of a SQLite file in the folder."""
     return f"sqlite:///{folder / 'enterprisehub.db'}"
+
+
+def spoil(folder: Path, change: sa.Update) -> None:
+    """Change rows of the SQLite file in the folder as a later version, or a failing disk, would."""
+    engine = sa.create_engine(sqlite_url(folder))
+    with engine.begin() as connection:
+        connection.execute(change)
+    engine.dispose()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
