@@ -157,6 +157,9 @@ LISTINGS_CACHED: Final = 8_192
 ROWS_SCANNED_INLINE: Final = 50_000
 """A query that may look at more homes runs in a thread; a tenant with more makes the process load the compiled kernel."""
 
+MATCHES_CACHED: Final = 2_048
+"""Questions for a lead's matches (wishes, opinions, listings as of an import) whose answers are kept; the oldest go first."""
+
 CANDIDATES_INLINE: Final = 60
 """Of more homes than these a lead's list is made in a thread; the matches that follow an event look at some fifteen."""
 

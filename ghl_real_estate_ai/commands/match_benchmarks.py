@@ -341,7 +341,7 @@ def match_tail(say: Say) -> Row:
 def match_row(name: str, run: Measured, share: float) -> Row:
     """What the run says of one promise."""
     peers = {
-        peer: f"p50 {quantile(taken, 0.5):.2f} ms, p99 {quantile(taken, 0.99):.1f} ms"
+        peer: f"p50 {quantile(taken, 0.5):.2f} ms, p99 {quantile(taken, 0.99):.1f} ms (n = {len(taken)})"
         for peer, taken in run.peers.items()
     }
     plain = "numpy, all homes"

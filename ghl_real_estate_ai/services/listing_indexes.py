@@ -72,6 +72,10 @@ class ListingIndexes:
                     held = await self._catch_up(location_id, held)
         return held.homes
 
+    def position(self, location_id: LocationId) -> int:
+        """Up to which position of the log the index holds imports. Only after ``index``."""
+        return self._held[location_id].position
+
     def invalidate(self, location_id: LocationId) -> None:
         """The log holds a new import: whoever asks next reads what it names."""
         self._told[location_id] += 1

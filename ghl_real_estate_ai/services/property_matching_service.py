@@ -6,13 +6,14 @@ Called by: realtime_lead_intelligence (``load``, ``matches``), api/routes/matche
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ghl_real_estate_ai.limits import CANDIDATES_INLINE, MATCHES_PER_LEAD, ROWS_SCANNED_INLINE
+from ghl_real_estate_ai.limits import CANDIDATES_INLINE, MATCHES_CACHED, MATCHES_PER_LEAD, ROWS_SCANNED_INLINE
 from ghl_real_estate_ai.ml.home_traits import Home, traits_of
 from ghl_real_estate_ai.ml.match_diversity import Folded, folded, spread, without
 from ghl_real_estate_ai.ml.match_plan import Closeness, Weights, weight_of
@@ -20,7 +21,7 @@ from ghl_real_estate_ai.ml.match_rank import MatchRank, inputs_of
 from ghl_real_estate_ai.ml.match_words import SAME_SCORE, WishedHome, answers, closeness_of
 from ghl_real_estate_ai.ml.property_matching import Candidate, Hit, ListingIndex
 from ghl_real_estate_ai.ml.relaxation import Relaxations, relaxations
-from ghl_real_estate_ai.ml.wish_weights import learned_of, opinions_of, weights_of
+from ghl_real_estate_ai.ml.wish_weights import Opinion, learned_of, opinions_of, weights_of
 from ghl_real_estate_ai.models.identifiers import ListingKey, LocationId
 from ghl_real_estate_ai.models.leads import Lead
 from ghl_real_estate_ai.models.matching_models import (
@@ -41,6 +42,9 @@ _RANKED: Final = 200
 _LOOKS: Final = 3  # an import between two looks is rare; three in a row leave out the homes that changed
 
 
+_Question = tuple[LocationId, int, Wishes, tuple[Opinion, ...], MatchRank | None, int]
+
+
 class Fit(NamedTuple):
     """One home against a lead's wishes: by wish, and as a score by the lead's own weights (None: nothing is known)."""
 
@@ -58,6 +62,7 @@ class PropertyMatchingService:
         self._indexes = ListingIndexes(memory=memory, kernel_cache=kernel_cache)
         self._memory = memory
         self._ranking = MatchRanking(memory=memory) if ranking is None else ranking
+        self._answered: OrderedDict[_Question, list[Folded]] = OrderedDict()  # the oldest go first
 
     async def load(self, location_id: LocationId) -> None:
         """Read and index the tenant's listings, unless that is done already. Raises StorageUnavailable."""
@@ -82,18 +87,35 @@ class PropertyMatchingService:
         """
         if not lead.wishes.stated:
             return ()
-        known = await self._judged(lead)
+        await self.load(lead.location_id)
         learned = self._ranking.of(lead.location_id)
+        said = tuple(opinions_of(lead)) if _judges(lead) else ()
+        # all that the homes follow from: an event that leaves it as it is needs no new search
+        question = (lead.location_id, self._indexes.position(lead.location_id), lead.wishes, said, learned, k)
+        best = self._answered.get(question)
+        if best is None:
+            best = await self._best(lead, learned, k)
+        if k <= MATCHES_PER_LEAD:
+            self._answered[question] = best
+            self._answered.move_to_end(question)
+            if len(self._answered) > MATCHES_CACHED:
+                self._answered.popitem(last=False)
+        return await _aside(
+            len(best),
+            lambda: tuple(_match(lead, home, rank=rank, now=now) for rank, home in enumerate(best, start=1)),
+        )
+
+    async def _best(self, lead: Lead, learned: MatchRank | None, k: int) -> list[Folded]:
+        known = await self._judged(lead)
         passed = [home for key, home in known.items() if _passed(lead, key)]
         pool = max(k * _POOL, 0 if learned is None else _RANKED) + len(passed)
         found = await self.candidates(lead.location_id, lead.wishes, pool, weights=_weights(lead, known))
 
-        def shown() -> tuple[EnhancedPropertyMatch, ...]:
+        def best() -> list[Folded]:
             homes = without(folded(found), passed)
-            best = spread(homes, _scores(homes, learned), k)
-            return tuple(_match(lead, home, rank=rank, now=now) for rank, home in enumerate(best, start=1))
+            return spread(homes, _scores(homes, learned), k)
 
-        return shown() if len(found) <= CANDIDATES_INLINE else await asyncio.to_thread(shown)
+        return await _aside(len(found), best)
 
     async def fit(self, lead: Lead, home: Listing) -> Fit:
         """How well one home fits the lead now, whether or not it is on the market. Needs no index: any process may ask."""
@@ -111,7 +133,7 @@ class PropertyMatchingService:
 
     async def _judged(self, lead: Lead) -> dict[ListingKey, Home]:
         """The homes that the lead has said something of, as they are now. Visits alone say nothing."""
-        if not (lead.judged or lead.saved):
+        if not _judges(lead):
             return {}
         await self.load(lead.location_id)  # or what is held of them may be of before an import
         return await self._indexes.homes(lead.location_id, [one.listing_key for one in opinions_of(lead)])
@@ -131,8 +153,7 @@ class PropertyMatchingService:
                 index, wishes, partial(index.query, wishes, k, weights=weights, kernel=self._indexes.kernel)
             )
             homes = await self._indexes.homes(location_id, [hit.listing_key for hit in hits])
-            look = partial(_candidates, hits, homes, wished)
-            found = look() if len(hits) <= CANDIDATES_INLINE else await asyncio.to_thread(look)
+            found = await _aside(len(hits), partial(_candidates, hits, homes, wished))
             if len(found) == len(hits):
                 break
             agreed: set[ListingKey] = {candidate.listing.listing_key for candidate in found}
@@ -150,6 +171,16 @@ class PropertyMatchingService:
         if index.rows_to_scan(wishes) <= ROWS_SCANNED_INLINE:
             return question()
         return await asyncio.to_thread(question)
+
+
+async def _aside[T](homes: int, work: Callable[[], T]) -> T:
+    """Work on a few homes at once; on many in a thread, while the event loop does something else."""
+    return work() if homes <= CANDIDATES_INLINE else await asyncio.to_thread(work)
+
+
+def _judges(lead: Lead) -> bool:
+    """Whether the lead has said something of homes: visits alone say nothing."""
+    return bool(lead.judged or lead.saved)
 
 
 def _candidates(hits: Sequence[Hit], homes: Mapping[ListingKey, Home], wished: WishedHome) -> list[Candidate]:

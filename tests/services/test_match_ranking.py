@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -12,7 +14,7 @@ import pytest
 from ghl_real_estate_ai.learning_ports import LearnedModel, ModelRole
 from ghl_real_estate_ai.ml.artifacts import content_version
 from ghl_real_estate_ai.ml.lambdarank import JudgedLists, fit_lambdarank
-from ghl_real_estate_ai.ml.match_rank import INPUTS, NAME
+from ghl_real_estate_ai.ml.match_rank import INPUTS, NAME, MatchRank
 from ghl_real_estate_ai.models.identifiers import LeadId, ListingKey, LocationId
 from ghl_real_estate_ai.models.leads import Lead
 from ghl_real_estate_ai.models.properties import Feature, Listing, Wishes
@@ -86,3 +88,29 @@ async def test_an_order_of_another_version_leaves_the_weights_in_charge(pool_fir
     await ranking.refresh()
     assert ranking.of(OURS) is None
     assert await first(matching, OURS) == "A"
+
+
+async def test_a_long_list_is_drawn_up_beside_the_event_loop_and_a_short_one_in_it() -> None:
+    class Noted(MatchRank):
+        def __init__(self) -> None:
+            pass
+
+        def scores(self, rows: Sequence[Sequence[float]]) -> list[float]:
+            drawn_in.append(threading.current_thread() is threading.main_thread())
+            return [0.5] * len(rows)
+
+    class Orders(MatchRanking):
+        def of(self, location_id: LocationId) -> MatchRank | None:
+            return Noted()
+
+    drawn_in: list[bool] = []
+    memory = FakeMemory()
+    few = [home(f"F{n}", garage=True, pool=True, price=100_000 + 10_000 * n) for n in range(20)]
+    many = [home(f"M{n}", garage=True, pool=True, price=100_000 + 10_000 * n) for n in range(90)]
+    await memory.write(lambda uow: uow.listings.put_many(OURS, few))
+    await memory.write(lambda uow: uow.listings.put_many(THEIRS, many))
+    matching = PropertyMatchingService(memory=memory, ranking=Orders(memory=memory))
+    for place, k in ((OURS, 5), (THEIRS, 90)):
+        lead = Lead(location_id=place, lead_id=LeadId("l"), wishes=WISHES)
+        assert len(await matching.matches(lead, NOW, k=k)) == k
+    assert drawn_in == [True, False]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
-from ghl_real_estate_ai.models.leads import Lead
-from ghl_real_estate_ai.models.matching_models import EvidenceGap
+from ghl_real_estate_ai.ml.listing_segments import Codes
+from ghl_real_estate_ai.ml.match_kernel import NUMPY, Kernel
+from ghl_real_estate_ai.models.identifiers import EventId, LeadId, ListingKey, LocationId
+from ghl_real_estate_ai.models.leads import Judgement, Lead, Stamp
+from ghl_real_estate_ai.models.matching_models import EvidenceGap, JudgedBy, Verdict
 from ghl_real_estate_ai.models.properties import Wishes
 from ghl_real_estate_ai.ports import UnitOfWork
 from ghl_real_estate_ai.services.property_matching_service import PropertyMatchingService
@@ -84,12 +87,11 @@ async def test_an_import_during_a_load_is_not_lost() -> None:
 async def test_a_home_that_changed_unheard_is_found_out_and_read_again() -> None:
     memory = await a_memory("A", "B", "C")
     service = PropertyMatchingService(memory=memory)
-    assert len(await service.matches(a_lead(), NOW)) == 3
+    await service.load(OURS)
     gone = [home.model_copy(update={"standard_status": "Closed"}) for home in homes("A")]
     moved = [home.model_copy(update={"city": "Waco"}) for home in homes("B")]
     await imported(memory, OURS, [*gone, *moved])
-    for key in ("A", "B", "C"):  # read anew from the database, with the index still as it was
-        service._indexes._homes.pop((OURS, homes(key)[0].listing_key))
+    service._indexes._homes.clear()  # read anew from the database, with the index still as it was
     assert [match.listing_key for match in await service.matches(a_lead(), NOW)] == ["C"]
 
 
@@ -118,3 +120,37 @@ async def test_candidates_take_a_leads_own_weights_and_relaxations_count_the_sam
     assert own[1].score == pytest.approx((6 + 1) / 8)
     relaxed = await service.relaxations(Lead(location_id=OURS, lead_id=LeadId("lead"), wishes=wished))
     assert (relaxed.meeting, [change.change for change in relaxed.changes]) == (0, ["one bedroom fewer"])
+
+
+@pytest.mark.asyncio
+async def test_homes_are_looked_for_again_only_when_something_that_they_follow_from_has_changed() -> None:
+    def counted(*asked: Any) -> Codes:
+        scans.append(1)
+        return NUMPY.best(*asked)
+
+    async def scanned(lead: Lead, *, k: int = 5, at: datetime = NOW) -> int:
+        """Scans that these matches cost; they are those of a service that was never asked before."""
+        scans.clear()
+        found = await service.matches(lead, at, k=k)
+        taken = len(scans)
+        assert found == await PropertyMatchingService(memory=memory).matches(lead, at, k=k)
+        return taken
+
+    scans: list[int] = []
+    memory = await a_memory("A", "B", "C")
+    service = PropertyMatchingService(memory=memory)
+    service._indexes.kernel = Kernel("counted", counted, NUMPY.unmet)
+    lead = a_lead()
+    assert await scanned(lead) == 1
+    later = NOW + timedelta(days=1)
+    assert await scanned(lead.model_copy(update={"position": 7}), at=later) == 0
+    assert await scanned(lead.model_copy(update={"lead_id": LeadId("another")})) == 0
+    assert await scanned(lead, k=2) == 1
+    said = Judgement(stamp=Stamp(at=NOW, event_id=EventId("e")), verdict=Verdict.PASS, by=JudgedBy.LEAD)
+    for verdict in (Verdict.PASS, Verdict.LIKE, Verdict.SAVE):
+        judged = {ListingKey("A"): said.model_copy(update={"verdict": verdict})}
+        assert await scanned(lead.model_copy(update={"judged": judged})) == 1
+    await imported(memory, OURS, homes("0"))
+    service.invalidate(OURS)
+    assert await scanned(lead) > 0
+    assert await scanned(lead) == 0
