@@ -136,7 +136,7 @@ def evaluate_lead_score(
         )
         _finish(lambda say: evaluating.lead_score_rolling(course, question, say=say), json_file)
         return
-    pair = evaluating.train_and_test(train=train, test=test, data=data)
+    pair = evaluating.train_and_test(train=train, test=test, data=data, window=window, start=start)
     _finish(lambda say: evaluating.lead_score(pair, question, say=say), json_file)
 
 

@@ -33,12 +33,19 @@ class Pair(NamedTuple):
     test: Path
 
 
-def train_and_test(*, train: Path | None, test: Path | None, data: Path | None) -> Pair:
-    """Raises InputError when one of the two is missing."""
+def train_and_test(
+    *, train: Path | None, test: Path | None, data: Path | None, window: int | None, start: int | None
+) -> Pair:
+    """Raises InputError when one of the two is missing, or an option of another way was given."""
     if data is not None:
         raise InputError(
             "--data goes with --rolling STEP --window N --start ROW; else give --train and --test"
         )
+    for option, value in (("--window", window), ("--start", start)):
+        if value is not None:
+            raise InputError(
+                f"{option} goes with --rolling STEP and --data FILE; leave it out, or give those"
+            )
     if train is None or test is None:
         raise InputError("give --train FILE and --test FILE, or --data FILE with --rolling")
     return Pair(train, test)
@@ -65,7 +72,10 @@ def rolling_course(
 
 def lead_score(pair: Pair, question: LeadScoreQuestion, *, say: Say) -> EvaluationReport:
     """Learn on one table, judge on the other."""
-    return evaluate_lead_score(read_table(pair.train), read_table(pair.test), question, say=say)
+    titles = (str(pair.train), str(pair.test))
+    return evaluate_lead_score(
+        read_table(pair.train), read_table(pair.test), question, say=say, titles=titles
+    )
 
 
 def lead_score_rolling(
@@ -73,7 +83,7 @@ def lead_score_rolling(
 ) -> EvaluationReport:
     """Learn anew as the rows go by."""
     path, steps = course
-    return evaluate_rolling(read_table(path), question, steps, say=say)
+    return evaluate_rolling(read_table(path), question, steps, say=say, title=str(path))
 
 
 def churn_question(

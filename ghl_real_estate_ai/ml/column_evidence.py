@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from ghl_real_estate_ai.ml.column_kinds import numbers
 from ghl_real_estate_ai.ml.evaluation import auc
 
 Array = npt.NDArray[np.float64]
@@ -153,9 +154,9 @@ def _numbers(column: pl.Series) -> tuple[Array | None, bool]:
     filled = len(texts) - texts.null_count()
     if not filled:
         return None, False
-    plain = texts.str.replace_all(r"[$€£,%\s]", "").cast(pl.Float64, strict=False)
-    if len(plain) - plain.null_count() >= _PARSED * filled:
-        return plain.to_numpy().astype(np.float64), False
+    plain = numbers(texts)
+    if np.isfinite(plain).sum() >= _PARSED * filled:
+        return plain, False
     for form in _DATES:
         moments = texts.str.to_datetime(form, strict=False, time_unit="us")
         if len(moments) - moments.null_count() >= _PARSED * filled:

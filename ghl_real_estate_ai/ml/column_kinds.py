@@ -34,6 +34,23 @@ _IN_ORDER: Final = 0.98
 _DATE_FORMATS: Final = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y", "%d/%m/%y", "%d-%m-%Y", "%d-%b-%Y", "%b %d, %Y")  # fmt: skip
 _TIME_TAILS: Final = ("%.f%#z", "%.fZ", "%.f", "")
 _WORDS_OF_TEXT: Final = 3.0
+_GROUPED: Final = {
+    mark: rf"^[-+]?[1-9]\d{{0,2}}({group}\d{{3}})+({end}\d*)?$" for mark, group, end in ((".", ",", r"\."), (",", r"\.", ","))
+}  # fmt: skip
+"""Thousands in groups, by decimal mark."""
+_TYPOS: Final = 0.05
+"""Share of the cells with a comma that must tell it for a decimal mark; fewer are typing errors among thousands."""
+
+
+def _only(decimal: str, group: str) -> str:
+    """Cells whose mark can only be decimal: not three digits after it, no or four digits or a 0 before it, or groups of the other."""
+    tail = r"([eE][-+]?\d+)?$"
+    alone = rf"^[-+]?(\d*{decimal}(\d{{1,2}}|\d{{4,}})|(0*|\d{{4,}}){decimal}\d{{3}}){tail}"
+    return rf"{alone}|^[-+]?\d{{1,3}}({group}\d{{3}})+{decimal}\d+$|^[-+]?\d{{1,3}}({group}\d{{3}}){{2,}}$"
+
+
+_ONLY_POINT: Final = _only(r"\.", ",")
+_ONLY_COMMA: Final = _only(",", r"\.")
 
 
 class ColumnKind(StrEnum):
@@ -66,6 +83,11 @@ def cleaned(column: pl.Series) -> pl.Series:
 def plain_table(table: pl.DataFrame) -> pl.DataFrame:
     """Columns of numbers, truth values, words, dates; spans in seconds; what is nested or binary is empty."""
     return table.select(_plain(table[name]) for name in table.columns)
+
+
+def nested_columns(table: pl.DataFrame) -> list[str]:
+    """Columns whose cells hold lists or fields."""
+    return [name for name, kind in table.schema.items() if kind.is_nested()]
 
 
 def _plain(column: pl.Series) -> pl.Series:
@@ -157,23 +179,43 @@ def name_words(name: str) -> list[str]:
     return re.findall(r"[a-z]+|\d+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).lower())
 
 
-def numbers(column: pl.Series) -> Array:
-    """Cells as float64, NaN where they cannot be read. ``$1,200``, ``12 %``, ``(30)`` and truth values are numbers."""
+def decimal_mark(column: pl.Series) -> str | None:
+    """``,`` or ``.``, as more cells can only be read (0,31 and 1.234,5 against 0.31 and 1,234.5); None if no cell tells."""
+    if column.dtype != pl.String:
+        return None
+    plain = _bare(column)
+    point, comma = (int(plain.str.contains(form).sum()) for form in (_ONLY_POINT, _ONLY_COMMA))
+    if comma > max(point, _TYPOS * plain.str.contains(",", literal=True).sum()):
+        return ","
+    return "." if point or comma else None
+
+
+def numbers(column: pl.Series, *, decimal: str | None = None) -> Array:
+    """Cells as float64, NaN where they cannot be read. ``$1,200``, ``12 %``, ``(30)`` and truth values are numbers.
+
+    ``decimal``: the decimal mark; None lets all cells together decide, and is a point where none of them tells.
+    """
     if column.dtype != pl.String:
         values = np.asarray(column.cast(pl.Float64, strict=False).fill_null(np.nan), dtype=np.float64)
         return np.where(np.isfinite(values), values, np.nan)
-    plain = (
-        column.str.replace_all(r"[\s$€£%]", "")
-        .str.replace(r"^(-?\d+),(\d{1,2})$", "$1.$2")  # 12,5
-        .str.replace_all(r",(\d{3})", "$1")  # 1,200,000
-        .str.replace(r"^\((.*)\)$", "-$1")  # an accountant's minus
-    )
-    found = plain.cast(pl.Float64, strict=False)
+    mark = decimal or decimal_mark(column) or "."
+    plain = _bare(column)
+    grouped = plain.str.contains(_GROUPED[mark])  # 1,200,000
+    cells = pl.DataFrame({"plain": plain, "grouped": grouped}).select(
+        pl.when("grouped").then(pl.col("plain").str.replace_all("," if mark == "." else ".", "", literal=True)).otherwise("plain")
+        .str.replace(",", ".", literal=True)  # no group: 12,5 among points is a decimal all the same
+    ).to_series()  # fmt: skip
+    found = cells.cast(pl.Float64, strict=False)
     truth = plain.str.to_lowercase().replace_strict(
         {"true": 1.0, "false": 0.0}, default=None, return_dtype=pl.Float64
     )
     values = found.fill_null(truth).fill_null(np.nan).to_numpy().astype(np.float64)
     return np.where(np.isfinite(values), values, np.nan)
+
+
+def _bare(column: pl.Series) -> pl.Series:
+    """Without blanks, currencies and percent signs; an accountant's minus in front."""
+    return column.str.replace_all(r"[\s'$€£%]", "").str.replace(r"^\((.*)\)$", "-$1")
 
 
 def dates(column: pl.Series) -> Array:

@@ -121,11 +121,20 @@ def reliability(y: Array, p: Array, *, bins: int = CALIBRATION_BINS) -> tuple[Re
 
 
 def lift_at_10(y: Array, p: Array) -> float:
-    """Rate of positives among the top tenth by prediction, over the base rate."""
+    """Rate of positives among the top tenth by prediction, over the base rate. Ties as in ``top_hits``."""
     if not y.size or not y.any():
         return math.nan
     top = max(1, round(TOP_SHARE * y.size))
-    return float(y[np.argsort(-p, kind="stable")[:top]].mean() / y.mean())
+    return float(top_hits(y, p, top) / top / y.mean())
+
+
+def top_hits(y: Array, p: Array, top: int) -> float:
+    """Positives among the ``top`` rows by prediction. A tie at the edge counts in part: the mean over all its orders."""
+    if top >= y.size:
+        return float(y.sum())
+    edge = np.partition(p, y.size - top)[y.size - top]
+    above, tied = p > edge, p == edge
+    return float(y[above].sum() + (top - above.sum()) * y[tied].sum() / tied.sum())
 
 
 def expected_count_correlation(actual: Array, expected: Array) -> float:

@@ -53,11 +53,13 @@ def _single(learn: Inputs, y: Array, judge: Inputs) -> tuple[Array, str]:
 
 
 def _plain(learn: Inputs, judge: Inputs) -> tuple[Array, Array]:
-    """Standardised numbers, missing at the mean, and one column for each common word."""
-    parts: list[tuple[Array, Array]] = [
-        (_standard(learn.numbers[:, place], column), _standard(judge.numbers[:, place], column))
-        for place, column in enumerate(learn.numbers.T)
-    ]
+    """Standardised numbers, missing at the mean, none beyond those learnt from; and one column for each common word."""
+    parts: list[tuple[Array, Array]] = []
+    for place, column in enumerate(learn.numbers.T):
+        there = column[np.isfinite(column)]
+        low, high = (there.min(), there.max()) if there.size else (0.0, 0.0)
+        within = np.clip(judge.numbers[:, place], low, high)
+        parts.append((_standard(column, column), _standard(within, column)))
     for then, now in zip(learn.codes.T, judge.codes.T, strict=True):
         levels, counts = np.unique(then, return_counts=True)
         common = levels[np.argsort(-counts, kind="stable")][:LEVELS]
@@ -71,7 +73,9 @@ def _standard(values: Array, reference: Array) -> Array:
     there = reference[np.isfinite(reference)]
     if not there.size:
         return np.zeros(values.size)
-    return np.nan_to_num((values - there.mean()) / (there.std() or 1.0))
+    size = float(np.abs(there).max()) or 1.0  # first, so that squares of enormous numbers stay finite
+    centre, width = (there / size).mean(), (there / size).std()
+    return np.nan_to_num((values / size - centre) / (width or 1.0))
 
 
 def _logistic(then: Array, now: Array, y: Array) -> Array:

@@ -5,8 +5,9 @@ Every column that is not used is flagged with its reason. What a protected class
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -55,6 +56,8 @@ class RowOrder:
     moments: Array | None
     """POSIX seconds (or whatever number rises with time) of each of ``rows``."""
     words: str
+    index: tuple[str, ...] = ()
+    """Columns that only number the rows as the file has them, where the file is sorted by outcome and they tell it."""
 
 
 def choose_columns(
@@ -68,7 +71,7 @@ def choose_columns(
     at: Array | None,
     say: Callable[[str], None],
 ) -> ColumnChoice:
-    """``never``: columns that are no inputs by their role (outcome, id, time), by role. Of a date by which rows are ordered the calendar is an input."""
+    """``never``: columns that are no inputs by their role (outcome, identifier, nested, time), by role. Of a date by which rows are ordered the calendar is an input."""
     both = sorted(set(exclude) & set(allow))
     if both:
         raise InputError(f"--exclude and --allow both name {both[0]!r}; give one of them")
@@ -76,6 +79,10 @@ def choose_columns(
     for name, role in never.items():
         if role == "identifier":
             flags[name] = FlaggedColumn(name, role, "it names the row")
+        elif role == "nested":
+            flags[name] = FlaggedColumn(
+                name, role, "a cell holds lists or fields; give each a column of its own"
+            )
         elif role == "time" and read_kind(cleaned(train[name])).kind != ColumnKind.DATE:
             flags[name] = FlaggedColumn(name, role, "it orders the rows")
     for name in exclude:
@@ -88,13 +95,14 @@ def choose_columns(
     for name, column in read.items():
         if column.kind == ColumnKind.CONSTANT or (column.kind == ColumnKind.IDENTIFIER and name not in allow):
             flags[name] = FlaggedColumn(name, column.kind.value, column.reason)
-        elif (reason := _unlike(judged, name, column)) is not None:
+        elif (reason := unlike(judged, name, column)) is not None:
             flags[name] = FlaggedColumn(name, "absent", reason)
     say("looking for columns filled in after the outcome")
     usable = [name for name in left if name not in flags]
     for flag in late_columns(train.select(usable), y, usable, at=at) if usable else []:
         if flag.column not in allow:
-            flags[flag.column] = flag
+            way = f"; if it was known before, use it with --allow {shlex.quote(flag.column)}"
+            flags[flag.column] = replace(flag, reason=flag.reason + way)
     kinds = {name: _usable(read[name]) for name in usable if name not in flags}
     kinds |= {name: ColumnKind.DATE for name, kind in never.items() if kind == "time" and name not in flags}
     return ColumnChoice(kinds, tuple(sorted(flags.values(), key=lambda flag: (flag.kind, flag.column))))
@@ -104,7 +112,7 @@ def _usable(column: ReadColumn) -> ColumnKind:
     return ColumnKind.CATEGORY if column.kind == ColumnKind.IDENTIFIER else column.kind
 
 
-def _unlike(judged: pl.DataFrame, name: str, column: ReadColumn) -> str | None:
+def unlike(judged: pl.DataFrame, name: str, column: ReadColumn) -> str | None:
     """Why the judged table's column cannot be read as the training table's, or None."""
     if name not in judged.columns:
         return "the judged table has no such column, so it was not learnt from"
@@ -119,12 +127,14 @@ def _unlike(judged: pl.DataFrame, name: str, column: ReadColumn) -> str | None:
 
 
 def row_order(table: pl.DataFrame, y: Array, *, time: str | None) -> RowOrder:
-    """By the time column; else by a running number or date; else as they stand, in time if neighbours are alike."""
+    """By the time column; else none if sorted by outcome; else by a running number or date; else as they stand, in time if neighbours are alike."""
     rows = np.arange(table.height)
     if time is not None:
         moments = moments_of(table, time)
         order = np.argsort(moments, kind="stable")
         return RowOrder(order, in_time=True, moments=moments[order], words=f"rows in the order of {time}")
+    if abs(_autocorrelation(y)) > _SORTED:
+        return _spread(table)
     for name in sorted(table.columns):
         column = cleaned(table[name])
         kind = read_kind(column).kind
@@ -138,13 +148,6 @@ def row_order(table: pl.DataFrame, y: Array, *, time: str | None) -> RowOrder:
                 rows[::-1] if falls else rows, in_time=True, moments=None,
                 words=f"rows oldest first, as {name} {'falls' if falls else 'rises'}",
             )  # fmt: skip
-    if abs(_autocorrelation(y)) > _SORTED:
-        spread = np.argsort(
-            np.mod(rows * 0.6180339887498949, 1.0), kind="stable"
-        )  # evenly, by the golden ratio
-        return RowOrder(
-            spread, in_time=False, moments=None, words="rows are sorted by outcome: their order says nothing"
-        )
     if _neighbours_alike(table, y):
         return RowOrder(
             rows,
@@ -157,6 +160,22 @@ def row_order(table: pl.DataFrame, y: Array, *, time: str | None) -> RowOrder:
         in_time=False,
         moments=None,
         words="the order of the rows says nothing, so folds are interleaved",
+    )
+
+
+def _spread(table: pl.DataFrame) -> RowOrder:
+    """Rows of a table that is sorted by outcome, mixed evenly (golden ratio): a number that counts them was given afterwards."""
+    spread = np.argsort(np.mod(np.arange(table.height) * 0.6180339887498949, 1.0), kind="stable")
+    columns = [cleaned(table[name]) for name in table.columns]
+    counted = [
+        one for one in columns if read_kind(one).kind == ColumnKind.IDENTIFIER and in_order(numbers(one))
+    ]
+    return RowOrder(
+        spread,
+        in_time=False,
+        moments=None,
+        words="rows are sorted by outcome: their order says nothing",
+        index=tuple(one.name for one in counted),
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ghl_real_estate_ai.ml.column_kinds import ColumnKind, cleaned, dates, in_order, numbers
+from ghl_real_estate_ai.ml.column_kinds import ColumnKind, cleaned, dates, decimal_mark, in_order, numbers
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
@@ -83,7 +83,11 @@ def _read(
 ) -> tuple[list[list[Array]], list[Codes] | None]:
     """Inputs of one column: each number as one array per table, and codes per table where the column is words."""
     if kind == ColumnKind.NUMBER:
-        return [[numbers(one) for one in series]], None
+        marks = [decimal_mark(one) for one in series]
+        common = next(
+            (mark for mark in marks if mark), None
+        )  # a table that does not tell is written as the others
+        return [[numbers(one, decimal=mark or common) for one, mark in zip(series, marks, strict=True)]], None
     if kind == ColumnKind.DATE:
         return _date_parts([dates(one) for one in series], moments), None
     if kind == ColumnKind.TEXT:

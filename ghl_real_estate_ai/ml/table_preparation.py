@@ -10,7 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ghl_real_estate_ai.errors import InputError
-from ghl_real_estate_ai.ml.column_kinds import plain_table
+from ghl_real_estate_ai.ml.column_kinds import nested_columns, plain_table
 from ghl_real_estate_ai.ml.evaluation_report import FlaggedColumn
 from ghl_real_estate_ai.ml.outcome_words import OutcomeWords, outcome_words
 from ghl_real_estate_ai.ml.table_columns import ColumnChoice, RowOrder, choose_columns, moments_of, row_order
@@ -59,18 +59,19 @@ class ReadyTables:
 
 
 def prepare_pair(
-    train: pl.DataFrame, test: pl.DataFrame, question: LeadScoreQuestion, *, say: Say
+    train: pl.DataFrame, test: pl.DataFrame, question: LeadScoreQuestion, *, say: Say, titles: tuple[str, str]
 ) -> ReadyTables:
-    """Rows to learn from, oldest first, and rows to judge, as they stand. Raises InputError that names the column."""
-    words = _require([("the training table", train), ("the judged table", test)], question)
+    """Rows to learn from, oldest first, and rows to judge, as they stand. Raises InputError that names file and column."""
+    words = _require(list(zip(titles, (train, test), strict=True)), question)
     notes = [words.note] if words.note else []
-    train, y = _with_outcome(plain_table(train), words, "training", notes)
-    test, truth = _with_outcome(plain_table(test), words, "judged", notes)
+    roles = _roles(question, train)
+    train, y = _with_outcome(plain_table(train), words, titles[0], notes)
+    test, truth = _with_outcome(plain_table(test), words, titles[1], notes)
     train, y = _with_time(train, y, question.time, notes)
     order = row_order(train.drop(question.outcome), y, time=question.time)
     train, y = train[order.rows], y[order.rows]
     choice = choose_columns(
-        train, y, judged=test, never=_roles(question), exclude=question.exclude, allow=question.allow,
+        train, y, judged=test, never=roles | dict.fromkeys(order.index, "identifier"), exclude=question.exclude, allow=question.allow,
         at=order.moments, say=say,
     )  # fmt: skip
     later = None if question.time is None else moments_of(test, question.time)
@@ -80,16 +81,17 @@ def prepare_pair(
 
 
 def prepare_course(
-    table: pl.DataFrame, question: LeadScoreQuestion, *, start: int, step: int, say: Say
+    table: pl.DataFrame, question: LeadScoreQuestion, *, start: int, step: int, say: Say, title: str
 ) -> ReadyTables:
     """All rows of one table, oldest first.
 
     Columns are chosen by all rows that some window learns from: a column that is empty in the first windows may speak later,
     and one that is found late at the end was late from the beginning.
     """
-    words = _require([("the table", table)], question)
+    words = _require([(title, table)], question)
     notes = [words.note] if words.note else []
-    table, y = _with_outcome(plain_table(table), words, "", notes)
+    roles = _roles(question, table)
+    table, y = _with_outcome(plain_table(table), words, title, notes)
     table, y = _with_time(table, y, question.time, notes)
     if start >= y.size:
         raise InputError(
@@ -102,7 +104,7 @@ def prepare_course(
     at = order.moments
     learnt = slice(0, start + step * ((y.size - 1 - start) // step))  # all but the last step
     choice = choose_columns(
-        table[learnt], y[learnt], judged=table, never=_roles(question), exclude=question.exclude, allow=question.allow,
+        table[learnt], y[learnt], judged=table, never=roles, exclude=question.exclude, allow=question.allow,
         at=None if at is None else at[learnt], say=say,
     )  # fmt: skip
     # the first table tells which words of a text are common: those known before the first judged row
@@ -140,9 +142,9 @@ def _with_empty(choice: ColumnChoice, inputs: Inputs) -> tuple[FlaggedColumn, ..
     )
 
 
-def _roles(question: LeadScoreQuestion) -> dict[str, str]:
+def _roles(question: LeadScoreQuestion, table: pl.DataFrame) -> dict[str, str]:
     """Columns that are no inputs by what they are; the time column's calendar is one all the same, if it is a date."""
-    roles = {question.outcome: ""}
+    roles = dict.fromkeys(nested_columns(table), "nested") | {question.outcome: ""}
     if question.id_column:
         roles[question.id_column] = "identifier"
     if question.time:
@@ -156,11 +158,11 @@ def _with_outcome(
     y = words.read(table)
     known = np.isfinite(y)
     if not known.any():
-        raise InputError(f"outcome {words.column!r}: no row of the {title} table has one")
+        raise InputError(f"{title}: no row has an outcome in {words.column!r}")
     if not known.all():
-        notes.append(
-            f"{int((~known).sum())} {title} rows have no outcome and were left out".replace("  ", " ")
-        )
+        alike = np.unique(y[known]).size == 1
+        hint = "; if an empty cell means the other outcome, write that word into it" if alike else ""
+        notes.append(f"{title}: {int((~known).sum())} rows have no outcome and were left out{hint}")
         table = table.filter(pl.Series(known))
     return table, y[known]
 

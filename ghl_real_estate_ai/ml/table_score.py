@@ -6,7 +6,7 @@ A table comes in, a report goes out: what was used and what was not, figures bes
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Final
@@ -16,8 +16,8 @@ import numpy.typing as npt
 import polars as pl
 
 from ghl_real_estate_ai.ml.drift import DriftAlarm, drift_alarm
-from ghl_real_estate_ai.ml.evaluation import Window, figures, reliability, rolling_windows
-from ghl_real_estate_ai.ml.evaluation_report import EvaluationReport
+from ghl_real_estate_ai.ml.evaluation import Window, figures, reliability, rolling_windows, top_hits
+from ghl_real_estate_ai.ml.evaluation_report import EvaluationReport, FlaggedColumn
 from ghl_real_estate_ai.ml.table_baselines import baseline_answers
 from ghl_real_estate_ai.ml.table_inputs import Inputs
 from ghl_real_estate_ai.ml.table_model import ENOUGH_RARE, TableModel, fit_table_model, one_thread
@@ -31,6 +31,8 @@ Say = Callable[[str], None]
 MODEL: Final = "lead score"
 INTERVAL: Final = 0.8
 _SHOWN: Final = 6
+_COSTLY: Final = 0.1
+"""AUC by which a late column alone must be ahead of the model before a note asks whether it was known in time."""
 _LOOKED_AT: Final = 1_000
 """Rows over which a column's effect is averaged."""
 
@@ -45,11 +47,16 @@ class RollingCourse:
 
 
 def evaluate_lead_score(
-    train: pl.DataFrame, test: pl.DataFrame, question: LeadScoreQuestion, *, say: Say
+    train: pl.DataFrame,
+    test: pl.DataFrame,
+    question: LeadScoreQuestion,
+    *,
+    say: Say,
+    titles: tuple[str, str] = ("the training table", "the judged table"),
 ) -> EvaluationReport:
-    """Raises InputError when a column is missing or the outcome cannot be read."""
+    """``titles``: what errors call the tables. Raises InputError when a column is missing or the outcome cannot be read."""
     began = clock.perf_counter()
-    ready = prepare_pair(train, test, question, say=say)
+    ready = prepare_pair(train, test, question, say=say, titles=titles)
     learn, judge = ready.cases
     say("fitting")
     with one_thread():
@@ -59,11 +66,12 @@ def evaluate_lead_score(
         baselines = baseline_answers(learn.inputs, learn.y, judge.inputs, times=_times(learn, judge))
         alarm = _alarm(model, learn, judge)
         effects = contributions(model, learn.inputs, judge.inputs)
-    notes = [*ready.notes, *_thin(learn.y, judge.y), _in_words(alarm)]
+    found = _figures(judge.y, p, question.top)
+    notes = [*ready.notes, *_costly(ready.flagged, found["auc"]), *_thin(learn.y, judge.y), _in_words(alarm)]
     return EvaluationReport(
         task="lead score",
         model=MODEL,
-        figures=_figures(judge.y, p, question.top),
+        figures=found,
         baselines={name: _figures(judge.y, one, question.top) for name, one in baselines.answers.items()},
         used=_used(learn.inputs),
         flagged=ready.flagged,
@@ -83,7 +91,12 @@ def evaluate_lead_score(
 
 
 def evaluate_rolling(
-    table: pl.DataFrame, question: LeadScoreQuestion, course: RollingCourse, *, say: Say
+    table: pl.DataFrame,
+    question: LeadScoreQuestion,
+    course: RollingCourse,
+    *,
+    say: Say,
+    title: str = "the table",
 ) -> EvaluationReport:
     """Raises InputError as above, or when the course is longer than the table.
 
@@ -91,18 +104,20 @@ def evaluate_rolling(
     tells when it should have been fitted again.
     """
     began = clock.perf_counter()
-    ready = prepare_course(table, question, start=course.start, step=course.step, say=say)
+    ready = prepare_course(table, question, start=course.start, step=course.step, say=say, title=title)
     (rows,) = ready.cases
     windows = list(rolling_windows(rows.y.size, step=course.step, window=course.window, start=course.start))
     with one_thread():
         answers, alarms = _roll(rows, windows, say=say)
     truth = rows.y[course.start :]
     p = answers.pop(MODEL)
-    notes = [*ready.notes, *_thin(rows.y[windows[0].train], truth), _when_it_rang(alarms)]
+    judged = _figures(truth, p, question.top)
+    thin = _thin(rows.y[windows[0].train], truth)
+    notes = [*ready.notes, *_costly(ready.flagged, judged["auc"]), *thin, _when_it_rang(alarms)]
     return EvaluationReport(
         task="lead score, rolling",
         model=MODEL,
-        figures=_figures(truth, p, question.top),
+        figures=judged,
         baselines={name: _figures(truth, one, question.top) for name, one in answers.items()},
         used=_used(rows.inputs),
         flagged=ready.flagged,
@@ -172,10 +187,11 @@ def _times(learn: Cases, judge: Cases) -> tuple[Array, Array] | None:
 
 def _figures(y: Array, p: Array, top: int | None) -> dict[str, float | int | None]:
     found = figures(y, p)
-    if y.size and not 0 < y.sum() < y.size:
-        found = {name: value if name in ("n", "base_rate") else None for name, value in found.items()}
     if top is not None:
-        found["hits"] = int(y[np.argsort(-p, kind="stable")[:top]].sum())
+        hits = top_hits(y, p, top)
+        found["hits"] = (
+            int(hits) if hits.is_integer() else hits
+        )  # a part only where equal answers share the last places
     return found
 
 
@@ -244,6 +260,22 @@ def _when_it_rang(alarms: list[tuple[int, DriftAlarm]]) -> str:
     )
 
 
+def _costly(flagged: Sequence[FlaggedColumn], reached: float | None) -> list[str]:
+    """Late columns without which far less is known: one that was known in time is worth a look."""
+    if reached is None:
+        return []
+    alone = {flag.column: float(flag.evidence.get("auc", 0.0)) for flag in flagged if flag.kind == "late"}
+    costly = {name: found for name, found in alone.items() if found >= reached + _COSTLY}
+    if not costly:
+        return []
+    shown = ", ".join(
+        f"{name} (alone AUC {found:.2f})" for name, found in sorted(costly.items(), key=lambda one: -one[1])
+    )
+    return [
+        f"leaving out late columns costs much: {shown}, against {reached:.2f} without; if one was known before the outcome, use it with --allow"
+    ]
+
+
 def _thin(learnt: Array, judged: Array) -> list[str]:
     notes = []
     rare = int(min(learnt.sum(), learnt.size - learnt.sum()))
@@ -256,5 +288,5 @@ def _thin(learnt: Array, judged: Array) -> list[str]:
             f"not enough data: {rare} rows of the rarer outcome to learn from; one strongly restrained logistic regression answers"
         )
     if not 0 < judged.sum() < judged.size:
-        notes.append("the judged rows have one outcome only: no figure has an answer")
+        notes.append("the judged rows have one outcome only: nothing tells how well they are ranked")
     return notes

@@ -15,6 +15,7 @@ from ghl_real_estate_ai.ml.column_kinds import (
     cleaned,
     dates,
     in_order,
+    nested_columns,
     numbers,
     plain_table,
     read_kind,
@@ -66,8 +67,25 @@ def test_missing_is_a_value_and_unknown_is_a_word() -> None:
 
 
 def test_numbers_are_read_as_people_write_them() -> None:
-    column = pl.Series("c", ["$1,200", "12 %", "(30)", "true", "ten", None, "1e3", "12,5"])
+    column = pl.Series("c", ["$1,200", "12 %", "(30)", "true", "ten", None, "1e3", "12.5"])
     np.testing.assert_array_equal(numbers(column), [1200, 12, -30, 1, np.nan, np.nan, 1000, 12.5])
+
+
+@pytest.mark.parametrize(
+    ("cells", "read"),
+    [
+        (["0,3064", "1,234", "-12,5", "7"], [0.3064, 1.234, -12.5, 7]),
+        (["1.234,56 €", "1.234", "12"], [1234.56, 1234, 12]),
+        (["1.200.000", "300.000"], [1_200_000, 300_000]),
+        (["1,234.50", "1,200", "12,5"], [1234.5, 1200, 12.5]),
+        (["1,200", "2,300,000"], [1200, 2_300_000]),
+        (["1.234", "0.306"], [1.234, 0.306]),
+        (["1,200"] * 30 + ["12,5"], [1200.0] * 30 + [12.5]),
+    ],
+)
+def test_all_cells_of_a_column_tell_its_decimal_mark(cells: list[str], read: list[float]) -> None:
+    np.testing.assert_array_equal(numbers(pl.Series("c", cells)), read)
+    assert kind_of(cells * 10) == ColumnKind.NUMBER
 
 
 @pytest.mark.parametrize(
@@ -95,9 +113,9 @@ def test_order_forgives_a_few_rows_out_of_place() -> None:
 
 
 def test_spans_hours_and_nested_cells_become_plain() -> None:
-    table = plain_table(
-        pl.DataFrame(
-            {"span": [timedelta(minutes=2)], "at": [time(1)], "tags": [["a"]], "price": [Decimal("1.5")]}
-        )
+    given = pl.DataFrame(
+        {"span": [timedelta(minutes=2)], "at": [time(1)], "tags": [["a"]], "price": [Decimal("1.5")]}
     )
+    assert nested_columns(given) == ["tags"]
+    table = plain_table(given)
     assert table.rows() == [(120.0, 3_600.0, None, 1.5)]

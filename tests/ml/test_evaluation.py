@@ -29,6 +29,7 @@ from ghl_real_estate_ai.ml.evaluation import (
     reliability,
     rolling_origins,
     rolling_windows,
+    top_hits,
 )
 
 # few distinct values, so that ties are the rule
@@ -51,6 +52,16 @@ def test_a_perfect_ranking_scores_one_and_lifts_fully() -> None:
     p = np.linspace(0.99, 0.01, 100)
     metrics = measure(y, p)
     assert (metrics.auc, metrics.average_precision, metrics.lift_at_10) == (1.0, 1.0, 10.0)
+
+
+def test_ties_at_the_edge_of_the_top_count_as_the_mean_over_their_orders() -> None:
+    y, same = np.repeat([1.0, 0.0], [30, 70]), np.full(100, 0.5)
+    for truth in (y, y[::-1]):
+        assert lift_at_10(truth, same) == pytest.approx(1.0)
+        assert top_hits(truth, same, 20) == pytest.approx(6.0)
+    best_first = np.array([0.9, 0.5, 0.5, 0.5, 0.1])
+    assert top_hits(np.array([1.0, 1.0, 0.0, 0.0, 1.0]), best_first, 2) == pytest.approx(1 + 1 / 3)
+    assert top_hits(np.array([1.0, 1.0, 0.0, 0.0, 1.0]), best_first, 9) == 3.0
 
 
 def test_calibrated_answers_have_no_calibration_error_and_shifted_ones_have_their_shift() -> None:

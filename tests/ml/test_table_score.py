@@ -10,6 +10,8 @@ import pytest
 
 from ghl_real_estate_ai.errors import InputError
 from ghl_real_estate_ai.ml.evaluation_report import EvaluationReport
+from ghl_real_estate_ai.ml.table_baselines import baseline_answers
+from ghl_real_estate_ai.ml.table_inputs import Inputs
 from ghl_real_estate_ai.ml.table_score import (
     LeadScoreQuestion,
     RollingCourse,
@@ -183,13 +185,78 @@ def test_one_class_gives_no_figures_and_no_crash(table: pl.DataFrame) -> None:
     assert any("one outcome only" in note for note in learnt_of_one.notes)
     asked_of_one = judged(table[:CUT], lost[-100:])
     assert asked_of_one.figures["auc"] is None
-    assert asked_of_one.figures["ece"] is None
+    assert asked_of_one.figures["lift_at_10"] is None
+    assert number(asked_of_one, "brier") > 0  # how far from 0 was said has an answer
+    assert number(asked_of_one, "ece") > 0
+    assert any("one outcome only" in note for note in asked_of_one.notes)
 
 
 def test_a_table_sorted_by_its_outcome_is_not_taken_for_time(table: pl.DataFrame) -> None:
     found = judged(table[:CUT].drop("record").sort("won"), table[CUT:].drop("record"))
     assert "rows are sorted by outcome: their order says nothing" in found.notes
     assert number(found, "auc") > 0.7
+
+
+def test_a_number_of_the_rows_of_a_table_sorted_by_outcome_is_no_time(table: pl.DataFrame) -> None:
+    def counted(part: pl.DataFrame) -> pl.DataFrame:
+        return part.drop("record").sort("won").with_columns(row=pl.int_range(pl.len()) * 1_000)
+
+    found = judged(counted(table[:CUT]), counted(table[CUT:]))
+    assert "rows are sorted by outcome: their order says nothing" in found.notes
+    assert {flag.column: flag.kind for flag in found.flagged}["row"] == "identifier"
+    assert number(found, "auc") > 0.7
+    assert number(found, "ece") < 0.1
+
+
+def test_late_columns_say_how_to_use_them_and_what_leaving_them_out_costs() -> None:
+    rng = np.random.default_rng(8)
+    y = rng.random(N) < 0.3
+    table = pl.DataFrame(
+        {"won": y.astype(int), "close score": y + rng.normal(0, 0.4, N), "clicks": rng.poisson(3, N)}
+    )
+    found = judged(table[:CUT], table[CUT:])
+    (flag,) = (flag for flag in found.flagged if flag.kind == "late")
+    assert "--allow 'close score'" in flag.reason
+    assert any(note.startswith("leaving out late columns costs much: close score") for note in found.notes)
+    allowed = judged(table[:CUT], table[CUT:], LeadScoreQuestion(outcome="won", allow=("close score",)))
+    assert number(allowed, "auc") > 0.9
+    assert not any("costs much" in note for note in allowed.notes)
+
+
+def test_decimal_commas_are_read_in_both_tables_alike(table: pl.DataFrame, report: EvaluationReport) -> None:
+    comma = table.with_columns(pl.col("noise", "visits").cast(pl.String).str.replace(".", ",", literal=True))
+    again = judged(comma[:CUT], comma[CUT:].with_columns(table["noise"][CUT:]))  # one of them with points
+    assert number(again, "auc") == pytest.approx(number(report, "auc"))
+
+
+def test_nested_cells_are_named_as_such(table: pl.DataFrame) -> None:
+    nested = table[:300].with_columns(tags=pl.concat_list("source", "agent"))
+    flags = {flag.column: flag for flag in judged(nested, nested).flagged}
+    assert flags["tags"].kind == "nested"
+    assert "a column of its own" in flags["tags"].reason
+
+
+@pytest.mark.filterwarnings("error")
+def test_enormous_numbers_raise_no_warning_of_a_library(table: pl.DataFrame) -> None:
+    huge = table.with_columns(pl.col("noise") * 1e300, visits=pl.col("visits") * 1e300)
+    found = judged(huge[:CUT], huge[CUT:])
+    assert number(found, "auc") > 0.7
+
+
+def test_blank_outcomes_beside_one_word_hint_at_the_lost(table: pl.DataFrame) -> None:
+    won = table.with_columns(won=pl.when(pl.col("won") == 1).then(pl.lit("won")))
+    found = judged(won[:CUT], table[CUT:].with_columns(won=pl.lit("won")))
+    assert any("if an empty cell means the other outcome" in note for note in found.notes)
+
+
+def test_a_plain_logistic_regression_stays_within_what_it_learnt() -> None:
+    def inputs(values: list[float]) -> Inputs:
+        return Inputs(np.array(values)[:, None], ("visits",), np.empty((len(values), 0), dtype=np.int64), ())
+
+    learn, y = inputs([0.0, 1.0, 2.0, 3.0, 4.0, 5.0] * 20), np.array([0.0, 0.0, 1.0, 0.0, 1.0, 1.0] * 20)
+    edge, far, gone = baseline_answers(learn, y, inputs([5.0, 1e6, np.nan]), times=None).answers["logistic"]
+    assert edge == far
+    assert 0 < gone < edge < 0.99
 
 
 def test_a_time_column_orders_the_rows_and_adds_recency(table: pl.DataFrame) -> None:
