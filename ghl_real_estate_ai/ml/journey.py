@@ -30,6 +30,7 @@ from ghl_real_estate_ai.ml.journey_log import (
     ending_rule,
     observation_weights,
     read_cases,
+    same_cases,
 )
 from ghl_real_estate_ai.ml.journey_model import (
     FEWEST_CASES,
@@ -95,10 +96,10 @@ def evaluate_journey(
     rule = ending_rule(taught, outcome=question.decided_by, cut=question.cut)
     say("learning")
     ending = rule.applied(taught)
-    chosen = choose_columns(taught, ending)
+    test_ending = rule.applied(judged)
+    chosen = choose_columns(taught, ending, judged.first_events(test_ending.visible).table)
     model, baselines = _learn(taught, ending, chosen)
     say("judging")
-    test_ending = rule.applied(judged)
     if not question.cut:
         notes.append(
             "no --cut: open cases cannot be told from ended ones, all without the outcome count as ended"
@@ -135,8 +136,13 @@ def _read(table: pl.DataFrame, question: JourneyQuestion, source: str, notes: li
 
 
 def _without(train: CaseLog, judged: CaseLog, notes: list[str]) -> CaseLog:
-    """The training log without the cases that judge."""
-    both = set(train.names) & set(judged.names)
+    """The training log without the cases that judge. The same number in both logs need not be the same case."""
+    both = same_cases(train, judged)
+    if strangers := len(set(train.names) & set(judged.names)) - len(both):
+        notes.append(
+            f"{strangers:,} case ids stand in both logs without an event in common, and neither goes on with the other: "
+            "taken as different cases"
+        )
     if len(both) == len(train):
         raise InputError(
             "--train-events: every case also stands in --test-events; no case may train and judge"

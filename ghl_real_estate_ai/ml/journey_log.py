@@ -184,6 +184,27 @@ def ending_rule(log: CaseLog, *, outcome: str, cut: Collection[str]) -> EndingRu
     return EndingRule(outcome, frozenset({outcome, *cut}), frozenset(final), _patience(log, outcome))
 
 
+def same_cases(one: CaseLog, other: CaseLog) -> frozenset[str]:
+    """Ids of the cases that both logs tell of: all that both name, if most of these are the same; else those with an event in common.
+
+    A case is the same if an event of it stands in both, or it goes on in one log after a silence as cases have it. Two logs
+    that both count their cases from 1 show neither.
+    """
+    common = sorted(set(one.names) & set(other.names))
+    if not common:
+        return frozenset()
+    shared = set(
+        _events(one).join(_events(other), on=["case", "at", "activity"], how="semi")["case"].unique()
+    )
+    mine, theirs = ({name: place for place, name in enumerate(log.names)} for log in (one, other))
+    a, b = np.array([mine[name] for name in common]), np.array([theirs[name] for name in common])
+    ends_a, ends_b = (log.at[log.first[1:] - 1] for log in (one, other))
+    gap = np.maximum(other.started[b] - ends_a[a], one.started[a] - ends_b[b])
+    usual = max(float(np.quantile(_longest_gaps(log), LONGEST_SILENCE)) for log in (one, other))
+    same = np.array([name in shared for name in common]) | ((gap >= 0) & (gap <= usual))
+    return frozenset(common if same.mean() >= 0.5 else shared)
+
+
 def observation_weights(log: CaseLog, ending: Ending) -> Array:
     """Per case, 1 / the chance that a case which took so long would have ended within this log; 0 where still open.
 
@@ -194,6 +215,17 @@ def observation_weights(log: CaseLog, ending: Ending) -> Array:
     took = np.where(ending.known, ending.known_at - log.started, np.inf)
     chance = 1.0 - np.searchsorted(followed, took, side="left") / followed.size
     return np.where(ending.known, np.minimum(1.0 / np.maximum(chance, _SEEN_FROM), MOST_WEIGHT), 0.0)
+
+
+def _events(log: CaseLog) -> pl.DataFrame:
+    return pl.DataFrame({"case": pl.Series(log.names)[log.case], "at": log.at, "activity": log.activity})
+
+
+def _longest_gaps(log: CaseLog) -> Array:
+    """Of each case, the longest time between two of its events, seconds."""
+    gap = np.diff(log.at, prepend=log.at[0])
+    gap[log.first[:-1]] = 0.0
+    return np.asarray(np.maximum.reduceat(gap, log.first[:-1]), dtype=np.float64)
 
 
 def _patience(log: CaseLog, outcome: str) -> float:

@@ -235,21 +235,27 @@ def _fit_linear(x: Rows, y: Array, weight: Array, vocabulary: Vocabulary) -> Mem
     from sklearn.linear_model import LogisticRegression  # heavy start
 
     z = _smooth(x, vocabulary)
-    centre, spread = z.mean(axis=0), z.std(axis=0)
+    known = [column[np.isfinite(column)] for column in z.T]
+    centre = np.array([values.mean() if values.size else 0.0 for values in known], dtype=np.float32)
+    spread = np.array([values.std() if values.size else 0.0 for values in known], dtype=np.float32)
     spread[spread == 0] = np.inf  # says nothing in training, so it says nothing later
+
+    def scaled(inputs: Rows) -> Rows:
+        shifted = np.clip((inputs - centre) / spread, -_CLIP, _CLIP)
+        # a missing number stands at the mean: only the column of what is there speaks
+        return np.asarray(np.nan_to_num(shifted, copy=False, nan=0.0), dtype=np.float32)
+
     model = LogisticRegression(C=_RIDGE, max_iter=200)
-    model.fit(np.clip((z - centre) / spread, -_CLIP, _CLIP), y, sample_weight=weight)
+    model.fit(scaled(z), y, sample_weight=weight)
     slopes, offset = model.coef_[0].astype(np.float64), float(model.intercept_[0])
-
-    def log_odds(rows: Rows) -> Array:
-        shifted = np.clip((_smooth(rows, vocabulary) - centre) / spread, -_CLIP, _CLIP)
-        return np.asarray(shifted @ slopes + offset, dtype=np.float64)
-
-    return log_odds
+    return lambda rows: np.asarray(scaled(_smooth(rows, vocabulary)) @ slopes + offset, dtype=np.float64)
 
 
 def _smooth(x: Rows, vocabulary: Vocabulary) -> Rows:
-    """Inputs as a linear model takes them: counts and times as logarithms, hours round the clock, codes as columns of 0 and 1."""
+    """Inputs as a linear model takes them: counts and times as logarithms, hours round the clock, codes as columns of 0 and 1.
+
+    NaN stays where a number is missing; beside it stands whether it is there.
+    """
     levels = vocabulary.levels
     parts: list[npt.NDArray[np.generic]] = []
     for place, name in enumerate(vocabulary.names):
@@ -261,9 +267,7 @@ def _smooth(x: Rows, vocabulary: Vocabulary) -> Rows:
         elif name in ("hour", "start_hour"):
             parts += [np.sin(values * (np.pi / 12)), np.cos(values * (np.pi / 12))]
         else:
-            there = ~np.isnan(values)
-            known = np.where(there, values, 0.0)
-            parts += [np.sign(known) * np.log1p(np.abs(known)), there]
+            parts += [np.sign(values) * np.log1p(np.abs(values)), ~np.isnan(values)]
     return np.column_stack(parts).astype(np.float32)
 
 

@@ -16,7 +16,13 @@ from ghl_real_estate_ai.ml.evaluation_report import EvaluationReport
 from ghl_real_estate_ai.ml.journey import JourneyQuestion, evaluate_journey
 from ghl_real_estate_ai.ml.journey_columns import choose_columns
 from ghl_real_estate_ai.ml.journey_features import CaseState, Vocabulary
-from ghl_real_estate_ai.ml.journey_log import CaseLog, ending_rule, observation_weights, read_cases
+from ghl_real_estate_ai.ml.journey_log import (
+    CaseLog,
+    ending_rule,
+    observation_weights,
+    read_cases,
+    same_cases,
+)
 from ghl_real_estate_ai.ml.journey_model import (
     JourneyModel,
     after_each_event,
@@ -65,7 +71,7 @@ def _fitted() -> tuple[JourneyModel, CaseLog]:
     """A model, and cases that it has not seen."""
     log = _read(_train())
     ending = ending_rule(log, outcome="CANCELLED", cut=QUESTION.cut).applied(log)
-    chosen = choose_columns(log, ending)
+    chosen = choose_columns(log, ending, log.table)
     use = ending.known
     model = fit_journey(
         log.cases(use),
@@ -198,6 +204,26 @@ def test_logs_that_run_side_by_side_are_learnt_from_whole_and_the_report_says_so
         ("hours_left", (pl.col("time").max().over("case") - pl.col("time")).dt.total_minutes() / 60, "late"),
         ("events_in_all", pl.len().over("case"), "late"),
         ("finished", pl.col("time").shift(-1).over("case"), "late"),
+        ("next_step", pl.col("activity").shift(-1).over("case"), "late"),
+        (
+            "next_code",
+            pl.col("activity").str.to_lowercase().str.slice(0, 3).shift(-1).over("case").fill_null("end"),
+            "late",
+        ),
+        (
+            "mood",  # a different number for each event, and all know the ending
+            pl.col("activity").is_in(["CANCELLED"]).any().over("case").cast(pl.Float64)
+            + (pl.int_range(pl.len()) * 0.6180339887 % 1.0) * 0.9,
+            "late",
+        ),
+        (
+            "mood_later",  # the same, from the second event on
+            pl.when(pl.int_range(pl.len()).over("case") > 0).then(
+                pl.col("activity").is_in(["CANCELLED"]).any().over("case").cast(pl.Float64)
+                + (pl.int_range(pl.len()) * 0.6180339887 % 1.0) * 0.9
+            ),
+            "late",
+        ),
         ("birth_date", pl.lit("1980-05-05"), "protected"),
         ("event_id", pl.int_range(pl.len()), "identifier"),
         ("branch", pl.lit("north"), "constant"),
@@ -207,10 +233,60 @@ def test_a_column_of_hindsight_or_of_no_use_is_refused_with_its_reason(
     name: str, cells: pl.Expr, kind: str
 ) -> None:
     log = _read(_train().with_columns(cells.alias(name)))
-    chosen = choose_columns(log, ending_rule(log, outcome="CANCELLED", cut=QUESTION.cut).applied(log))
+    chosen = choose_columns(
+        log, ending_rule(log, outcome="CANCELLED", cut=QUESTION.cut).applied(log), log.table
+    )
     assert [(flag.column, flag.kind) for flag in chosen.flagged] == [(name, kind)]
     assert len(chosen.flagged[0].reason) > 20
     assert name not in chosen.used
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        ("stage", pl.col("activity").replace({"ASKED": "new", "CALL": "contacted", "OFFER": "offered"})),
+        ("status", pl.col("activity").replace({"CALL": "in contact", "OFFER": "waiting"})),
+        ("attempt", (pl.col("activity") == "CALL").cum_sum().over("case").cast(pl.String)),
+        ("hours_so_far", (pl.col("time") - pl.col("time").min().over("case")).dt.total_minutes() / 60),
+    ],
+)
+def test_what_an_event_knows_of_itself_is_used(name: str, cells: pl.Expr) -> None:
+    log = _read(_train().with_columns(cells.alias(name)))
+    chosen = choose_columns(
+        log, ending_rule(log, outcome="CANCELLED", cut=QUESTION.cut).applied(log), log.table
+    )
+    assert chosen.flagged == ()
+    assert name in chosen.used
+
+
+# --- ids that two logs share --------------------------------------------------------------------------------------
+
+
+def test_logs_that_both_number_their_cases_from_one_have_no_case_in_common() -> None:
+    numbered = [
+        table.with_columns(case=pl.col("case").str.extract(r"(\d+)").cast(pl.Int64) - first)
+        for table, first in (
+            (_train(), 0),
+            (later_cases(300).with_columns(pl.col("time") + timedelta(days=400)), 600),
+        )
+    ]
+    report = _evaluate(numbered[0], numbered[1])
+    assert any("300 case ids stand in both logs" in note for note in report.notes)
+    cases = report.details["cases"]
+    assert isinstance(cases, dict)
+    assert cases["train"] == 600
+    assert same_cases(_read(numbered[0].filter(pl.col("case") < 200)), _read(numbered[1])) == frozenset()
+
+
+def test_a_case_that_goes_on_in_the_later_log_is_the_same() -> None:
+    moment = BEGIN + timedelta(days=40)
+    earlier, later = _train().filter(pl.col("time") < moment), _train().filter(pl.col("time") >= moment)
+    halves = set(earlier["case"]) & set(later["case"])
+    assert len(halves) > 10
+    assert same_cases(_read(earlier), _read(later)) == halves
+    assert same_cases(_read(later), _read(earlier)) == halves
+    apart = _read(later.with_columns(pl.col("time") + timedelta(days=400)))
+    assert same_cases(_read(earlier), apart) == frozenset()
 
 
 # --- open cases ---------------------------------------------------------------------------------------------------
@@ -319,9 +395,32 @@ def test_an_event_of_a_kind_and_with_words_never_seen_is_survived() -> None:
     assert state.events == 2
 
 
-def test_a_test_log_without_a_column_is_judged_all_the_same() -> None:
-    report = _evaluate(_train(), _test().drop("agent", "amount").with_columns(more=pl.lit(3)))
-    assert float(report.figures["auc"] or 0) > 0.5
+def test_what_the_test_log_does_not_tell_is_not_learnt_from() -> None:
+    lost = ["agent", "amount", "state"]
+    both = _evaluate(_train().drop(lost), _test().drop(lost))
+    for test in (
+        _test().drop(lost).with_columns(more=pl.lit(3)),
+        _test().with_columns(agent=None, state=None, amount=pl.format("{} EUR", "amount")),
+    ):
+        report = _evaluate(_train(), test)
+        assert report.figures == both.figures
+        assert report.used == ("activity", "time")
+        assert [(flag.column, flag.kind) for flag in report.flagged] == [
+            ("agent", "absent"),
+            ("amount", "absent"),
+            ("state", "absent"),
+        ]
+
+
+def test_a_number_that_is_missing_moves_the_logistic_member_by_no_more_than_a_common_one() -> None:
+    model, log = _fitted()
+    block = next(iter(build_prefixes(log, model.vocabulary, after_each_event(log))))
+    place = model.vocabulary.names.index("amount")
+    empty, middle = block.x.copy(), block.x.copy()
+    empty[:, place] = np.nan
+    middle[:, place] = np.exp(np.nanmean(np.log(block.x[:, place])))
+    logistic = model.members["logistic"]
+    assert np.abs(logistic(empty) - logistic(middle)).max() < 0.2
 
 
 def test_every_input_has_a_name_and_codes_know_their_number() -> None:
@@ -341,7 +440,9 @@ def test_dates_in_a_column_are_hours_before_the_event_live_as_in_a_log() -> None
         )
     )
     log = _read(table)
-    chosen = choose_columns(log, ending_rule(log, outcome="CANCELLED", cut=QUESTION.cut).applied(log))
+    chosen = choose_columns(
+        log, ending_rule(log, outcome="CANCELLED", cut=QUESTION.cut).applied(log), log.table
+    )
     assert "told" in chosen.used
     model = JourneyModel(Vocabulary(("ASKED",), chosen.columns), 0.3, {})
     row = table.row(0, named=True)
