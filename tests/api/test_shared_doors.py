@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -15,7 +16,7 @@ import pytest
 from ghl_real_estate_ai import bootstrap
 from ghl_real_estate_ai.bootstrap import ProcessRole
 from ghl_real_estate_ai.errors import TooManyRequests
-from ghl_real_estate_ai.limits import CONNECTIONS_PER_USER, SIGN_IN_ATTEMPTS_PER_MIN
+from ghl_real_estate_ai.limits import ANSWER_TTL_S, CONNECTIONS_PER_USER, SIGN_IN_ATTEMPTS_PER_MIN
 from ghl_real_estate_ai.live_ports import RateLimit, SharedCache
 from ghl_real_estate_ai.models.leads import Role
 from ghl_real_estate_ai.models.streams import CloseCode
@@ -173,11 +174,13 @@ async def test_what_a_hundred_screens_of_two_tenants_ask_at_two_gateways_is_made
         for tenant in (HOME, AWAY):
             await pair[0].deliver("ContactCreate", location_id=tenant, id="lead-1", name=f"Ana of {tenant}")
         askers = [(gateway, tenant) for _ in range(25) for gateway in pair for tenant in (HOME, AWAY)]
+        started = time.monotonic()
         pages = await asyncio.gather(
             *(gateway.get("/v1/leads", user_of(Role.AGENT, tenant)) for gateway, tenant in askers)
         )
         assert {page.status_code for page in pages} == {200}
-        # A hundred requests may take longer than half a second here; then an answer is made again, and no sooner.
+        # A hundred requests may take longer than half a second here; then an answer is made again, and hardly sooner.
+        lives = 1 + (time.monotonic() - started) / ANSWER_TTL_S
         keys = [json.loads(key) for key in made]
         assert {tuple(key) for key in keys} == {("leads", HOME, 50), ("leads", AWAY, 50)}
-        assert len(keys) < len(askers) / 4
+        assert len(keys) < min(len(askers), 2 * 2 * lives)

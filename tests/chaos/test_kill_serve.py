@@ -14,7 +14,7 @@ import pytest
 
 from ghl_real_estate_ai import bootstrap
 from ghl_real_estate_ai.commands import launch, records
-from ghl_real_estate_ai.models.events import LeadIntelligenceUpdated
+from ghl_real_estate_ai.models.events import LeadIntelligenceUpdated, LeadWentQuiet
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import Location
 from ghl_real_estate_ai.settings import Settings, load_settings
@@ -92,7 +92,8 @@ async def check(settings: Settings, tally: Tally) -> None:
     assert [recorded.position for recorded in events] == list(range(1, len(events) + 1))
     updates = [recorded.event for recorded in events if isinstance(recorded.event, LeadIntelligenceUpdated)]
     facts = [recorded for recorded in events if not isinstance(recorded.event, LeadIntelligenceUpdated)]
-    assert len(facts) == tally.sent == sum(1 for _ in city().events())
+    told = [recorded for recorded in facts if not isinstance(recorded.event, LeadWentQuiet)]
+    assert len(told) == tally.sent == sum(1 for _ in city().events())
     causes = Counter(update.intelligence.cause.event_id for update in updates)
     about_leads = [
         recorded for recorded in facts if recorded.event.type in records.APPLIED and recorded.event.lead_id

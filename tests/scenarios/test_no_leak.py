@@ -133,7 +133,7 @@ async def test_no_leak(gateway: Gateway) -> None:
         await a_stormy_minute(gateway, chance)
     await settled(gateway)
     await until(lambda: task_names() - tasks == Counter())
-    assert held() - objects == Counter()
+    await until(lambda: held() - objects == Counter())
     await until(lambda: open_files() <= files)
     assert hub.connections == 0
     assert not any(topic.listeners for topic in hub._topics.values())

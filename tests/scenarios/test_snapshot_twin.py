@@ -89,6 +89,8 @@ FIELDS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "TaskChanged": st.just({"task_id": "t1"}),
     "VendorEventKept": st.just({"vendor_type": "InvoiceCreate", "body": {}}),
     "LeadIntelligenceUpdated": st.fixed_dictionaries({"intelligence": intelligence, "stage_ms": st.just({"log": 2.0})}),
+    "LeadWentQuiet": st.just({"stage": 1, "due_at": NOON.isoformat()}),
+    "ListingJudged": st.just({"listing_key": "H1", "verdict": "like", "by": "lead", "user_id": "u-9"}),
     "ActionAcknowledged": st.just({"action_id": "act-1", "user_id": "u-9"}),
     "ListingsImported": st.fixed_dictionaries({"listing_keys": listings}),
     "CrmAppUninstalled": st.just({"owner_kind": "location"}),
