@@ -71,7 +71,7 @@ def choose_columns(
     at: Array | None,
     say: Callable[[str], None],
 ) -> ColumnChoice:
-    """``never``: columns that are no inputs by their role (outcome, identifier, nested, time), by role. Of a date by which rows are ordered the calendar is an input."""
+    """``never``: columns that are no inputs by their role (outcome, identifier, index, nested, time), by role. Of a date by which rows are ordered the calendar is an input."""
     both = sorted(set(exclude) & set(allow))
     if both:
         raise InputError(f"--exclude and --allow both name {both[0]!r}; give one of them")
@@ -79,6 +79,8 @@ def choose_columns(
     for name, role in never.items():
         if role == "identifier":
             flags[name] = FlaggedColumn(name, role, "it names the row")
+        elif role == "index":
+            flags[name] = FlaggedColumn(name, "identifier", "a running number of rows sorted by outcome")
         elif role == "nested":
             flags[name] = FlaggedColumn(
                 name, role, "a cell holds lists or fields; give each a column of its own"

@@ -71,7 +71,7 @@ def prepare_pair(
     order = row_order(train.drop(question.outcome), y, time=question.time)
     train, y = train[order.rows], y[order.rows]
     choice = choose_columns(
-        train, y, judged=test, never=roles | dict.fromkeys(order.index, "identifier"), exclude=question.exclude, allow=question.allow,
+        train, y, judged=test, never=roles | dict.fromkeys(order.index, "index"), exclude=question.exclude, allow=question.allow,
         at=order.moments, say=say,
     )  # fmt: skip
     later = None if question.time is None else moments_of(test, question.time)
