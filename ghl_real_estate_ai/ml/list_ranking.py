@@ -18,6 +18,7 @@ import polars as pl
 from ghl_real_estate_ai.errors import InputError
 from ghl_real_estate_ai.ml.availability import late_columns
 from ghl_real_estate_ai.ml.column_kinds import numbers
+from ghl_real_estate_ai.ml.column_words import words_of
 from ghl_real_estate_ai.ml.evaluation import Array, auc, judged_lists, mrr, ndcg_at_k
 from ghl_real_estate_ai.ml.evaluation_report import EvaluationReport, Figures, FlaggedColumn
 from ghl_real_estate_ai.ml.grades import Scale, scale_of
@@ -33,6 +34,11 @@ PRICE_FOR_ITS_LIKE: Final = "price for its like"
 PRICE_IN_THE_LIST: Final = "price in the list"
 PRIOR_ROWS: Final = 200
 """The untrained order weighs as much as so many judged rows: few judgements move little."""
+_NAMES_OF_LISTS: Final = frozenset(
+    {"id", "qid", "uuid", "guid", "key", "query", "session", "search", "request", "list"}
+)
+_MOST_KINDS_OF_LISTS: Final = 50
+"""A column that makes lists and has more values only numbers them; bedrooms or an hour say something of a home."""
 _MADE: Final = frozenset({PRICE_FOR_ITS_LIKE, PRICE_IN_THE_LIST})
 _TRAIN, _TEST = "the training table", "the table to judge on"
 
@@ -81,7 +87,8 @@ def evaluate_ranking(
         report = _untrained(columns, judge, plain)
     else:
         report = _trained(columns, learn, judge, residual=residual, plain=plain, say=say)
-    return replace(report, notes=(scale.note(), *report.notes), seconds=time.monotonic() - started)
+    notes = (scale.note(), *_trivial(judge), *report.notes)
+    return replace(report, notes=notes, seconds=time.monotonic() - started)
 
 
 def _untrained(columns: Columns, judge: _Side, plain: UntrainedOrder) -> EvaluationReport:
@@ -139,6 +146,9 @@ def _sides(
 ) -> tuple[Scale, _Side | None, _Side]:
     if not question.group:
         raise InputError("--group: name at least one column that makes a list")
+    for option, named in (("--group", question.group), ("--features", question.features or ())):
+        if question.label in named:
+            raise InputError(f"{option}: {question.label!r} is the judgement itself; leave it out")
     for table, where in ((train, _TRAIN), (test, _TEST)):
         if table is not None:
             require_columns(table, (question.label, *question.group, *(question.features or ())), path=where)
@@ -146,6 +156,10 @@ def _sides(
         (test if train is None else train)[question.label], where=_TEST if train is None else _TRAIN
     )
     judge = _side(test, question, scale, where=_TEST)
+    if np.bincount(judge.lists).max() < 2:
+        raise InputError(
+            f"--group: no list of {_TEST} has two rows, so there is nothing to order; name fewer columns"
+        )
     return scale, None if train is None else _side(train, question, scale, where=_TRAIN), judge
 
 
@@ -168,11 +182,21 @@ def _candidates(
     # by name: the order of a file's columns changes nothing
     names = tuple(sorted(name for name in (question.features or table.columns) if name != question.label))
     forbidden = list(protected_columns(names, table, of_homes=True))
+    if question.features is None:
+        forbidden += [
+            FlaggedColumn(name, "group", "it names the lists and says nothing of a home")
+            for name in question.group
+            if _only_names_lists(table[name]) and name not in {flag.column for flag in forbidden}
+        ]
     if learn is not None and question.features is None:  # columns asked for by name are used
         left = [name for name in names if name not in {flag.column for flag in forbidden}]
         wanted = (learn.grades > learn.grades.min()).astype(np.float64)
         forbidden += late_columns(learn.table, wanted, left)
     return names, tuple(forbidden)
+
+
+def _only_names_lists(column: pl.Series) -> bool:
+    return bool(_NAMES_OF_LISTS & set(words_of(column.name))) or column.n_unique() > _MOST_KINDS_OF_LISTS
 
 
 # --- inputs -------------------------------------------------------------------------------------------------------
@@ -310,6 +334,18 @@ def _idle(columns: Columns, learnt: LearntOrder) -> list[FlaggedColumn]:
     ]
     why = "no input of its own: it only says what homes there cost (a place stands for who lives there)"
     return idle + [FlaggedColumn(c.name, "place", why) for c in columns.usable if c.concept is Concept.PLACE]
+
+
+def _trivial(judge: _Side) -> list[str]:
+    """A note on lists that every order gets right: they lift each figure, the baselines' too."""
+    rows = pl.DataFrame({"list": judge.lists, "grade": judge.grades})
+    lists = rows.group_by("list").agg(pl.col("grade").min().alias("low"), pl.col("grade").max().alias("high"))
+    alike = lists.filter((pl.col("low") == pl.col("high")) & (pl.col("high") > 0)).height
+    if not alike:
+        return []
+    return [
+        f"{alike:,} of {lists.height:,} lists hold one row, or rows judged alike: any order of them counts as perfect"
+    ]
 
 
 def _list_details(judge: _Side) -> dict[str, object]:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from ghl_real_estate_ai.cli import app
 from ghl_real_estate_ai.errors import InputError
 from ghl_real_estate_ai.ml.evaluation_report import EvaluationReport, Figures
+from ghl_real_estate_ai.ml.hedonic import price_residual
 from ghl_real_estate_ai.ml.list_ranking import RankingQuestion, evaluate_ranking
 from ghl_real_estate_ai.ml.tables import read_table
 from tests.support.public_data import public_data
@@ -157,6 +158,65 @@ def test_the_order_of_columns_and_a_second_run_change_nothing_and_the_tables_sta
     assert test.equals(before[1])
     plain = ask(test.select(reversed(test.columns)))
     assert ndcg(plain.figures) == pytest.approx(ndcg(ask(test).figures), abs=0.02)
+
+
+def test_the_order_of_the_judged_rows_changes_nothing() -> None:
+    train, test = homes(300, seed=21), homes(200, seed=22)
+    turned = test.sample(fraction=1.0, shuffle=True, seed=1)
+    for learnt in (None, train):
+        assert ask(turned, learnt).figures == pytest.approx(ask(test, learnt).figures, abs=1e-9)
+
+
+def test_the_same_home_listed_often_has_no_price_for_its_like() -> None:
+    assert price_residual(np.ones((80, 2)), np.full(80, 5.0)) is None
+    twice = np.repeat(np.arange(40.0), 2)[:, None]
+    residual = price_residual(twice, np.exp(10 + twice[:, 0] % 2))
+    assert residual is not None
+    assert np.array_equal(residual[::2], residual[1::2])
+
+
+@pytest.mark.parametrize(
+    ("question", "problem"),
+    [
+        (RankingQuestion("interest", ("interest",)), "--group: 'interest' is the judgement itself"),
+        (
+            RankingQuestion("interest", ("week",), ("ListPrice", "interest")),
+            "--features: 'interest' is the judge",
+        ),
+        (RankingQuestion("interest", ("ListingId",)), "no list of the table to judge on has two rows"),
+    ],
+)
+def test_a_question_that_answers_itself_is_refused(question: RankingQuestion, problem: str) -> None:
+    with pytest.raises(InputError, match=problem):
+        ask(homes(100, seed=23), homes(100, seed=24), question)
+
+
+def test_lists_that_any_order_gets_right_are_told() -> None:
+    table = homes(200, seed=25).with_columns(week=pl.int_range(pl.len()) // 2)
+    report = ask(table, question=RankingQuestion("interest", ("bedrooms", "week")))
+    assert any("any order of them counts as perfect" in note for note in report.notes)
+    assert not any("any order" in note for note in ask(homes(400, seed=25).filter(pl.col("week") < 1)).notes)
+
+
+def test_what_only_numbers_the_lists_is_no_input_and_what_describes_their_homes_is() -> None:
+    numbered = [
+        homes(600, seed=seed).with_columns(search_id=pl.int_range(pl.len()) // 12, week=pl.col("week") % 3)
+        for seed in (26, 27)
+    ]
+    report = ask(*numbered, RankingQuestion("interest", ("search_id",)))
+    assert {flag.column: flag.kind for flag in report.flagged}["search_id"] == "group"
+    assert "search_id" not in report.used
+    many = [table.rename({"search_id": "shown"}).with_columns(pl.col("shown") + 0) for table in numbered]
+    flagged = {
+        flag.column: flag.kind
+        for flag in ask(many[0], question=RankingQuestion("interest", ("shown",))).flagged
+    }
+    assert flagged.get("shown") is None  # 50 lists may still be a trait
+    more = many[0].with_columns(shown=pl.int_range(pl.len()) // 6 * 7 % 1_000)
+    flagged = {
+        flag.column: flag.kind for flag in ask(more, question=RankingQuestion("interest", ("shown",))).flagged
+    }
+    assert flagged["shown"] == "group"
 
 
 def test_thirty_judgements_lean_on_the_untrained_order() -> None:
