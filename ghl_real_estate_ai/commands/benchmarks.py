@@ -96,7 +96,7 @@ def crossings(say: Say) -> Row:
     """CPU of the crossing times of one lead, paid at each event; beside scoring every point of the grid."""
     from ghl_real_estate_ai import bootstrap
     from ghl_real_estate_ai.ml.artifacts import shipped_model
-    from ghl_real_estate_ai.ml.features import vector
+    from ghl_real_estate_ai.ml.features import Course, vector
     from ghl_real_estate_ai.ml.lead_state import apply
     from ghl_real_estate_ai.ml.risk_curve import GRID, crossing_times
     from ghl_real_estate_ai.models.intelligence import STAGE_THRESHOLDS
@@ -116,7 +116,7 @@ def crossings(say: Say) -> Row:
             continue
         risk = churn.predict(vector(lead, now))
         started = time.process_time()
-        found = crossing_times(churn, lead, now, risk=risk)
+        found = crossing_times(churn, Course(lead, now), risk=risk)
         between = time.process_time()
         risks = [churn.predict(vector(lead, now + ahead)) for ahead in GRID]
         events, found_s = events + 1, found_s + between - started

@@ -77,7 +77,8 @@ class Model:
 
     def predict(self, x: Vector) -> float:
         """The probability for one feature vector, float64 of shape (len(FEATURES),), NaN = unknown."""
-        return self.answer(x).probability
+        odds = self.log_odds(x)
+        return _sigmoid(odds) if self.recalibration is None else self.recalibration.probability(odds)
 
     def answer(self, x: Vector) -> Answer:
         """The probability with its 80 % interval; both ends equal it where the card says nothing of its certainty."""
@@ -90,7 +91,7 @@ class Model:
     def within(self, x: Vector, *, days: float) -> float:
         """The probability within ``days``, a period's end: of a hazard, what the shorter time takes off the log-odds."""
         whole = self.log_odds(x)
-        p = _sigmoid(whole) if self.recalibration is None else self.recalibration.answer(whole).probability
+        p = _sigmoid(whole) if self.recalibration is None else self.recalibration.probability(whole)
         if days >= self.horizon_days:
             return p
         return _sigmoid(math.log(p / (1.0 - p)) + self.log_odds(x, days=days) - whole)

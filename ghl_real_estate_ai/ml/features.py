@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Final, Literal
 
 import numpy as np
@@ -30,6 +31,7 @@ from ghl_real_estate_ai.models.leads import (
     OpportunityStatus,
 )
 
+Vector = npt.NDArray[np.float64]
 Direction = Literal[-1, 0, 1]
 
 _DAY_S: Final = 86_400.0
@@ -173,6 +175,22 @@ FEATURES: Final[tuple[FeatureSpec, ...]] = (
 """In the order of the vector. Age is left out on purpose: it is silence + tenure, and would move freely in silence."""
 
 FEATURE_NAMES: Final = tuple(spec.name for spec in FEATURES)
+_SILENCE, _OVER_RHYTHM, _ODDS, _WAITING, _RESPONSE, _MEETING = (
+    FEATURE_NAMES.index(name)
+    for name in (
+        "silence_days",
+        "silence_over_rhythm",
+        "silence_odds",
+        "waiting_hours",
+        "first_response_hours",
+        "appointment_ahead",
+    )
+)
+_FADING_OF: Final = {
+    kind: tuple((FEATURE_NAMES.index(name), index) for name, of, index, _ in _FADING if of is kind)
+    for kind in dict.fromkeys(of for _, of, _, _ in _FADING)
+}
+"""By kind of activity: place in the vector, and which half-life."""
 
 _KEPT: Final = frozenset({"showed", "completed"})
 _MISSED: Final = frozenset({"cancelled", "noshow"})
@@ -192,19 +210,61 @@ _AHEAD_DAYS: Final = 14.0
 _SURE: Final = 12.0  # log-odds; beyond them a baseline that adds up would see nothing else
 
 
-def vector(lead: Lead, now: datetime) -> npt.NDArray[np.float64]:
+def vector(lead: Lead, now: datetime) -> Vector:
     """The lead as of ``now`` (aware UTC): float64, shape (len(FEATURES),), in the order of FEATURES.
 
     NaN = unknown: only the silences of a lead of whom nothing at all was ever seen. Closed form in ``now``: a later
     ``now`` without events is the same as waiting. Events later than ``now`` count as happening now.
     """
-    values = {
-        **_rhythm(lead.activity, now),
-        **_fading(lead.activity, now),
-        **_totals(lead.activity),
-        **_standing(lead, now),
-    }
-    return np.array([values[name] for name in FEATURE_NAMES], dtype=np.float64)
+    return Course(lead, now).x
+
+
+class Course:
+    """A lead as of ``now``, and as of any other time if nothing happens: what the clock does not move is computed once."""
+
+    def __init__(self, lead: Lead, now: datetime) -> None:
+        self.lead, self.now = lead, now
+        activity = lead.activity
+        last, first = activity.last_lead_at, activity.first_at
+        self._since = last or first
+        self._tenure = _seconds(first, last) / _DAY_S if last and first else 0.0
+        self._repeats = max(0, activity.active_days - 1)
+        self._own_gap = max(_MIN_RHYTHM_DAYS, self._tenure / max(1, activity.active_days - 1))
+        self._waiting = waiting_since(activity)
+        self._fading = [
+            (known.at, [(place, known.values[index], _RATES[index]) for place, index in _FADING_OF[kind]])
+            for kind, known in activity.decayed.items()
+            if kind in _FADING_OF
+        ]
+        standing, self._last_meeting = _standing(lead)
+        values = {**_totals(activity), **standing}
+        values["tenure_days"] = math.log1p(self._tenure)
+        values["active_days"] = math.log1p(activity.active_days)
+        self._still = [values.get(name, 0.0) for name in FEATURE_NAMES]
+
+    @cached_property
+    def x(self) -> Vector:
+        """``vector`` as of ``now``."""
+        return self.at(self.now)
+
+    def at(self, then: datetime) -> Vector:
+        """``vector`` as of ``then``."""
+        activity, values = self.lead.activity, self._still.copy()
+        silence = _seconds(self._since, then) / _DAY_S if self._since else math.nan
+        waited = _seconds(self._waiting, then) / _HOUR_S if self._waiting else 0.0
+        first = activity.first_lead_at
+        response = _seconds(first, activity.first_agent_at or then) / _HOUR_S if first else 0.0
+        values[_SILENCE] = math.log1p(silence)
+        values[_OVER_RHYTHM] = math.log1p(silence / self._own_gap)
+        values[_ODDS] = _silence_odds(self._repeats, self._tenure, silence) if self._since else math.nan
+        values[_WAITING] = math.log1p(waited)
+        values[_RESPONSE] = math.log1p(response)
+        values[_MEETING] = float(self._last_meeting is not None and self._last_meeting > then)
+        for at, fading in self._fading:
+            age = _seconds(at, then)
+            for place, value, rate in fading:
+                values[place] = math.log1p(value * math.exp2(-age * rate))
+        return np.array(values, dtype=np.float64)
 
 
 def waiting_since(activity: LeadActivity) -> datetime | None:
@@ -225,29 +285,6 @@ def _seconds(since: datetime, now: datetime) -> float:
     return max(0.0, (now - since).total_seconds())
 
 
-def _rhythm(activity: LeadActivity, now: datetime) -> dict[str, float]:
-    last, first = activity.last_lead_at, activity.first_at
-    since = last or first
-    silence = _seconds(since, now) / _DAY_S if since else math.nan
-    tenure = _seconds(first, last) / _DAY_S if last and first else 0.0
-    own_gap = max(_MIN_RHYTHM_DAYS, tenure / max(1, activity.active_days - 1))
-    waiting = waiting_since(activity)
-    waited = _seconds(waiting, now) / _HOUR_S if waiting else 0.0
-    first_lead = activity.first_lead_at
-    response = _seconds(first_lead, activity.first_agent_at or now) / _HOUR_S if first_lead else 0.0
-    return {
-        "silence_days": math.log1p(silence),
-        "silence_over_rhythm": math.log1p(silence / own_gap),
-        "silence_odds": _silence_odds(max(0, activity.active_days - 1), tenure, silence)
-        if since
-        else math.nan,
-        "waiting_hours": math.log1p(waited),
-        "first_response_hours": math.log1p(response),
-        "tenure_days": math.log1p(tenure),
-        "active_days": math.log1p(activity.active_days),
-    }
-
-
 def _silence_odds(repeats: int, span: float, silence: float) -> float:
     """Log-odds of no active day in the next _AHEAD_DAYS, after ``repeats`` active days over ``span`` days and then silence.
 
@@ -260,16 +297,6 @@ def _silence_odds(repeats: int, span: float, silence: float) -> float:
     stopped = math.log(_STOPS / (_GOES_ON + repeats - 1.0)) + events * math.log(age / (_PACE_DAYS + span))
     either = max(stopped, quiet) + math.log1p(math.exp(-abs(stopped - quiet)))
     return min(_SURE, either - math.log1p(-math.exp(quiet)))
-
-
-def _fading(activity: LeadActivity, now: datetime) -> dict[str, float]:
-    ages = {kind: _seconds(known.at, now) for kind, known in activity.decayed.items()}
-    return {
-        name: math.log1p(activity.decayed[kind].values[index] * math.exp2(-ages[kind] * _RATES[index]))
-        if kind in ages
-        else 0.0
-        for name, kind, index, _ in _FADING
-    }
 
 
 def _totals(activity: LeadActivity) -> dict[str, float]:
@@ -285,8 +312,10 @@ def _totals(activity: LeadActivity) -> dict[str, float]:
     }
 
 
-def _standing(lead: Lead, now: datetime) -> dict[str, float]:
-    kept = missed = ahead = 0
+def _standing(lead: Lead) -> tuple[dict[str, float], datetime | None]:
+    """What the clock does not move, and when the last appointment begins that was neither kept nor missed."""
+    kept = missed = 0
+    last = None
     for meeting in lead.appointments.values():
         if meeting.deleted:
             continue
@@ -294,12 +323,11 @@ def _standing(lead: Lead, now: datetime) -> dict[str, float]:
             missed += 1
         elif meeting.status in _KEPT:
             kept += 1
-        elif meeting.start_time is not None and meeting.start_time > now:
-            ahead = 1
+        elif meeting.start_time is not None and (last is None or meeting.start_time > last):
+            last = meeting.start_time
     wishes = lead.wishes
     stated = sum(getattr(wishes, name) is not None for name in _WISH_FIELDS) + bool(wishes.features)
-    return {
-        "appointment_ahead": ahead,
+    standing: dict[str, float] = {
         "appointments_kept": kept,
         "appointments_missed": missed,
         "wishes_stated": stated,
@@ -308,3 +336,4 @@ def _standing(lead: Lead, now: datetime) -> dict[str, float]:
         ),
         "opted_out": lead.contact.dnd is True,
     }
+    return standing, last

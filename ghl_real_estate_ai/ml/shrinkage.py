@@ -117,14 +117,23 @@ class Recalibration:
 
     def answer(self, log_odds: float) -> Answer:
         """For a model's log-odds. Microseconds; rises with ``log_odds``, never falls."""
-        place = min(max((log_odds - self.center + _REACH) / _STEP, 0.0), len(self._curve) - 1.000001)
-        index = int(place)
-        part = place - index
-        below, above = self._curve[index], self._curve[index + 1]
+        part, below, above = self._around(log_odds)
         mean, low, high = (
             1.0 / (1.0 + math.exp(-(a + part * (b - a)))) for a, b in zip(below, above, strict=True)
         )
         return Answer(mean, low, high, self.prior_share(log_odds))
+
+    def probability(self, log_odds: float) -> float:
+        """The answer's probability alone: of a curve of many points nothing else is asked."""
+        part, below, above = self._around(log_odds)
+        return 1.0 / (1.0 + math.exp(-(below[0] + part * (above[0] - below[0]))))
+
+    def _around(
+        self, log_odds: float
+    ) -> tuple[float, tuple[float, float, float], tuple[float, float, float]]:
+        place = min(max((log_odds - self.center + _REACH) / _STEP, 0.0), len(self._curve) - 1.000001)
+        index = int(place)
+        return place - index, self._curve[index], self._curve[index + 1]
 
     def prior_share(self, log_odds: float) -> float:
         """Prior precision over all precision of the tenant's log-odds there: 1 without own leads, towards 0 with many."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from ghl_real_estate_ai.ml.features import vector
+from ghl_real_estate_ai.ml.features import Course, vector
 from ghl_real_estate_ai.models.intelligence import Interval, LeadScore
 from ghl_real_estate_ai.models.leads import Lead
 from ghl_real_estate_ai.services.tenant_models import TenantModels
@@ -27,13 +27,13 @@ class MlLeadIntelligenceEngine:
         """``models``: says which model answers for which lead."""
         self._models = models
 
-    async def score(self, lead: Lead, now: datetime) -> LeadScore:
-        """P(a new appointment within the model's horizon) as of ``now`` (aware UTC). Pure CPU, well under 1 ms."""
-        return self._answer(SCORE, lead, now)
+    async def score(self, seen: Course) -> LeadScore:
+        """P(a new appointment within the model's horizon) as of the course's now. Pure CPU, well under 1 ms."""
+        return self._answer(SCORE, seen)
 
-    async def won(self, lead: Lead, now: datetime) -> LeadScore:
+    async def won(self, seen: Course) -> LeadScore:
         """P(a deal is won within the model's horizon); ask ``no_odds`` first. Pure CPU, well under 1 ms."""
-        return self._answer(WON, lead, now)
+        return self._answer(WON, seen)
 
     def no_odds(self, lead: Lead) -> str | None:
         """Why nothing sensible can be said of a deal; None where something can."""
@@ -41,9 +41,9 @@ class MlLeadIntelligenceEngine:
             return WON_ALREADY
         return NOTHING_SEEN if lead.activity.first_at is None else None
 
-    def _answer(self, name: str, lead: Lead, now: datetime) -> LeadScore:
-        model = self._models.of(lead, name)
-        said = model.answer(vector(lead, now))
+    def _answer(self, name: str, seen: Course) -> LeadScore:
+        model = self._models.of(seen.lead, name)
+        said = model.answer(seen.x)
         return LeadScore(
             probability=said.probability,
             horizon_days=model.horizon_days,

@@ -19,6 +19,7 @@ from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.errors import EnterpriseHubError
 from ghl_real_estate_ai.learning_ports import ScoreRecord
 from ghl_real_estate_ai.limits import INTELLIGENCE_DEADLINE_S, LEADS_CACHED
+from ghl_real_estate_ai.ml.features import Course
 from ghl_real_estate_ai.ml.lead_state import apply, summary
 from ghl_real_estate_ai.ml.next_action import next_action
 from ghl_real_estate_ai.models.events import (
@@ -64,11 +65,15 @@ class _Known:
 class _Look:
     """One event seen from both sides: the lead before and after it, judged at the same instant."""
 
-    before: Lead | None
-    after: Lead
+    before: Course | None
+    after: Course
     shown: LeadIntelligence | None
-    now: datetime
     deadline: float
+
+    @property
+    def now(self) -> datetime:
+        """The instant at which both are judged."""
+        return self.after.now
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +130,11 @@ class RealtimeLeadIntelligence:
         # own memory, not a model: read outside the deadline, and a no-op unless the listings have changed
         await self._matching.load(event.location_id)
         stage_ms = {"log": _ms(recorded, recorded.recorded_at), "features": _ms(recorded, self._clock.now())}
+        now = self._as_of(event, after, known.shown)
         look = _Look(
-            before=known.lead,
-            after=after,
+            before=None if known.lead is None else Course(known.lead, now),
+            after=Course(after, now),
             shown=known.shown,
-            now=self._as_of(event, after, known.shown),
             deadline=asyncio.get_running_loop().time() + self._deadline_s,
         )
         answers = await self._ask(look)
@@ -243,36 +248,36 @@ class RealtimeLeadIntelligence:
         return _Answer(last.model_copy(update={"stale_reason": reason}))
 
     async def _score(self, look: _Look) -> tuple[LeadScore | None, LeadScore]:
-        before = None if look.before is None else await self._engine.score(look.before, look.now)
-        return before, await self._engine.score(look.after, look.now)
+        before = None if look.before is None else await self._engine.score(look.before)
+        return before, await self._engine.score(look.after)
 
     async def _won(self, look: _Look, last: Part[LeadScore]) -> Part[LeadScore]:
         """The odds of a deal, or why nothing is said of them."""
-        reason = self._engine.no_odds(look.after)
+        reason = self._engine.no_odds(look.after.lead)
         if reason is not None:
             return Part[LeadScore](as_of=look.now, stale_reason=reason)
         return (await self._part("won", lambda: self._odds(look), last, look)).part
 
     async def _odds(self, look: _Look) -> tuple[LeadScore | None, LeadScore]:
-        return None, await self._engine.won(look.after, look.now)
+        return None, await self._engine.won(look.after)
 
     async def _risk(self, look: _Look) -> tuple[ChurnRisk | None, ChurnRisk]:
-        before = None if look.before is None else await self._churn.risk(look.before, look.now)
-        known = None if look.before is None else look.before.activity.last_lead_at
+        before = None if look.before is None else await self._churn.risk(look.before)
+        known = None if look.before is None else look.before.lead.activity.last_lead_at
         after = await self._churn.watch(
             look.after,
-            look.now,
             shown=None if look.shown is None else look.shown.churn.value,
-            own_act=look.after.activity.last_lead_at != known,
+            own_act=look.after.lead.activity.last_lead_at != known,
+            acted_before=known,
         )
         return before, after
 
     async def _match(self, look: _Look) -> tuple[Matches | None, Matches]:
-        return None, await self._matching.matches(look.after, look.now)
+        return None, await self._matching.matches(look.after.lead, look.now)
 
 
 def _composed(look: _Look, answers: _Answers, event: Event) -> LeadIntelligence:
-    lead, matches = look.after, answers.matches.part
+    lead, matches = look.after.lead, answers.matches.part
     if matches.stale_reason is None and not lead.wishes.stated:
         matches = matches.model_copy(update={"stale_reason": NO_WISHES})
     return LeadIntelligence(

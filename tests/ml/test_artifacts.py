@@ -101,6 +101,7 @@ def test_another_belief_moves_the_answer_and_leaves_the_shared_trees_alone() -> 
     before = [shipped.predict(row) for row in ROWS]
     assert [moved.answer(row) for row in ROWS] == [prior.answer(shipped.log_odds(row)) for row in ROWS]
     assert [shipped.predict(row) for row in ROWS] == before
+    assert [moved.predict(row) for row in ROWS] == [moved.answer(row).probability for row in ROWS]
     assert moved.text is shipped.text
     assert moved.stamp.version != shipped.stamp.version, "who answers otherwise is somebody else"
     assert shipped.recalibrated(prior).stamp == moved.stamp

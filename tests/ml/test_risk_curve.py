@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ghl_real_estate_ai.ml.artifacts import shipped_model
 from ghl_real_estate_ai.ml.churn_risk import eligible
-from ghl_real_estate_ai.ml.features import vector
+from ghl_real_estate_ai.ml.features import Course, Vector, vector
 from ghl_real_estate_ai.ml.lead_state import apply
 from ghl_real_estate_ai.ml.risk_curve import CURVE, GRID, STEP, crossing_times, risk_curve
 from ghl_real_estate_ai.models.events import RecordedEvent
@@ -47,7 +47,7 @@ def test_crossings_are_those_that_scoring_every_point_finds() -> None:
     found = 0
     for lead in leads:
         risks = [risk_at(lead, now + ahead) for ahead in GRID]
-        crossings = crossing_times(MODEL, lead, now, risk=risks[0])
+        crossings = crossing_times(MODEL, Course(lead, now), risk=risks[0])
         expected = {
             stage: next(now + ahead for ahead, risk in zip(GRID, risks, strict=True) if risk > threshold)
             for stage, threshold in STAGE_THRESHOLDS.items()
@@ -58,11 +58,35 @@ def test_crossings_are_those_that_scoring_every_point_finds() -> None:
     assert found > 200
 
 
+def test_a_guess_shortens_the_search_and_never_changes_what_it_finds() -> None:
+    class Counted:
+        asked = 0
+
+        def predict(self, x: Vector) -> float:
+            self.asked += 1
+            return MODEL.predict(x)
+
+    leads, now = active_leads()
+    asked = {"none": 0, "right": 0}
+    for lead in leads[::3]:
+        course = Course(lead, now)
+        risk, model = MODEL.predict(course.x), Counted()
+        crossings = crossing_times(model, course, risk=risk)  # type: ignore[arg-type]
+        asked["none"] += model.asked
+        model.asked = 0
+        assert crossing_times(model, course, risk=risk, guesses=crossings) == crossings  # type: ignore[arg-type]
+        asked["right"] += model.asked
+        for wrong in (timedelta(days=-9), timedelta(hours=-7), timedelta(hours=5), timedelta(days=40)):
+            guesses = {stage: at + wrong for stage, at in crossings.items()}
+            assert crossing_times(MODEL, course, risk=risk, guesses=guesses) == crossings
+    assert asked["right"] < 0.6 * asked["none"]
+
+
 def test_no_crossing_is_told_of_a_stage_that_was_entered() -> None:
     leads, now = active_leads()
     for lead in leads[:50]:
         risk = risk_at(lead, now)
-        crossings = crossing_times(MODEL, lead, now, risk=risk, above=RiskStage.ACTIVE)
+        crossings = crossing_times(MODEL, Course(lead, now), risk=risk, above=RiskStage.ACTIVE)
         assert set(crossings) <= {RiskStage.CRITICAL}
 
 
@@ -70,7 +94,7 @@ def test_the_risk_of_a_citys_leads_never_falls_under_silence() -> None:
     leads, now = active_leads()
     for lead in leads[::4]:
         for at in (lead.activity.last_lead_at or now, now):
-            curve = [risk for _, risk in risk_curve(MODEL, lead, at)]
+            curve = [risk for _, risk in risk_curve(MODEL, Course(lead, at))]
             assert all(later >= earlier for earlier, later in pairwise(curve))
 
 
@@ -93,8 +117,8 @@ def test_an_appointment_that_passes_is_rolled_forward() -> None:
     stamp = Stamp(at=now, event_id=EventId("e"))
     meeting = Appointment(stamp=stamp, status="confirmed", start_time=now + timedelta(days=3))
     booked = lead.model_copy(update={"appointments": {"a": meeting}})
-    ahead = dict(risk_curve(MODEL, booked, now))
-    without = dict(risk_curve(MODEL, lead, now))
+    ahead = dict(risk_curve(MODEL, Course(booked, now)))
+    without = dict(risk_curve(MODEL, Course(lead, now)))
     assert ahead[now] < without[now]
     assert ahead[now + timedelta(days=3)] == without[now + timedelta(days=3)]
 

@@ -9,6 +9,7 @@ import pytest
 
 from ghl_real_estate_ai.ml.artifacts import shipped_model
 from ghl_real_estate_ai.ml.churn_risk import KNOWN_FOR
+from ghl_real_estate_ai.ml.features import Course
 from ghl_real_estate_ai.ml.risk_stages import DWELL
 from ghl_real_estate_ai.models.identifiers import EventId
 from ghl_real_estate_ai.models.intelligence import ChurnRisk, RiskStage, risk_stage
@@ -34,7 +35,7 @@ def a_lead() -> tuple[Lead, datetime]:
 @pytest.mark.asyncio
 async def test_risk_rises_through_the_stages_while_the_lead_is_silent() -> None:
     service, (lead, now) = a_service(), a_lead()
-    risks = [await service.risk(lead, now + 6 * HOUR * step) for step in range(120)]
+    risks = [await service.risk(Course(lead, now + 6 * HOUR * step)) for step in range(120)]
     probabilities = [risk.probability for risk in risks]
     assert probabilities == sorted(probabilities)
     assert risks[-1].stage is RiskStage.CRITICAL
@@ -44,7 +45,7 @@ async def test_risk_rises_through_the_stages_while_the_lead_is_silent() -> None:
 @pytest.mark.asyncio
 async def test_a_watched_lead_enters_each_stage_when_its_crossing_foretold() -> None:
     service, (lead, now) = a_service(), a_lead()
-    first = risk = await service.watch(lead, now, shown=None, own_act=True)
+    first = risk = await service.watch(Course(lead, now), shown=None, own_act=True)
     assert risk.stage is RiskStage.NONE
     assert [ahead.stage for ahead in risk.crossings] == [
         RiskStage.EARLY,
@@ -52,10 +53,10 @@ async def test_a_watched_lead_enters_each_stage_when_its_crossing_foretold() -> 
         RiskStage.CRITICAL,
     ]
     for ahead in first.crossings:
-        before = await service.watch(lead, ahead.at + DWELL - 2 * HOUR, shown=risk, own_act=False)
+        before = await service.watch(Course(lead, ahead.at + DWELL - 2 * HOUR), shown=risk, own_act=False)
         assert before.stage < ahead.stage
         assert ahead in before.crossings
-        risk = await service.watch(lead, ahead.at + DWELL, shown=before, own_act=False)
+        risk = await service.watch(Course(lead, ahead.at + DWELL), shown=before, own_act=False)
         assert risk.stage >= ahead.stage
         assert risk.stage_since == ahead.at + DWELL
     assert risk.crossings == ()
@@ -68,7 +69,7 @@ async def test_a_lead_that_just_arrived_enters_no_stage_before_it_is_known() -> 
     assert first is not None
     shown: ChurnRisk | None = None
     for hours in range(1, 72, 6):
-        shown = await service.watch(lead, first + hours * HOUR, shown=shown, own_act=False)
+        shown = await service.watch(Course(lead, first + hours * HOUR), shown=shown, own_act=False)
         assert shown.stage is RiskStage.NONE
     assert KNOWN_FOR == 72 * HOUR
 
@@ -78,7 +79,9 @@ async def test_a_lead_whose_deal_is_done_has_a_risk_but_no_stage() -> None:
     service, (lead, now) = a_service(), a_lead()
     won = Opportunity(stamp=Stamp(at=now, event_id=EventId("e")), status=OpportunityStatus.WON)
     risk = await service.watch(
-        lead.model_copy(update={"opportunities": {"o": won}}), now + 900 * HOUR, shown=None, own_act=False
+        Course(lead.model_copy(update={"opportunities": {"o": won}}), now + 900 * HOUR),
+        shown=None,
+        own_act=False,
     )
     assert risk.probability > 0.5
     assert (risk.stage, risk.crossings) == (RiskStage.NONE, ())
@@ -87,7 +90,7 @@ async def test_a_lead_whose_deal_is_done_has_a_risk_but_no_stage() -> None:
 @pytest.mark.asyncio
 async def test_a_risk_names_its_model_and_horizon() -> None:
     service, (lead, now) = a_service(), a_lead()
-    risk = await service.risk(lead, now + 96 * HOUR)
+    risk = await service.risk(Course(lead, now + 96 * HOUR))
     assert risk.horizon_days == 14
     assert risk.model == shipped_model("churn_risk").stamp
     assert risk.model.simulated
@@ -98,12 +101,12 @@ async def test_the_curve_ahead_begins_at_the_risk_and_rises() -> None:
     service, (lead, now) = a_service(), a_lead()
     points = service.ahead(lead, now)
     assert len(points) == 57
-    assert (points[0].at, points[0].probability) == (now, (await service.risk(lead, now)).probability)
+    assert (points[0].at, points[0].probability) == (now, (await service.risk(Course(lead, now))).probability)
     assert [p.probability for p in points] == sorted(p.probability for p in points)
 
 
 @pytest.mark.asyncio
 async def test_an_explanation_adds_up_to_the_risk() -> None:
     service, (lead, now) = a_service(), a_lead()
-    p = (await service.risk(lead, now + 72 * HOUR)).probability
+    p = (await service.risk(Course(lead, now + 72 * HOUR))).probability
     assert sum(service.explain(lead, now + 72 * HOUR).values()) == pytest.approx(math.log(p / (1 - p)))

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from ghl_real_estate_ai.ml.artifacts import BASE, shipped_model
+from ghl_real_estate_ai.ml.features import Course
 from ghl_real_estate_ai.ml.shrinkage import PRIORS
 from ghl_real_estate_ai.models.leads import Lead, LeadActivity, Opportunity, OpportunityStatus
 from ghl_real_estate_ai.services.ml_lead_intelligence_engine import (
@@ -41,7 +42,7 @@ async def test_an_answer_names_its_model_and_says_that_it_knows_only_a_simulated
     engine: MlLeadIntelligenceEngine,
 ) -> None:
     lead = busiest_lead()
-    score, won = await engine.score(lead, seen(lead)), await engine.won(lead, seen(lead))
+    score, won = await engine.score(Course(lead, seen(lead))), await engine.won(Course(lead, seen(lead)))
     for said, name, days in ((score, SCORE, 14), (won, WON, 180)):
         assert 0 < said.probability < 1
         assert said.horizon_days == days
@@ -51,7 +52,7 @@ async def test_an_answer_names_its_model_and_says_that_it_knows_only_a_simulated
 
 async def test_each_answer_says_how_sure_it_is(engine: MlLeadIntelligenceEngine) -> None:
     lead = busiest_lead()
-    for said in (await engine.score(lead, seen(lead)), await engine.won(lead, seen(lead))):
+    for said in (await engine.score(Course(lead, seen(lead))), await engine.won(Course(lead, seen(lead)))):
         assert said.interval is not None
         assert 0 < said.interval.low < said.probability < said.interval.high < 1
         assert said.interval.level == 0.8
@@ -64,8 +65,12 @@ async def test_of_a_real_lead_what_ships_says_little_more_than_the_documented_pr
     """Whose own leads nobody has seen yet: a wide answer around the base rate, and it says that it is all prior."""
     lead = busiest_lead()
     for name, at_home, abroad in (
-        (SCORE, await engine.score(lead, seen(lead)), await engine.score(real(lead), seen(lead))),
-        (WON, await engine.won(lead, seen(lead)), await engine.won(real(lead), seen(lead))),
+        (
+            SCORE,
+            await engine.score(Course(lead, seen(lead))),
+            await engine.score(Course(real(lead), seen(lead))),
+        ),
+        (WON, await engine.won(Course(lead, seen(lead))), await engine.won(Course(real(lead), seen(lead)))),
     ):
         assert abroad.prior_share == 1.0
         assert abroad.probability < at_home.probability
@@ -77,7 +82,9 @@ async def test_of_a_real_lead_what_ships_says_little_more_than_the_documented_pr
         ]
         assert width[0] > 2 * width[1]
         quiet = real(lead)
-        late = await (engine.score if name == SCORE else engine.won)(quiet, seen(lead) + timedelta(days=55))
+        late = await (engine.score if name == SCORE else engine.won)(
+            Course(quiet, seen(lead) + timedelta(days=55))
+        )
         assert late.probability < PRIORS[name].high
 
 
@@ -86,7 +93,7 @@ async def test_silence_only_ever_lowers_both_answers(engine: MlLeadIntelligenceE
     lead = busiest_lead().model_copy(update={"appointments": {}})
     for of in (lead, real(lead)):
         for ask in (engine.score, engine.won):
-            found = [await ask(of, seen(lead) + timedelta(hours=6 * step)) for step in range(120)]
+            found = [await ask(Course(of, seen(lead) + timedelta(hours=6 * step))) for step in range(120)]
             said = [score.probability for score in found]
             assert said == sorted(said, reverse=True)
             assert said[-1] < said[0]
@@ -109,8 +116,8 @@ async def test_an_explanation_adds_up_to_the_answer_strongest_first(engine: MlLe
     lead = busiest_lead()
     for of in (lead, real(lead)):
         for name, said in (
-            (SCORE, await engine.score(of, seen(lead))),
-            (WON, await engine.won(of, seen(lead))),
+            (SCORE, await engine.score(Course(of, seen(lead)))),
+            (WON, await engine.won(Course(of, seen(lead)))),
         ):
             shares = engine.explain(of, seen(lead), name=name)
             p = said.probability

@@ -10,7 +10,7 @@ import pytest
 
 from ghl_real_estate_ai.errors import ModelArtifactError, StorageUnavailable, TranslationError
 from ghl_real_estate_ai.limits import LEADS_CACHED
-from ghl_real_estate_ai.ml.features import FEATURE_NAMES, vector
+from ghl_real_estate_ai.ml.features import FEATURE_NAMES, Course
 from ghl_real_estate_ai.models.events import (
     Delivery,
     LeadIntelligenceUpdated,
@@ -61,26 +61,28 @@ class FakeScorer:
         if self.trouble is not None:
             raise self.trouble
 
-    async def score(self, lead: Lead, now: datetime) -> LeadScore:
+    async def score(self, seen: Course) -> LeadScore:
         await self._answer()
-        silence = vector(lead, now)[SILENCE]
-        said = sum(lead.activity.counts.values())
+        silence = float(seen.x[SILENCE])
+        said = sum(seen.lead.activity.counts.values())
         return LeadScore(probability=said / (2 + said + silence), horizon_days=14, model=self.stamp)
 
-    async def won(self, lead: Lead, now: datetime) -> LeadScore:
-        return (await self.score(lead, now)).model_copy(update={"horizon_days": 180})
+    async def won(self, seen: Course) -> LeadScore:
+        return (await self.score(seen)).model_copy(update={"horizon_days": 180})
 
     def no_odds(self, lead: Lead) -> str | None:
         return "not enough data" if lead.activity.first_at is None else None
 
-    async def risk(self, lead: Lead, now: datetime) -> ChurnRisk:
+    async def risk(self, seen: Course) -> ChurnRisk:
         await self._answer()
-        silence = float(vector(lead, now)[SILENCE])
+        silence = float(seen.x[SILENCE])
         risk = silence / (1 + silence)
         return ChurnRisk(probability=risk, stage=risk_stage(risk), horizon_days=14, model=self.stamp)
 
-    async def watch(self, lead: Lead, now: datetime, *, shown: ChurnRisk | None, own_act: bool) -> ChurnRisk:
-        return await self.risk(lead, now)
+    async def watch(
+        self, seen: Course, *, shown: ChurnRisk | None, own_act: bool, acted_before: datetime | None
+    ) -> ChurnRisk:
+        return await self.risk(seen)
 
 
 class House:
