@@ -225,7 +225,10 @@ def _changes(lead: Lead, event: Event, stamp: Stamp) -> dict[str, object]:
         case LeadDeleted():
             return _existence(lead, stamp, deleted=True)
         case PropertyActivityRecorded(interaction=PropertyInteraction.SAVED, listing_key=str(key)):
-            return {**_searched(lead, event, stamp), "saved": _saved(lead, ListingKey(key), event.occurred_at)}
+            return {
+                **_searched(lead, event, stamp),
+                "saved": _saved(lead, ListingKey(key), event.occurred_at),
+            }
         case PropertyActivityRecorded():
             return _searched(lead, event, stamp)
         case ListingJudged():
