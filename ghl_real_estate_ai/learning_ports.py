@@ -105,6 +105,10 @@ class RecordColumns:
     models: tuple[str, ...]
 
 
+RECORD_COLUMNS: Final = tuple(name for name in ScoreRecord.model_fields if name != "location_id")
+"""Of an export: whoever exports knows the location."""
+
+
 class LearnedModelStore(Protocol):
     """Models of tenants. One champion per location and name."""
 

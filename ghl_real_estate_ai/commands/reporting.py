@@ -15,7 +15,7 @@ import numpy as np
 from ghl_real_estate_ai.bootstrap import SystemClock
 from ghl_real_estate_ai.commands import records
 from ghl_real_estate_ai.errors import InputError
-from ghl_real_estate_ai.learning_ports import RecordColumns, ScoreRecord
+from ghl_real_estate_ai.learning_ports import RECORD_COLUMNS, RecordColumns, ScoreRecord
 from ghl_real_estate_ai.ml.artifacts import Model, shipped_model
 from ghl_real_estate_ai.ml.features import FEATURE_NAMES
 from ghl_real_estate_ai.ml.history import History, Table
@@ -98,10 +98,9 @@ def _said(target: Target, rows: Table, *, simulated: bool) -> RecordColumns:
 
 async def write_rows(path: Path, pages: AsyncIterator[list[ScoreRecord]]) -> None:
     """One line per answer: what was said of which lead, and what came true."""
-    names = [name for name in ScoreRecord.model_fields if name != "location_id"]
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, names, extrasaction="ignore")
+        writer = csv.DictWriter(file, RECORD_COLUMNS, extrasaction="ignore")
         writer.writeheader()
         async for page in pages:
             writer.writerows(row.model_dump(mode="json") for row in page)

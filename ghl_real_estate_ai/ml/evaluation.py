@@ -76,10 +76,14 @@ def auc(y: Array, p: Array) -> float:
     positives, n = float(y.sum()), y.size
     if positives in (0.0, float(n)):
         return math.nan
-    _, inverse, counts = np.unique(p, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    ranks = (last - (counts - 1) / 2.0)[inverse]  # mean rank of each tie group, from 1
+    ranks = mean_ranks(p)
     return float((ranks[y > 0].sum() - positives * (positives + 1) / 2) / (positives * (n - positives)))
+
+
+def mean_ranks(values: Array) -> Array:
+    """From 1, rising; ties share their mean rank."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2.0)[place], dtype=np.float64)
 
 
 def average_precision(y: Array, p: Array) -> float:

@@ -21,6 +21,7 @@ import polars as pl
 from ghl_real_estate_ai.errors import InputError
 from ghl_real_estate_ai.ml.evaluation import Array, Mask, auc, figures, reliability
 from ghl_real_estate_ai.ml.evaluation_report import EvaluationReport, Figures
+from ghl_real_estate_ai.ml.fitting import sigmoid
 from ghl_real_estate_ai.ml.journey_columns import ChosenColumns, choose_columns
 from ghl_real_estate_ai.ml.journey_features import Codes, Vocabulary
 from ghl_real_estate_ai.ml.journey_log import (
@@ -41,7 +42,6 @@ from ghl_real_estate_ai.ml.journey_model import (
     build_prefixes,
     fit_journey,
     in_silence,
-    sigmoid,
 )
 
 LENGTHS: Final = (1, 2, 3, 5, 8, 12, 20, 30, 50)

@@ -16,7 +16,7 @@ import polars as pl
 
 from ghl_real_estate_ai.ml.availability import late_columns
 from ghl_real_estate_ai.ml.column_kinds import ColumnKind, ReadColumn, cleaned, dates, numbers, read_kind
-from ghl_real_estate_ai.ml.evaluation import Array
+from ghl_real_estate_ai.ml.evaluation import Array, mean_ranks
 from ghl_real_estate_ai.ml.evaluation_report import FlaggedColumn
 from ghl_real_estate_ai.ml.journey_features import MISSING, OTHER, WORDS, Codes, LogColumn
 from ghl_real_estate_ai.ml.journey_log import CaseLog, Ending
@@ -258,9 +258,4 @@ def _rank_correlation(a: Array, b: Array) -> float:
     """Spearman's; ties share their mean rank."""
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return 0.0
-    return float(np.corrcoef(_ranks(a), _ranks(b))[0, 1])
-
-
-def _ranks(values: Array) -> Array:
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return np.asarray((np.cumsum(counts) - (counts - 1) / 2.0)[place], dtype=np.float64)
+    return float(np.corrcoef(mean_ranks(a), mean_ranks(b))[0, 1])

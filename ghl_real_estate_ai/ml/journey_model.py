@@ -16,6 +16,7 @@ import polars as pl
 
 from ghl_real_estate_ai.ml.column_kinds import ColumnKind
 from ghl_real_estate_ai.ml.evaluation import Array
+from ghl_real_estate_ai.ml.fitting import sigmoid
 from ghl_real_estate_ai.ml.journey_columns import kinds_of, number_cells, word_cells
 from ghl_real_estate_ai.ml.journey_features import (
     KINDS,
@@ -206,11 +207,6 @@ def fit_journey(
     if rarer >= FEWEST_FOR_TREES:
         members["lightgbm"] = _fit_trees(x, y[case], row_weight, vocabulary, seed=seed)
     return JourneyModel(vocabulary, float(np.average(y[case], weights=row_weight)), members)
-
-
-def sigmoid(z: Array) -> Array:
-    """Log-odds to probabilities."""
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(z, -500.0, 500.0))), dtype=np.float64)
 
 
 def _fit_trees(x: Rows, y: Array, weight: Array, vocabulary: Vocabulary, *, seed: int) -> Member:

@@ -27,8 +27,9 @@ from ghl_real_estate_ai.ml.event_logs import (
     shared_events,
     shared_leads,
 )
+from ghl_real_estate_ai.ml.fitting import sigmoid
 from ghl_real_estate_ai.ml.lapse_features import Rows, counts_after, rows_at
-from ghl_real_estate_ai.ml.lapse_fitting import fit_linear, sigmoid
+from ghl_real_estate_ai.ml.lapse_fitting import fit_linear
 from ghl_real_estate_ai.ml.lapse_model import LapseModel, fit_lapse, settle
 from ghl_real_estate_ai.ml.protected_columns import protected_columns
 

@@ -13,6 +13,8 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from ghl_real_estate_ai.ml.fitting import sigmoid
+
 Array = npt.NDArray[np.float64]
 Scores = Callable[[Array], Array]
 """Rows, shape (n, inputs), to log-odds (logistic) or log-means (poisson), shape (n,)."""
@@ -105,11 +107,6 @@ def fit_trees(x: Array, y: Array, directions: Sequence[int], *, seed: int) -> Sc
         return np.asarray(booster.predict(rows, raw_score=True), dtype=np.float64)
 
     return scores
-
-
-def sigmoid(z: Array) -> Array:
-    """Log-odds to probabilities."""
-    return 1.0 / (1.0 + np.exp(-np.clip(z, -500.0, 500.0)))
 
 
 def log_odds(p: Array) -> Array:

@@ -18,8 +18,9 @@ import numpy.typing as npt
 from ghl_real_estate_ai.ml.bgnbd import BgNbd, fit_bgnbd
 from ghl_real_estate_ai.ml.evaluation import group_draws
 from ghl_real_estate_ai.ml.event_logs import EventLog
+from ghl_real_estate_ai.ml.fitting import sigmoid
 from ghl_real_estate_ai.ml.lapse_features import Rows, counts_after, rows_at
-from ghl_real_estate_ai.ml.lapse_fitting import Linear, Scores, fit_linear, fit_trees, log_odds, sigmoid
+from ghl_real_estate_ai.ml.lapse_fitting import Linear, Scores, fit_linear, fit_trees, log_odds
 
 Array = npt.NDArray[np.float64]
 

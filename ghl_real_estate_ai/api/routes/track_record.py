@@ -11,13 +11,13 @@ import io
 import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, date, datetime, time
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import StreamingResponse
 
 from ghl_real_estate_ai.api.dependencies import ServicesDep, allowed
-from ghl_real_estate_ai.learning_ports import ScoreRecord
+from ghl_real_estate_ai.learning_ports import RECORD_COLUMNS, ScoreRecord
 from ghl_real_estate_ai.limits import TRACK_ANSWER_S
 from ghl_real_estate_ai.models.leads import Identity, Role
 from ghl_real_estate_ai.models.track_record import TrackRecord
@@ -26,8 +26,6 @@ router = APIRouter(prefix="/v1/track-record", tags=["track record"])
 
 Manager = Annotated[Identity, Depends(allowed(Role.MANAGER, Role.ADMIN))]
 Since = Annotated[date | None, Query(description="only answers given on this day (UTC) or later")]
-
-COLUMNS: Final = tuple(name for name in ScoreRecord.model_fields if name != "location_id")
 
 
 @router.get("", response_model=TrackRecord)
@@ -60,7 +58,7 @@ async def track_record_rows(
 
 async def _csv(first: Sequence[ScoreRecord], pages: AsyncIterator[list[ScoreRecord]]) -> AsyncIterator[str]:
     """Page by page: a year of a large team is some hundred thousand rows."""
-    yield ",".join(COLUMNS) + "\r\n"
+    yield ",".join(RECORD_COLUMNS) + "\r\n"
     yield await asyncio.to_thread(_lines, first)
     async for page in pages:
         yield await asyncio.to_thread(_lines, page)
@@ -68,7 +66,7 @@ async def _csv(first: Sequence[ScoreRecord], pages: AsyncIterator[list[ScoreReco
 
 def _lines(records: Sequence[ScoreRecord]) -> str:
     lines = io.StringIO()
-    csv.DictWriter(lines, COLUMNS, extrasaction="ignore").writerows(
+    csv.DictWriter(lines, RECORD_COLUMNS, extrasaction="ignore").writerows(
         record.model_dump(mode="json") for record in records
     )
     return lines.getvalue()
