@@ -11,7 +11,8 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from ghl_real_estate_ai.models.identifiers import Frozen, LocationId, UtcTime
+from ghl_real_estate_ai.models.crm_account import AccountUser
+from ghl_real_estate_ai.models.identifiers import Frozen, LocationId, UserId, UtcTime
 from ghl_real_estate_ai.models.leads import StageRole
 
 PRIVATE_TOKEN_ROTATION_DAYS = 90
@@ -135,6 +136,13 @@ class LocationSetup(Frozen):
     calendars: tuple[str, ...] = Field(default=(), description="calendar ids whose events are read")
     activity_object: str | None = Field(
         default=None, description="schema key of the custom object that holds site activity, if there is one"
+    )
+    crm_users: tuple[AccountUser, ...] = Field(
+        default=(),
+        description="who works in the account, as last read: names for the ids that leads are assigned to",
+    )
+    linked_users: dict[UserId, UserId] = Field(
+        default_factory=dict, description="our user -> the CRM's, where the email address does not tell"
     )
     workflow_key_hash: str | None = Field(
         default=None, description="SHA-256 (hex) of the secret in the location's workflow webhook URL"

@@ -58,6 +58,7 @@ class AccountUser(Frozen):
 
     user_id: UserId
     name: str
+    email: str | None = None
 
 
 class AccountCalendar(Frozen):

@@ -28,6 +28,7 @@ from ghl_real_estate_ai.models.identifiers import (
 from ghl_real_estate_ai.models.intelligence import LeadIntelligence, RiskStage
 from ghl_real_estate_ai.models.leads import OpportunityStatus, StageRole
 from ghl_real_estate_ai.models.matching_models import JudgedBy, Verdict
+from ghl_real_estate_ai.models.switches import Switch
 
 
 class Source(StrEnum):
@@ -255,6 +256,64 @@ class ActionAcknowledged(BaseEvent):
     user_id: UserId
 
 
+class ActionSnoozed(BaseEvent):
+    """An agent put a next action off; it comes back at ``until``, or sooner when the lead gives another reason.
+
+    Published by: api/routes/actions. Heard by: realtime_lead_intelligence.
+    """
+
+    type: Literal["ActionSnoozed"] = "ActionSnoozed"
+    action_id: ActionId
+    user_id: UserId
+    until: UtcTime = Field(description="on the lead's own time line")
+
+
+class LeadDeclined(BaseEvent):
+    """A user said that the lead is not theirs: it leaves their own queue, not the team's.
+
+    Published by: api/routes/actions. Heard by: realtime_lead_intelligence.
+    """
+
+    type: Literal["LeadDeclined"] = "LeadDeclined"
+    action_id: ActionId = Field(description="the action on which they said so")
+    user_id: UserId
+
+
+class ActionReopened(BaseEvent):
+    """A user took back what they had said on an action: it is open again, and the lead is theirs again.
+
+    Published by: api/routes/actions. Heard by: realtime_lead_intelligence.
+    """
+
+    type: Literal["ActionReopened"] = "ActionReopened"
+    action_id: ActionId
+    user_id: UserId
+
+
+class WishesCorrected(BaseEvent):
+    """An agent corrected what the lead wishes for; holds only the wishes that were touched, None for one that is taken out.
+
+    Published by: api/routes/wishes. Heard by: realtime_lead_intelligence.
+    """
+
+    type: Literal["WishesCorrected"] = "WishesCorrected"
+    wishes: dict[str, Any] = Field(description="fields of models.properties.Wishes")
+    user_id: UserId
+
+
+class SwitchTurned(BaseEvent):
+    """An admin turned a switch of the location on or off.
+
+    Published by: api/routes/switches. Heard by: nobody; whoever obeys a switch asks it at the moment of acting.
+    """
+
+    about_lead: ClassVar[bool] = False
+    type: Literal["SwitchTurned"] = "SwitchTurned"
+    switch: Switch
+    on: bool
+    user_id: UserId
+
+
 class ListingsImported(BaseEvent):
     """Listings were added or changed.
 
@@ -306,6 +365,11 @@ Event = Annotated[
     | LeadWentQuiet
     | ListingJudged
     | ActionAcknowledged
+    | ActionSnoozed
+    | LeadDeclined
+    | ActionReopened
+    | WishesCorrected
+    | SwitchTurned
     | ListingsImported
     | CrmAppUninstalled
     | LeadForgotten,
@@ -327,6 +391,11 @@ EVENT_TYPES: tuple[type[BaseEvent], ...] = (
     LeadWentQuiet,
     ListingJudged,
     ActionAcknowledged,
+    ActionSnoozed,
+    LeadDeclined,
+    ActionReopened,
+    WishesCorrected,
+    SwitchTurned,
     ListingsImported,
     CrmAppUninstalled,
     LeadForgotten,
@@ -347,7 +416,15 @@ LEAD_FACTS = frozenset(
 )
 """Types that change what is known of a lead: what the intelligence orchestrator applies."""
 
-LEAD_NEWS = LEAD_FACTS | {"ActionAcknowledged", "LeadWentQuiet", "ListingJudged"}
+LEAD_NEWS = LEAD_FACTS | {
+    "ActionAcknowledged",
+    "ActionSnoozed",
+    "LeadDeclined",
+    "ActionReopened",
+    "WishesCorrected",
+    "LeadWentQuiet",
+    "ListingJudged",
+}
 """Types on which a lead is judged anew: what changes it, what is done about it, and that it stayed silent."""
 
 _ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)

@@ -6,6 +6,7 @@ from enum import IntEnum, StrEnum
 
 from pydantic import Field
 
+from ghl_real_estate_ai.models.conversations import Channel
 from ghl_real_estate_ai.models.identifiers import (
     ActionId,
     EventId,
@@ -171,13 +172,40 @@ class Evidence(Frozen):
     text: str
 
 
+class Reach(Frozen):
+    """The channel by which the lead may be reached now, and where: a phone number or an email address, as the CRM has it."""
+
+    channel: Channel
+    to: str
+
+
 class NextAction(Frozen):
     """The one thing to do for a lead now. The id is the same for the same reason, so it can be acknowledged once."""
 
     action_id: ActionId
     kind: ActionKind
     title: str
-    urgency: Probability = Field(description="0 to 1, orders the queue")
+    urgency: Probability = Field(description="0 to 1: how much is lost by waiting")
+    priority: float = Field(
+        default=0.0,
+        ge=0,
+        description="orders the queue: expected value x urgency x permitted channel, US dollars",
+    )
+    expected_value: float | None = Field(
+        default=None,
+        ge=0,
+        description="P(won) x what a won deal brings, US dollars; None: P(won) is not known",
+    )
+    value_assumed: bool = Field(
+        default=True, description="the deal's value is the location's typical one, not its own"
+    )
+    reach: Reach | None = Field(
+        default=None, description="None: no channel is permitted; ``no_reach`` says why"
+    )
+    no_reach: str | None = None
+    snoozed_until: UtcTime | None = Field(
+        default=None, description="put off by an agent; screens show it again from then on"
+    )
     evidence: tuple[Evidence, ...]
     waiting_since: UtcTime | None = Field(
         default=None, description="since when the lead waits for a human, if it does"
@@ -199,3 +227,7 @@ class LeadIntelligence(Frozen):
     matches: Part[tuple[EnhancedPropertyMatch, ...]]
     cause: Cause
     next_action: NextAction | None
+    source: str | None = Field(default=None, description="where the lead came from, e.g. 'zillow'")
+    declined_by: tuple[UserId, ...] = Field(
+        default=(), description="users who said that the lead is not theirs"
+    )

@@ -188,6 +188,15 @@ RECENT_LISTINGS_KEPT = 20
 ACKNOWLEDGED_KEPT = 32
 """Acknowledged actions that a lead remembers, newest kept."""
 
+INBOUND_TIMES_KEPT = 32
+"""Times at which the lead wrote or called that are remembered, newest kept: since when it waits for a human."""
+
+VIEWS_KEPT = 20
+"""Views of homes that a lead remembers one by one, newest kept: what it came back to within minutes."""
+
+DECLINED_KEPT = 32
+"""Users who said that the lead is not theirs, newest kept."""
+
 JUDGED_KEPT = 128
 """Judged homes that a lead remembers, newest kept: one that was passed on comes back after so many others."""
 
@@ -226,6 +235,28 @@ class LeadActivity(Frozen):
     )
 
 
+class HomeView(Frozen):
+    """The lead looked at a home, or saved it, on the brokerage's site."""
+
+    at: UtcTime
+    event_id: EventId
+    listing_key: ListingKey
+
+
+class Snooze(Frozen):
+    """An action was put off at ``at`` until ``until``."""
+
+    at: UtcTime
+    until: UtcTime
+
+
+class Declined(Frozen):
+    """Whether a user said that the lead is not theirs; False: they took it back."""
+
+    stamp: Stamp
+    declined: bool
+
+
 class Lead(Frozen):
     """The whole lead. ``position`` is the log position of the newest event applied."""
 
@@ -246,6 +277,21 @@ class Lead(Frozen):
     activity: LeadActivity = LeadActivity()
     acknowledged: dict[ActionId, UtcTime] = Field(
         default_factory=dict, description="next actions that an agent took on, newest kept"
+    )
+    snoozed: dict[ActionId, Snooze] = Field(
+        default_factory=dict, description="next actions that an agent put off, newest kept"
+    )
+    reopened: dict[ActionId, UtcTime] = Field(
+        default_factory=dict, description="when the newest undo of an action came: older answers do not count"
+    )
+    declined: dict[UserId, Declined] = Field(
+        default_factory=dict, description="whose lead it is not, by themselves"
+    )
+    inbound_times: tuple[UtcTime, ...] = Field(
+        default=(), description="when the lead wrote or called, newest first, at most INBOUND_TIMES_KEPT"
+    )
+    views: tuple[HomeView, ...] = Field(
+        default=(), description="homes looked at, newest first, at most VIEWS_KEPT"
     )
     judged: dict[ListingKey, Judgement] = Field(
         default_factory=dict, description="what the lead thinks of homes, newest kept"

@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from ghl_real_estate_ai.models.conversations import Channel, Direction
+from ghl_real_estate_ai.models.conversations import Channel, Direction, MessageFact
 from ghl_real_estate_ai.models.identifiers import EventId, Frozen, LeadId, Probability, UserId, UtcTime
 from ghl_real_estate_ai.models.intelligence import Cause, ChurnRisk, LeadScore, NextAction, Part
 from ghl_real_estate_ai.models.leads import Role
@@ -107,7 +107,9 @@ class LeadScoreItem(LeadItem):
     lead_name: str
     assigned_to: UserId | None
     stage: str
+    source: str | None = None
     score: Part[LeadScore]
+    won: Part[LeadScore] = Part()
     cause: Cause
 
 
@@ -135,6 +137,7 @@ class ConversationItem(LeadItem):
     text: str | None
     human: bool
     call_seconds: float | None = None
+    facts: tuple[MessageFact, ...] = ()
 
 
 class NextActionItem(LeadItem):
@@ -148,6 +151,7 @@ class NextActionItem(LeadItem):
     action: NextAction | None
     acknowledged_by: UserId | None = None
     score: Probability | None = None
+    declined_by: tuple[UserId, ...] = ()
 
 
 class PerformanceItem(StreamItem):
@@ -162,6 +166,9 @@ class PerformanceItem(StreamItem):
     dead_letters: int
     loop_delay_ms: float
     model_versions: dict[str, str]
+    model_ages_days: dict[str, float] = Field(
+        default_factory=dict, description="by model: since it was fitted; none for one that does not say"
+    )
     model_alarms: dict[str, str] = Field(
         default_factory=dict, description="by model: in words, what has drifted since it was fitted"
     )

@@ -16,6 +16,8 @@ from ghl_real_estate_ai.streamlit_components.live_client import Session
 
 ASSETS: Final = Path(__file__).parent / "assets"
 ENTRY: Final = "live_hub.js"
+SHEETS: Final = ("live_hub.css", "live_now.css", "live_lead.css")
+"""The look: tokens, bar and panels | the queue and what filters it | one lead."""
 
 _IMPORT = re.compile(r'^import \{[^}]*\} from "(?P<file>\.[./a-z_]+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
@@ -47,7 +49,7 @@ def assemble(entry: str = ENTRY, *, assets: Path = ASSETS) -> str:
 _mount = st.components.v2.component(
     "enterprisehub_live_hub",
     html=(ASSETS / "live_hub.html").read_text(encoding="utf-8"),
-    css=(ASSETS / "live_hub.css").read_text(encoding="utf-8"),
+    css="\n".join((ASSETS / sheet).read_text(encoding="utf-8") for sheet in SHEETS),
     js=assemble(),
 )
 

@@ -6,6 +6,7 @@ import { Acknowledgements } from "./live_actions.js";
 import { PaintLog } from "./live_paints.js";
 import { HubView } from "./live_view.js";
 import { LeadDrawer } from "./live_drawer.js";
+import { el } from "./live_dom.js";
 
 const MOUNTED = new WeakMap(); // parentElement -> the screen on it: a rerun of the script must not connect anew
 
@@ -48,12 +49,12 @@ class LiveHub {
   }
 
   #writeBar(user) {
-    const { place, who, signOut, trackRecord } = this.view.refs;
+    const { place, who, signOut, pages } = this.view.refs;
     place.textContent = user.location_id;
     who.textContent = `${user.name} · ${user.role}`;
     signOut.onclick = () => this.tell("ended", "signed_out");
-    trackRecord.hidden = user.role === "agent";
-    trackRecord.onclick = () => this.tell("ended", "track_record");
+    const toPage = ([page, title]) => el("button.quiet", { type: "button", onclick: () => this.tell("ended", page) }, title);
+    pages.replaceChildren(...pagesOf(user.role).map(toPage));
   }
 
   #listen() {
@@ -119,6 +120,13 @@ class LiveHub {
     clearInterval(this.clock);
     cancelAnimationFrame(this.frame);
   }
+}
+
+/** The other pages that a role may open: [name, title]. */
+function pagesOf(role) {
+  const forManagers = [["team", "Team"], ["track_record", "Track record"]];
+  if (role === "agent") return [];
+  return role === "admin" ? [...forManagers, ["admin", "Admin"]] : forManagers;
 }
 
 /** Streamlit's entry. The cleanup of an older call does nothing: only the newest may end the screen. */

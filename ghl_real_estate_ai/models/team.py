@@ -1,0 +1,101 @@
+"""The team as its leader sees it: who works here, how soon people are answered, who carries how much.
+
+Made by services/team_response.py and services/team_directory.py; served under ``/v1/team``.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ghl_real_estate_ai.models.identifiers import Frozen, LeadId, Probability, UserId, UtcTime
+
+
+class TeamMember(Frozen):
+    """Somebody whom leads are assigned to, by the CRM's id."""
+
+    user_id: UserId
+    name: str
+
+
+class Team(Frozen):
+    """``me``: which of the members the caller is; None: the CRM's user is not known for this account."""
+
+    me: UserId | None
+    members: tuple[TeamMember, ...]
+
+
+class ResponsePoint(Frozen):
+    """Of the leads that came in, the share that a human had answered within ``minutes`` (Kaplan-Meier), 80 % interval."""
+
+    minutes: float = Field(ge=0)
+    answered: Probability
+    low: Probability
+    high: Probability
+    still_waiting: int = Field(
+        ge=0, description="leads that had waited at least so long, and were not answered yet"
+    )
+
+
+class ResponseGroup(Frozen):
+    """The first human response to one group of leads. Times in minutes; None: fewer than that share were answered."""
+
+    name: str = Field(
+        description="'all', a source, an hour of arrival '09', an agent's CRM id, or '' for not known"
+    )
+    leads: int
+    answered: int
+    waiting: int = Field(description="not answered by a human yet")
+    p50_min: float | None
+    p90_min: float | None
+    within_5_min: Probability | None = Field(
+        description="share answered within five minutes; waiting leads counted"
+    )
+    curve: tuple[ResponsePoint, ...] = Field(
+        default=(), description="of 'all' and of each agent; empty for others"
+    )
+
+
+class AgentLoad(Frozen):
+    """What one agent has on the desk. ``user_id`` None: leads that are assigned to nobody."""
+
+    user_id: UserId | None
+    name: str
+    open_leads: int
+    waiting: int = Field(description="their leads that wait for a human now")
+    longest_wait_min: float | None
+    open_actions: int
+    at_risk: int = Field(description="leads whose churn risk is active or critical")
+    overloaded: bool
+    why: str = Field(default="", description="in words, what makes it too much")
+
+
+class UntouchedLead(Frozen):
+    """A lead with a high score that no human has touched for long, or ever."""
+
+    lead_id: LeadId
+    name: str
+    assigned_to: UserId | None
+    source: str | None
+    score: Probability
+    untouched_since: UtcTime
+    never_touched: bool
+    simulated: bool
+
+
+class TeamResponse(Frozen):
+    """The manager's page. Leads that arrived within ``days``; ``now`` is the end of the leads' own time line."""
+
+    days: int
+    now: UtcTime
+    simulated: bool
+    overall: ResponseGroup
+    by_source: tuple[ResponseGroup, ...]
+    by_hour: tuple[ResponseGroup, ...] = Field(
+        description="hour of arrival in the zone that the caller named, '00' to '23'"
+    )
+    by_agent: tuple[ResponseGroup, ...]
+    load: tuple[AgentLoad, ...] = Field(description="most loaded first")
+    untouched: tuple[UntouchedLead, ...] = Field(description="hottest first")
+    truncated: bool = Field(
+        default=False, description="more leads arrived than one page looks at: the newest are shown"
+    )
