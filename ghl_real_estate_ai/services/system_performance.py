@@ -20,6 +20,8 @@ from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork
 
 _log = telemetry.get_logger("system_performance")
 
+_DAY_S: Final = 86_400
+
 _LOOP_SAMPLES: Final = 20
 """Timers per interval; the worst delay of them is shown."""
 
@@ -38,6 +40,8 @@ class Models(Protocol):
     def versions(self, location_id: LocationId) -> dict[str, str]: ...
 
     def alarms(self, location_id: LocationId) -> dict[str, str]: ...
+
+    def fitted_at(self, location_id: LocationId) -> dict[str, datetime]: ...
 
 
 class SystemPerformance:
@@ -95,6 +99,10 @@ class SystemPerformance:
             dead_letters=dead_letters,
             loop_delay_ms=loop_delay_ms,
             model_versions=self._models.versions(location_id),
+            model_ages_days={
+                name: round((now - fitted_at).total_seconds() / _DAY_S, 2)
+                for name, fitted_at in self._models.fitted_at(location_id).items()
+            },
             model_alarms=self._models.alarms(location_id),
         )
 

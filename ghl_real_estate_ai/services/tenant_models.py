@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -22,6 +23,9 @@ from ghl_real_estate_ai.ports import Memory
 from ghl_real_estate_ai.services.champions import Champions
 
 MODEL_NAMES: Final = ("lead_score", "won", "churn_risk")
+
+FITTED_AT: Final = "fitted_at"
+"""The card of a learned model, once loaded, says when it was fitted."""
 
 
 class TenantModels:
@@ -53,6 +57,11 @@ class TenantModels:
         """Version of each model of the location's own, else of what ships (``abroad``'s view of it has another)."""
         return {name: model.stamp.version for name, model in self._all(location_id).items()}
 
+    def fitted_at(self, location_id: LocationId) -> dict[str, datetime]:
+        """When each model of the location's own was fitted. What ships is left out: a simulated city has no date."""
+        told = {name: model.card.get(FITTED_AT) for name, model in self._all(location_id).items()}
+        return {name: datetime.fromisoformat(at) for name, at in told.items() if isinstance(at, str)}
+
     def alarms(self, location_id: LocationId) -> dict[str, str]:
         """What has drifted, by model: from the location's own cards; empty where nothing has."""
         told = {name: alarm_of(model) for name, model in self._all(location_id).items()}
@@ -65,8 +74,8 @@ class TenantModels:
 def learned(found: LearnedModel) -> Model:
     """A stored model, ready to answer. Raises ModelArtifactError."""
     try:
-        card = json.loads(found.card)
-    except ValueError as error:
+        card = {**json.loads(found.card), FITTED_AT: found.fitted_at.isoformat()}
+    except (TypeError, ValueError) as error:
         raise ModelArtifactError(f"model card of {found.name}: {error}; run `enterprisehub train`") from error
     return Model(found.content, card)
 

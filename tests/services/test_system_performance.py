@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -59,6 +60,9 @@ class Named:
     def alarms(self, location_id: LocationId) -> dict[str, str]:
         return {"lead_score": "scores moved (PSI 0.31)"} if location_id == LOCATION else {}
 
+    def fitted_at(self, location_id: LocationId) -> dict[str, datetime]:
+        return {"lead_score": NOON - timedelta(days=12)} if location_id == LOCATION else {}
+
 
 def measured_by(memory: FakeMemory, screens: FakeScreens, clock: FakeClock) -> SystemPerformance:
     async def log_lag(location_id: LocationId) -> int:
@@ -111,7 +115,9 @@ async def test_each_location_gets_its_own_numbers() -> None:
     assert (item.events_per_s, item.log_lag_events, item.connections, item.dead_letters) == (2.5, 5, 3, 1_001)
     assert (item.loop_delay_ms, item.model_versions, item.key) == (2.5, {"lead_score": "v1"}, "system")
     assert item.model_alarms == {"lead_score": "scores moved (PSI 0.31)"}
+    assert item.model_ages_days == {"lead_score": pytest.approx(12.0, abs=0.1)}
     other = elsewhere[1]
+    assert other.model_ages_days == {}
     assert other.model_alarms == {}
     assert (other.events_per_s, other.log_lag_events, other.connections, other.dead_letters) == (0.0, 0, 0, 0)
 

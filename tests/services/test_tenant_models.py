@@ -113,6 +113,16 @@ async def test_a_drift_alarm_on_the_card_is_told_for_its_location() -> None:
     assert models.alarms(ELSEWHERE) == {}
 
 
+async def test_an_own_model_says_when_it_was_fitted_and_what_ships_says_nothing() -> None:
+    memory = FakeMemory()
+    champion = learned(offset=-6.0)
+    await put(memory, champion)
+    models = TenantModels(memory=memory)
+    await models.refresh()
+    assert models.fitted_at(LOCATION) == {"lead_score": champion.fitted_at}
+    assert models.fitted_at(ELSEWHERE) == {}
+
+
 async def test_of_a_real_lead_what_ships_speaks_by_the_prior_and_of_a_simulated_one_by_the_city() -> None:
     models = TenantModels()
     real, simulated = lead_of(LOCATION), busiest_lead()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from pathlib import Path
 
@@ -27,12 +28,29 @@ def test_assembled_module_is_valid_and_holds_each_file_once(tmp_path: Path) -> N
         assert source.count(f"class {name} ") == 1
 
 
+UPLOT = {
+    "uplot.js": "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
+    "uplot.css": "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04",
+}
+OWN = tuple(path for path in ASSETS.iterdir() if path.is_file())
+
+
+def test_the_chart_library_is_what_its_authors_published() -> None:
+    for name, digest in UPLOT.items():
+        text = (ASSETS / "uplot" / name).read_text()
+        if name.endswith(".js"):
+            text = "/*! https://github.com/leeoniya/uPlot (v1.6.32) */\n" + text.removeprefix("export ")
+        assert hashlib.sha256(text.encode()).hexdigest() == digest, name
+        assert digest in (ASSETS / "uplot" / "README.md").read_text()
+    assert "Permission is hereby granted, free of charge" in (ASSETS / "uplot" / "LICENSE").read_text()
+
+
 def test_no_module_loads_anything_from_elsewhere() -> None:
-    for path in ASSETS.iterdir():
+    for path in OWN:
         text = path.read_text()
         assert "innerHTML" not in text, path.name
         assert "https://" not in text, path.name
 
 
 def test_files_stay_small() -> None:
-    assert {path.name for path in ASSETS.iterdir() if len(path.read_text().splitlines()) > 400} == set()
+    assert {path.name for path in OWN if len(path.read_text().splitlines()) > 400} == set()
