@@ -1,6 +1,6 @@
 # The commands of the house. Each one prepares what it needs first: `make demo` and `make test` work on a fresh machine.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench load docs fmt lock clean dev system peers
+.PHONY: help setup demo test check bench load screens docs fmt lock clean dev system peers
 BIN := .venv/bin
 
 help:  ## show this list
@@ -27,6 +27,9 @@ bench: dev system peers  ## measure every promised number (ONLY=NAME for one, JS
 
 load: setup  ## 100 screens, 50 webhooks/s: nobody may miss anything (VIEWERS=1000 PER_SECOND=200 for more)
 	$(BIN)/enterprisehub load $(if $(VIEWERS),--viewers $(VIEWERS)) $(if $(PER_SECOND),--per-second $(PER_SECOND))
+
+screens: dev system  ## take the pictures of every page again: docs/screens
+	$(BIN)/enterprisehub screens docs/screens
 
 docs: dev  ## write the generated pages again: events, settings, index of decisions
 	$(BIN)/python scripts/generate_docs.py

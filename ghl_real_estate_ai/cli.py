@@ -21,6 +21,7 @@ from rich.table import Table
 from ghl_real_estate_ai import __version__, bootstrap
 from ghl_real_estate_ai.cli_crm import crm_app
 from ghl_real_estate_ai.cli_learning import learning_app
+from ghl_real_estate_ai.cli_measuring import measuring_app
 from ghl_real_estate_ai.commands import records
 from ghl_real_estate_ai.commands.terminal import (
     AsJson,
@@ -53,6 +54,7 @@ app.add_typer(location_app, name="location")
 app.add_typer(lead_app, name="lead")
 app.add_typer(crm_app)
 app.add_typer(learning_app)
+app.add_typer(measuring_app)
 
 
 @app.callback(invoke_without_command=True)
@@ -388,56 +390,6 @@ def lead_forget(
         as_json=as_json,
         line=f"forgotten: {result['log_rows_scrubbed']} log rows scrubbed, lead row deleted",
     )
-
-
-# --- measuring ----------------------------------------------------------------------------------------------------
-
-
-@app.command()
-def bench(
-    *,
-    only: Annotated[
-        list[str] | None, typer.Option("--only", help="Name of a number in budgets.py; may be repeated.")
-    ] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the rows here, as JSON.")] = None,
-    report: Annotated[
-        Path | None,
-        typer.Option("--report", help="Write a page and its plot here: FOLDER/benchmarks.md, .svg."),
-    ] = None,
-) -> None:
-    """Measure every promise of budgets.py on this machine: measured, target, peer. Exit code 1 if one is missed."""
-    from ghl_real_estate_ai.commands import bench_report, benchmarks
-
-    rows = benchmarks.run(only or [], say=lambda line: err.print(line, highlight=False))
-    out.print(benchmarks.table(rows))
-    out.print(benchmarks.details(rows), highlight=False, markup=False, soft_wrap=True)
-    if report is not None:
-        bench_report.write(report, rows)
-    if json_file is not None:
-        json_file.write_text(json.dumps([row.as_dict() for row in rows], indent=2) + "\n")
-    if not all(row.passed for row in rows):
-        raise typer.Exit(1)
-
-
-@app.command()
-def load(
-    *,
-    viewers: Annotated[int, typer.Option(min=1, help="Connected screens.")] = 100,
-    per_second: Annotated[float, typer.Option(min=0.1, help="Signed webhooks per second.")] = 50.0,
-    seconds: Annotated[float, typer.Option(min=1)] = 20.0,
-    as_json: AsJson = False,
-) -> None:
-    """Put a steady load on a throw-away installation; exit code 1 if any viewer missed anything."""
-    from ghl_real_estate_ai.commands import crowd
-
-    account = crowd.run(
-        crowd.Load(viewers=viewers, per_second=per_second, seconds=seconds),
-        say=lambda line: err.print(line, highlight=False),
-    )
-    result = account.as_dict()
-    show(result, as_json=as_json, line="\n".join(f"{name:32} {value}" for name, value in result.items()))
-    if account.received != account.expected or account.trouble:
-        raise typer.Exit(1)
 
 
 def _fail(message: str) -> NoReturn:

@@ -21,6 +21,7 @@ from ghl_real_estate_ai.commands import (
     live_benchmarks,
     match_benchmarks,
     measuring,
+    screen_benchmarks,
 )
 from ghl_real_estate_ai.commands.learning import CITY_START, city_events
 from ghl_real_estate_ai.commands.measuring import Say
@@ -212,6 +213,8 @@ Benchmark = Callable[[Say], Row]
 
 BENCHMARKS: dict[str, Benchmark] = {
     "EVENT_TO_PAINT_P95_MS": event_to_paint,
+    "FIRST_PAINT_S": screen_benchmarks.first_paint,
+    "SCREEN_MEMORY_MB": screen_benchmarks.screen_memory,
     "EVENT_CPU_MS": event_cpu,
     "CROSSING_TIMES_MS": crossings,
     "COLD_START_S": cold_start,

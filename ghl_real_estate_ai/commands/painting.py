@@ -7,8 +7,6 @@ everything. The browser's module notes for each publication when it came and whe
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,7 +18,7 @@ import httpx
 import uvloop
 
 from ghl_real_estate_ai import bootstrap
-from ghl_real_estate_ai.commands import crowd, launch, measuring, records
+from ghl_real_estate_ai.commands import browsing, crowd, launch, measuring, records
 from ghl_real_estate_ai.commands.measuring import Say
 from ghl_real_estate_ai.errors import ConfigurationError
 from ghl_real_estate_ai.models.leads import Role, User
@@ -29,16 +27,6 @@ from ghl_real_estate_ai.settings import Settings
 from ghl_real_estate_ai.simulation import load
 from ghl_real_estate_ai.simulation.vendor_servers import FakeGoHighLevel
 
-CHROMIUM_FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 LEADS = 40
 """Below the 50 rows that the page shows, so that each publication is really on it."""
 WARM_UP_EVENTS = 2 * LEADS
@@ -94,9 +82,7 @@ class Painted:
 
 def measure(*, viewers: int, per_second: float, seconds: float, say: Say) -> Painted:
     """Run the real thing. Raises ConfigurationError with the fix when Chromium or Playwright is missing."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        raise ConfigurationError("chromium is missing: apt-get install chromium")
+    browsing.chromium()  # said before anything is started
     with measuring.installation() as (settings, vendor):
         user = asyncio.run(_add_user(settings))
         log = settings.data_dir / "dashboard.log"
@@ -107,7 +93,7 @@ def measure(*, viewers: int, per_second: float, seconds: float, say: Say) -> Pai
             ) as screen,
         ):
             launch.wait_until_ready(f"{settings.dashboard_url}/_stcore/health", process=screen, log=log)
-            run = _Run(settings, vendor, chromium, user)
+            run = _Run(settings, vendor, user)
             return uvloop.run(run.go(viewers=viewers, per_second=per_second, seconds=seconds, say=say))
 
 
@@ -136,7 +122,6 @@ async def _sign_in(gateway: str, user: User) -> str:
 class _Run:
     settings: Settings
     vendor: FakeGoHighLevel
-    chromium: str
     user: User
 
     async def go(self, *, viewers: int, per_second: float, seconds: float, say: Say) -> Painted:
@@ -155,33 +140,18 @@ class _Run:
 
     @asynccontextmanager
     async def _browser(self, token: str) -> AsyncIterator[_Page]:
-        try:
-            from playwright.async_api import async_playwright
-        except ModuleNotFoundError as error:
-            raise ConfigurationError("playwright is missing: `make setup-dev` installs it") from error
-        with tempfile.TemporaryDirectory() as profile:
-            async with async_playwright() as playwright:
-                context = await playwright.chromium.launch_persistent_context(
-                    profile,
-                    executable_path=self.chromium,
-                    args=list(CHROMIUM_FLAGS),
-                    viewport={"width": 1440, "height": 900},
-                )
-                page = await context.new_page()
-                await page.goto(self.settings.dashboard_url)
-                await page.get_by_label("Email").fill(self.user.email)
-                await page.get_by_role("textbox", name="Password").fill(_PASSWORD)
-                await page.get_by_role("button", name="Sign in").click()
-                await page.wait_for_function("window.__enterprisehub?.state === 'live'", timeout=60_000)
-                polling = await context.new_page()
-                await polling.goto(f"{self.settings.gateway_url}/health/live")
-                arguments = {"api": self.settings.gateway_url, "token": token, "poll": POLL_MS}
-                await polling.evaluate(_POLLING_SCREEN, arguments)
-                await page.bring_to_front()
-                try:
-                    yield _Page(page, polling)
-                finally:
-                    await context.close()
+        async with browsing.browser() as opened, browsing.window(opened) as context:
+            page = await context.new_page()
+            await browsing.sign_in(
+                page, self.settings.dashboard_url, email=self.user.email, password=_PASSWORD
+            )
+            await browsing.until_live(page)
+            polling = await context.new_page()
+            await polling.goto(f"{self.settings.gateway_url}/health/live")
+            arguments = {"api": self.settings.gateway_url, "token": token, "poll": POLL_MS}
+            await polling.evaluate(_POLLING_SCREEN, arguments)
+            await page.bring_to_front()
+            yield _Page(page, polling)
 
     async def _send(self, per_second: float, count: int) -> dict[str, list[float]]:
         """Send messages of LEADS leads in turn; lead id -> epoch ms of each sending, in order."""

@@ -95,9 +95,18 @@ def simulator_key_seed(data_dir: Path) -> bytes:
 
 
 async def run_city(
-    source: Source, options: CityOptions, *, truth: Path | None, progress: Progress, token: str | None = None
+    source: Source,
+    options: CityOptions,
+    *,
+    truth: Path | None,
+    progress: Progress,
+    token: str | None = None,
+    history_told: Callable[[], None] = lambda: None,
 ) -> dict[str, object]:
-    """Send a city's history at once and its days at ``source.speed``; import its homes first when a token is at hand."""
+    """Send a city's history at once and its days at ``source.speed``; import its homes first when a token is at hand.
+
+    ``history_told`` is called between the two.
+    """
     start = latest_morning(datetime.now(UTC))
     city = City(
         seed=options.seed,
@@ -117,6 +126,7 @@ async def run_city(
     sent = await vendor.run(
         history, location_id=source.location_id, speed=AS_FAST_AS_TAKEN, progress=progress
     )
+    history_told()
     paced = await vendor.run(
         live,
         location_id=source.location_id,
@@ -210,6 +220,26 @@ def _demo_folder(options: DemoOptions) -> Iterator[Path]:
 
 
 def _demo_in(folder: Path, options: DemoOptions, say: Say) -> None:
+    with running_brokerage(folder, dashboard=options.dashboard) as brokerage:
+        _announce(brokerage.settings, brokerage.password, options, say)
+        asyncio.run(_live(brokerage.source(options.speed), options, brokerage.password, say))
+
+
+@dataclass(frozen=True)
+class Brokerage:
+    """A simulated brokerage's installation at work, and the password of its people."""
+
+    settings: Settings
+    password: str
+
+    def source(self, speed: float) -> Source:
+        """Who sends to it, ``speed`` simulated seconds per second."""
+        return Source(self.settings.gateway_url, DEMO_LOCATION, speed, self.settings.data_dir)
+
+
+@contextmanager
+def running_brokerage(folder: Path, *, dashboard: bool) -> Iterator[Brokerage]:
+    """Install into the folder and start everything; nothing is sent yet."""
     seed = simulator_key_seed(folder)
     base = load_settings()
     port = launch.free_port(base.port, base.host)
@@ -229,16 +259,14 @@ def _demo_in(folder: Path, options: DemoOptions, say: Say) -> None:
         "-m",
         "ghl_real_estate_ai.cli",
         "serve",
-        *([] if options.dashboard else ["--no-dashboard"]),
+        *([] if dashboard else ["--no-dashboard"]),
     ]
     log = folder / "server.log"
     with launch.child(serve, env=launch.environment(settings), log=log) as process:
         launch.wait_until_ready(f"{settings.gateway_url}/health/ready", process=process, log=log)
-        if options.dashboard:
+        if dashboard:
             launch.wait_until_ready(f"{settings.dashboard_url}/_stcore/health", process=process, log=log)
-        _announce(settings, password, options, say)
-        source = Source(settings.gateway_url, DEMO_LOCATION, options.speed, folder)
-        asyncio.run(_live(source, options, password, say))
+        yield Brokerage(settings, password)
 
 
 async def _people(settings: Settings, password: str) -> None:
@@ -267,7 +295,7 @@ def _announce(settings: Settings, password: str, options: DemoOptions, say: Say)
 
 
 async def _live(source: Source, options: DemoOptions, password: str, say: Say) -> None:
-    token = await _sign_in(source.gateway, password)
+    token = await sign_in(source.gateway, password)
     days = options.speed * DEMO_HOURS / 24
     city = CityOptions(seed=options.seed, leads=options.leads, days=days, history_days=14.0)
     shown = time.monotonic()
@@ -283,7 +311,8 @@ async def _live(source: Source, options: DemoOptions, password: str, say: Say) -
             await run_city(source, city, truth=None, progress=progress, token=token)
 
 
-async def _sign_in(gateway: str, password: str) -> str:
+async def sign_in(gateway: str, password: str) -> str:
+    """The token of the demo's admin."""
     async with httpx.AsyncClient(base_url=gateway, timeout=OUTBOUND_TIMEOUT_S) as client:
         answer = await client.post("/v1/sessions", json={"email": DEMO_EMAIL, "password": password})
         if answer.is_error:

@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 import pytest
 
-from ghl_real_estate_ai.commands.painting import CHROMIUM_FLAGS
+from ghl_real_estate_ai.commands import browsing
+from ghl_real_estate_ai.commands.browsing import CHROMIUM_FLAGS
 
-DESKTOP = (1440, 900)
-PHONE = (390, 844)
+DESKTOP, PHONE = browsing.DESKTOP, browsing.PHONE
 PATIENCE_MS = 30_000
 """Longest wait for anything on the page: generous, because the machine may be busy. Nothing is asserted on time."""
 

@@ -1,0 +1,126 @@
+"""Pictures of every page, taken of the real thing: a simulated brokerage, a real browser. Called by ``enterprisehub screens``."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import uvloop
+
+from ghl_real_estate_ai.commands import browsing, showcase
+from ghl_real_estate_ai.commands.browsing import DESKTOP, PHONE, Scheme
+from ghl_real_estate_ai.errors import EnterpriseHubError
+
+Say = Callable[[str], None]
+
+LEADS: Final = 250
+SPEED: Final = 240.0
+"""As in the demo: a simulated day in six minutes."""
+LIVE_DAYS: Final = 2.0
+SETTLE_S: Final = 3.0
+"""For charts, which are drawn once a second, and photos."""
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """One page for one person. ``prepare`` does what they would do to see it."""
+
+    name: str
+    email: str
+    query: str
+    prepare: Callable[[Any], Awaitable[None]]
+    schemes: tuple[Scheme, ...] = ("light",)
+
+
+async def _queue(page: Any) -> None:
+    await browsing.until_live(page)
+    await page.locator("section[data-stream=next_actions] li[data-key]").nth(3).wait_for()
+
+
+async def _lead(page: Any) -> None:
+    await _queue(page)
+    await page.locator("section[data-stream=next_actions] li[data-key] button.lead").first.click()
+    await page.get_by_role("dialog").get_by_role("heading", level=2).first.wait_for()
+
+
+async def _talk(page: Any) -> None:
+    await _queue(page)
+    await page.keyboard.press("5")
+
+
+async def _settled(page: Any) -> None:
+    await page.get_by_test_id("stApp").wait_for()
+    await page.wait_for_function("!document.querySelector('[data-testid=stSpinner], [data-stale=true]')")
+
+
+SITTINGS: Final = (
+    Sitting("now", showcase.DEMO_AGENT, "", _queue, ("light", "dark")),
+    Sitting("lead", showcase.DEMO_AGENT, "", _lead, ("light", "dark")),
+    Sitting("talk", showcase.DEMO_AGENT, "", _talk),
+    Sitting("team", showcase.DEMO_EMAIL, "?page=team", _settled, ("light", "dark")),
+    Sitting("track-record", showcase.DEMO_EMAIL, "?page=track_record", _settled),
+    Sitting("admin", showcase.DEMO_EMAIL, "?page=admin", _settled),
+)
+SIZES: Final = {"1440": DESKTOP, "390": PHONE}
+
+
+def take(folder: Path, *, say: Say) -> list[Path]:
+    """Write FOLDER/<page>-<width>[-dark].png; returns the files. Raises ConfigurationError when the browser is missing."""
+    browsing.chromium()  # said before anything is started
+    folder.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="enterprisehub-screens-", ignore_cleanup_errors=True) as data,
+        showcase.running_brokerage(Path(data), dashboard=True) as brokerage,
+    ):
+        return uvloop.run(_all(brokerage, folder, say))
+
+
+async def _all(brokerage: showcase.Brokerage, folder: Path, say: Say) -> list[Path]:
+    token = await showcase.sign_in(brokerage.settings.gateway_url, brokerage.password)
+    city = showcase.CityOptions(seed=7, leads=LEADS, days=LIVE_DAYS, history_days=14.0)
+    told = asyncio.Event()
+
+    async def live() -> None:
+        await showcase.run_city(
+            brokerage.source(SPEED),
+            city,
+            truth=None,
+            progress=lambda _done, _total: None,
+            token=token,
+            history_told=told.set,
+        )
+
+    taken: list[Path] = []
+    async with browsing.browser() as opened, asyncio.TaskGroup() as tasks:
+        living = tasks.create_task(live())
+        try:
+            await told.wait()
+            say(f"  a simulated brokerage with {LEADS} leads")
+            for sitting in SITTINGS:
+                for width, size in SIZES.items():
+                    for scheme in sitting.schemes:
+                        name = "-".join([sitting.name, width, *(["dark"] if scheme == "dark" else [])])
+                        async with browsing.window(opened, size=size, scheme=scheme) as context:
+                            page = await context.new_page()
+                            await browsing.sign_in(
+                                page,
+                                f"{brokerage.settings.dashboard_url}/{sitting.query}",
+                                email=sitting.email,
+                                password=brokerage.password,
+                            )
+                            await sitting.prepare(page)
+                            await asyncio.sleep(SETTLE_S)
+                            file = folder / f"{name}.png"
+                            await page.screenshot(path=file)
+                        taken.append(file)
+                        say(f"  {file}")
+        finally:
+            living.cancel()
+            with suppress(asyncio.CancelledError, EnterpriseHubError):
+                await living
+    return taken
