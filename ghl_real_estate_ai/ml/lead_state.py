@@ -16,12 +16,16 @@ from pydantic import ValidationError
 
 from ghl_real_estate_ai.errors import TranslationError
 from ghl_real_estate_ai.ml.features import observe, seen
+from ghl_real_estate_ai.ml.lead_clicks import bounded, clicked
 from ghl_real_estate_ai.models.conversations import Channel
 from ghl_real_estate_ai.models.events import (
     LEAD_FACTS,
     ActionAcknowledged,
+    ActionReopened,
+    ActionSnoozed,
     AppointmentChanged,
     Event,
+    LeadDeclined,
     LeadDeleted,
     LeadUpserted,
     LeadWentQuiet,
@@ -34,16 +38,19 @@ from ghl_real_estate_ai.models.events import (
     PropertyInteraction,
     RecordedEvent,
     TaskChanged,
+    WishesCorrected,
 )
-from ghl_real_estate_ai.models.identifiers import ActionId, Frozen, ListingKey
+from ghl_real_estate_ai.models.identifiers import Frozen, ListingKey
 from ghl_real_estate_ai.models.leads import (
-    ACKNOWLEDGED_KEPT,
+    INBOUND_TIMES_KEPT,
     JUDGED_KEPT,
     LAST_MESSAGE_CHARS,
     SAVED_KEPT,
+    VIEWS_KEPT,
     ActivityKind,
     Appointment,
     Contact,
+    HomeView,
     Judgement,
     LastMessage,
     Lead,
@@ -183,6 +190,14 @@ def summary(event: Event) -> str:
             return f"task {'deleted' if event.deleted else 'completed' if event.completed else 'changed'}"
         case ActionAcknowledged():
             return "action taken on"
+        case ActionSnoozed():
+            return "action put off"
+        case LeadDeclined():
+            return "said to be somebody else's lead"
+        case ActionReopened():
+            return "action open again"
+        case WishesCorrected():
+            return "wishes corrected"
         case LeadWentQuiet():
             return _silence_words(event)
         case ListingJudged():
@@ -224,17 +239,15 @@ def _changes(lead: Lead, event: Event, stamp: Stamp) -> dict[str, object]:
             return _upserted(lead, event, stamp)
         case LeadDeleted():
             return _existence(lead, stamp, deleted=True)
-        case PropertyActivityRecorded(interaction=PropertyInteraction.SAVED, listing_key=str(key)):
-            return {
-                **_searched(lead, event, stamp),
-                "saved": _saved(lead, ListingKey(key), event.occurred_at),
-            }
         case PropertyActivityRecorded():
-            return _searched(lead, event, stamp)
+            return {**_searched(lead, event, stamp), **_looked_at(lead, event, stamp)}
         case ListingJudged():
             return {"judged": _judged(lead, event, stamp)}
         case MessageReceived():
-            return {"last_inbound": _newest(lead.last_inbound, _last_message(event, stamp))}
+            return {
+                "last_inbound": _newest(lead.last_inbound, _last_message(event, stamp)),
+                "inbound_times": _inbound_times(lead, event.occurred_at),
+            }
         case MessageSent(human=True):
             return {"last_outbound": _newest(lead.last_outbound, _last_message(event, stamp))}
         case OpportunityChanged():
@@ -245,8 +258,10 @@ def _changes(lead: Lead, event: Event, stamp: Stamp) -> dict[str, object]:
             meeting = _appointment(event, stamp)
             booked = _newest(lead.appointments.get(event.appointment_id), meeting)
             return {"appointments": {**lead.appointments, event.appointment_id: booked}}
-        case ActionAcknowledged():
-            return {"acknowledged": _acknowledged(lead, event)}
+        case ActionAcknowledged() | ActionSnoozed() | LeadDeclined() | ActionReopened():
+            return clicked(lead, event, stamp)
+        case WishesCorrected():
+            return _corrected(lead, event, stamp)
         case _:
             return {}
 
@@ -278,32 +293,40 @@ def _appointment(event: AppointmentChanged, stamp: Stamp) -> Appointment:
     )
 
 
-def _acknowledged(lead: Lead, event: ActionAcknowledged) -> dict[ActionId, datetime]:
-    """The newest acknowledgements; ties fall by id, so that arrival order never shows."""
-    known = lead.acknowledged.get(event.action_id)
-    at = event.occurred_at if known is None else max(known, event.occurred_at)
-    kept = {**lead.acknowledged, event.action_id: at}
-    if len(kept) > ACKNOWLEDGED_KEPT:
-        del kept[min(kept, key=lambda action_id: (kept[action_id], action_id))]
-    return kept
+def _inbound_times(lead: Lead, at: datetime) -> tuple[datetime, ...]:
+    """The newest INBOUND_TIMES_KEPT moments at which the lead wrote or called, each once."""
+    times = lead.inbound_times
+    if not times or (at > times[0] and len(times) < INBOUND_TIMES_KEPT):
+        return (at, *times)
+    return tuple(sorted({at, *times}, reverse=True)[:INBOUND_TIMES_KEPT])
 
 
 def _judged(lead: Lead, event: ListingJudged, stamp: Stamp) -> dict[ListingKey, Judgement]:
     """The newest verdict per home, of the homes judged last; ties fall by event id, so that arrival order never shows."""
     new = Judgement.model_construct(stamp=stamp, verdict=event.verdict, by=event.by)
     kept = {**lead.judged, event.listing_key: _newest(lead.judged.get(event.listing_key), new)}
-    if len(kept) > JUDGED_KEPT:
-        del kept[min(kept, key=lambda key: (kept[key].stamp.at, kept[key].stamp.event_id))]
-    return kept
+    return bounded(kept, JUDGED_KEPT, lambda key: (kept[key].stamp.at, kept[key].stamp.event_id))
+
+
+def _looked_at(lead: Lead, event: PropertyActivityRecorded, stamp: Stamp) -> dict[str, object]:
+    """A view or a save of a home that is named."""
+    if event.listing_key is None or event.interaction is PropertyInteraction.SEARCHED:
+        return {}
+    view = HomeView.model_construct(
+        at=stamp.at, event_id=stamp.event_id, listing_key=ListingKey(event.listing_key)
+    )
+    views = sorted((view, *lead.views), key=lambda one: (one.at, one.event_id), reverse=True)
+    changes: dict[str, object] = {"views": tuple(views[:VIEWS_KEPT])}
+    if event.interaction is PropertyInteraction.SAVED:
+        changes["saved"] = _saved(lead, view.listing_key, stamp.at)
+    return changes
 
 
 def _saved(lead: Lead, listing_key: ListingKey, at: datetime) -> dict[ListingKey, datetime]:
-    """As ``_acknowledged``: the newest time per home, of the homes saved last."""
+    """The newest time per home, of the homes saved last; ties fall by key, so that arrival order never shows."""
     known = lead.saved.get(listing_key)
     kept = {**lead.saved, listing_key: at if known is None else max(known, at)}
-    if len(kept) > SAVED_KEPT:
-        del kept[min(kept, key=lambda key: (kept[key], key))]
-    return kept
+    return bounded(kept, SAVED_KEPT, lambda key: (kept[key], key))
 
 
 def _upserted(lead: Lead, event: LeadUpserted, stamp: Stamp) -> dict[str, object]:
@@ -326,6 +349,16 @@ def _searched(lead: Lead, event: PropertyActivityRecorded, stamp: Stamp) -> dict
         return {}
     stamps = dict(lead.stamps)
     wishes = _merged(lead.wishes, _checked(Wishes, asked, event), stamps, stamp)
+    return {"wishes": wishes, "stamps": stamps}
+
+
+def _corrected(lead: Lead, event: WishesCorrected, stamp: Stamp) -> dict[str, object]:
+    """As what the CRM states; None takes a wish out."""
+    said = {
+        name: () if name == "features" and value is None else value for name, value in event.wishes.items()
+    }
+    stamps = dict(lead.stamps)
+    wishes = _merged(lead.wishes, _checked(Wishes, said, event), stamps, stamp)
     return {"wishes": wishes, "stamps": stamps}
 
 

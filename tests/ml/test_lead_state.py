@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
+from decimal import Decimal
 from functools import reduce
 
 import pytest
@@ -16,8 +17,10 @@ from ghl_real_estate_ai.ml.lead_state import activity_kind, apply, states_someth
 from ghl_real_estate_ai.models.events import EVENT_TYPES, RecordedEvent
 from ghl_real_estate_ai.models.leads import (
     ACKNOWLEDGED_KEPT,
+    INBOUND_TIMES_KEPT,
     JUDGED_KEPT,
     LAST_MESSAGE_CHARS,
+    VIEWS_KEPT,
     ActivityKind,
     Lead,
 )
@@ -303,3 +306,59 @@ def test_a_home_saved_on_the_site_is_remembered() -> None:
     saved = make("PropertyActivityRecorded", interaction="saved", listing_key="H1")
     viewed = make("PropertyActivityRecorded", interaction="viewed", listing_key="H2")
     assert list(must(replay([saved, viewed])).saved) == ["H1"]
+
+
+def test_times_of_messages_are_kept_newest_first_up_to_a_bound() -> None:
+    make = EventMaker().make
+    minutes = [*range(INBOUND_TIMES_KEPT + 3), 7]
+    events = [
+        make("MessageReceived", at=START + timedelta(minutes=n), channel="sms", text="Hi") for n in minutes
+    ]
+    lead = must(replay(events))
+    newest = [START + timedelta(minutes=n) for n in sorted(set(minutes), reverse=True)[:INBOUND_TIMES_KEPT]]
+    assert list(lead.inbound_times) == newest
+    assert must(replay(events[::-1])).inbound_times == lead.inbound_times
+
+
+def test_views_and_saves_of_homes_are_kept_one_by_one_newest_first_up_to_a_bound() -> None:
+    make = EventMaker().make
+    events = [
+        make(
+            "PropertyActivityRecorded",
+            at=START + timedelta(minutes=n),
+            interaction="saved" if n == VIEWS_KEPT else "viewed",
+            listing_key=f"H{n % 3}",
+        )
+        for n in range(VIEWS_KEPT + 2)
+    ]
+    searched = make("PropertyActivityRecorded", interaction="searched", wishes={"city": "Austin"})
+    unnamed = make("PropertyActivityRecorded", interaction="viewed")
+    lead = must(replay([*events, searched, unnamed]))
+    assert [view.at for view in lead.views] == [recorded.event.occurred_at for recorded in events[:1:-1]]
+    assert must(replay(events[::-1])).views == lead.views
+
+
+def test_a_correction_of_wishes_merges_as_what_the_crm_states_and_none_takes_one_out() -> None:
+    make = EventMaker().make
+    stated = {"city": "Austin", "max_list_price": "400000", "features": ["pool"]}
+    crm = make("LeadUpserted", created=True, contact={}, wishes=stated)
+    hour = START + timedelta(hours=1)
+    corrected = make(
+        "WishesCorrected", at=hour, wishes={"city": None, "features": None, "min_bedrooms": 3}, user_id="u1"
+    )
+    later = make(
+        "LeadUpserted", at=hour + timedelta(hours=1), created=False, contact={}, wishes={"city": "Waco"}
+    )
+    for events in ([crm, corrected], [corrected, crm]):
+        wishes = must(replay(events)).wishes
+        assert (wishes.city, wishes.max_list_price, wishes.min_bedrooms) == (None, Decimal(400_000), 3)
+        assert wishes.features == frozenset()
+    assert must(replay([crm, corrected, later])).wishes.city == "Waco"
+    assert must(replay([crm, corrected])).activity == must(replay([crm])).activity
+
+
+def test_a_lead_that_was_stored_before_these_memories_is_read_as_it_was() -> None:
+    lead = must(replay([EventMaker().make("MessageReceived", channel="sms", text="Hi")]))
+    newer = {"snoozed", "reopened", "declined", "inbound_times", "views"}
+    old = Lead.model_validate_json(lead.model_dump_json(exclude=newer))
+    assert old == lead.model_copy(update={"inbound_times": ()})

@@ -67,6 +67,8 @@ def _event(**fields: Any) -> Event:
 
 _TEXT = st.none() | st.sampled_from(["Can I see it?", "Is it still on the market?", "x" * 900])
 _CHANNEL = st.sampled_from(["sms", "email", "call", "voicemail", "live_chat"])
+_ACTION = st.integers(0, 40).map(lambda number: f"act-{number}")
+_USER = st.integers(0, 40).map(lambda number: f"u{number}")
 _BODIES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "LeadUpserted": st.fixed_dictionaries(
         {
@@ -129,8 +131,28 @@ _BODIES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     ),
     "NoteAdded": st.just({"text": "called, no answer"}),
     "TaskChanged": st.just({"task_id": "t1"}),
-    "ActionAcknowledged": st.fixed_dictionaries(
-        {"action_id": st.integers(0, 40).map(lambda number: f"act-{number}"), "user_id": st.just("u1")}
+    "ActionAcknowledged": st.fixed_dictionaries({"action_id": _ACTION, "user_id": st.just("u1")}),
+    "ActionSnoozed": st.fixed_dictionaries(
+        {
+            "action_id": _ACTION,
+            "user_id": st.just("u1"),
+            "until": st.integers(1, 9).map(lambda days: (START + timedelta(days=days)).isoformat()),
+        }
+    ),
+    "LeadDeclined": st.fixed_dictionaries({"action_id": _ACTION, "user_id": _USER}),
+    "ActionReopened": st.fixed_dictionaries({"action_id": _ACTION, "user_id": _USER}),
+    "WishesCorrected": st.fixed_dictionaries(
+        {
+            "wishes": st.fixed_dictionaries(
+                {},
+                optional={
+                    "city": st.sampled_from(["Austin", None]),
+                    "max_list_price": st.sampled_from([450000, None]),
+                    "features": st.sampled_from([["pool"], None]),
+                },
+            ),
+            "user_id": st.just("u1"),
+        }
     ),
     "ListingJudged": st.fixed_dictionaries(
         {
