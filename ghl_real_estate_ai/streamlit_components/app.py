@@ -1,4 +1,4 @@
-"""The dashboard's entry: sign in, then the live screen, or the page that was asked for.
+"""The dashboard's entry: sign in, or come back; then the live screen, or the page that the URL names.
 
 Called by ``streamlit run`` (``enterprisehub dashboard`` and ``enterprisehub serve`` start it).
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import streamlit as st
+from pydantic import ValidationError
 
 from ghl_real_estate_ai.errors import (
     ConfigurationError,
@@ -15,63 +16,170 @@ from ghl_real_estate_ai.errors import (
     InputError,
     TooManyRequests,
     Unauthenticated,
+    Unreachable,
 )
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.settings import load_settings
-from ghl_real_estate_ai.streamlit_components import theme
+from ghl_real_estate_ai.streamlit_components import page_frame, theme
 from ghl_real_estate_ai.streamlit_components.live_client import GatewayClient, Session
+from ghl_real_estate_ai.streamlit_components.page_frame import EXPIRED, LIVE, SIGNED_OUT, TRACK_RECORD
 from ghl_real_estate_ai.streamlit_components.realtime_lead_intelligence_hub import show_hub
-from ghl_real_estate_ai.streamlit_components.score_track_record import show_track_record
+from ghl_real_estate_ai.streamlit_components.score_track_record import HELD, show_track_record
+from ghl_real_estate_ai.streamlit_components.session_keeper import keep
 
 SESSION = "session"
+RENEW_AT = "renew_at"
+SEEN = "kept_session_seen"
+"""What the tab kept, once it was looked at: the same is not believed twice."""
 NOTICE = "notice"
 SEVERAL_LOCATIONS = "several_locations"
 PAGE = "page"
-TRACK_RECORD = "track_record"  # what the live screen says when the user asks for that page; any other word is that screen
 NOTICES = {
-    "expired": "Your session has expired. Sign in again to go on.",
-    "signed_out": "You are signed out.",
+    EXPIRED: "Your session has expired. Sign in again to go on.",
+    SIGNED_OUT: "You are signed out.",
 }
 
 
 def main() -> None:
-    """One run of the script: the sign-in form, or the live screen."""
+    """One run of the script: the sign-in form, or the page."""
     st.set_page_config(page_title="EnterpriseHub", layout="wide", initial_sidebar_state="collapsed")
-    st.html(theme.PAGE_STYLE)
+    st.html(theme.page_style())
     try:
         gateway_url = load_settings().gateway_url
     except ConfigurationError as error:
         st.error(str(error))
         return
-    session: Session | None = st.session_state.get(SESSION)
-    if session and session.expired(datetime.now(UTC)):
-        end_session("expired")
-        session = None
-    if session is None:
-        show_sign_in(GatewayClient(gateway_url))
-        return
-    if st.session_state.get(PAGE) == TRACK_RECORD:
-        ended = show_track_record(session, GatewayClient(gateway_url))
+    client = GatewayClient(gateway_url)
+    session = _session(client)
+    # Read once: from here on the browser says where it goes, see session_keeper.
+    page = st.session_state.setdefault(PAGE, page_frame.known_page(st.query_params.get("page")))
+    kept = keep(session, ask=session is None and SEEN not in st.session_state, page=page)
+    if kept.went is not None and page_frame.known_page(kept.went) != page:
+        st.session_state[PAGE] = page_frame.known_page(kept.went)
+        st.rerun()
+    if kept.found is not None and kept.found != st.session_state.get(SEEN):
+        come_back(kept.found, client)
+    elif session is None:
+        show_sign_in(client, opening=SEEN not in st.session_state)
     else:
-        ended = show_hub(session, gateway_url=gateway_url, on_end=lambda: None)
+        _show(session, page, client, gateway_url)
+
+
+def _session(client: GatewayClient) -> Session | None:
+    """The session that holds now. The live screen renews its own; on other pages it is renewed here, half-way through."""
+    session: Session | None = st.session_state.get(SESSION)
+    now = datetime.now(UTC)
+    if session is None:
+        return None
+    if session.expired(now):
+        end_session(EXPIRED)
+        return None
+    if st.session_state.get(PAGE) != LIVE and now >= st.session_state.get(RENEW_AT, now):
+        try:
+            session = client.renew(session)
+            keep_session(session)
+        except Unauthenticated:
+            end_session(EXPIRED)
+            return None
+        except EnterpriseHubError:
+            pass  # the token still holds: the next run asks again
+    return session
+
+
+def _show(session: Session, page: str, client: GatewayClient, gateway_url: str) -> None:
+    """The page, in its frame; then what the user did with it."""
+    if page != TRACK_RECORD:
+        st.session_state.pop(HELD, None)
+    if page == LIVE:
+        said = show_hub(session, gateway_url=gateway_url)
+        if said.session is not None:
+            _renewed_by_screen(session, said.session)
+        ended = said.ended
+    else:
+        ended = _show_page(session, page, client)
     if ended in NOTICES:
         end_session(ended)
         st.rerun()
     elif ended is not None:
-        st.session_state[PAGE] = ended
+        st.session_state[PAGE] = page_frame.known_page(ended)
         st.rerun()
 
 
+def _show_page(session: Session, page: str, client: GatewayClient) -> str | None:
+    if page_frame.show_bar(session, page):
+        return SIGNED_OUT
+    with st.container(key="page_body"):
+        if session.user.role not in page_frame.PAGES[page].roles:
+            page_frame.refuse(session, page)
+            return None
+        try:
+            if page == TRACK_RECORD:
+                show_track_record(session, client)
+        except Unauthenticated:
+            return EXPIRED
+    return None
+
+
+# --- the session --------------------------------------------------------------------------------------------------
+
+
+def keep_session(session: Session) -> None:
+    """From here on this is who is signed in."""
+    now = datetime.now(UTC)
+    st.session_state[SESSION] = session
+    st.session_state[RENEW_AT] = now + (session.expires_at - now) / 2
+
+
 def end_session(why: str) -> None:
-    """Forget the token; the sign-in form says why."""
+    """Forget the token; the sign-in form says why. Whoever signed out does not come back to the page."""
     st.session_state.pop(SESSION, None)
-    st.session_state.pop(PAGE, None)
+    st.session_state.setdefault(SEEN, "")
+    if why == SIGNED_OUT:
+        st.session_state[PAGE] = LIVE
     st.session_state[NOTICE] = NOTICES[why]
 
 
-def show_sign_in(client: GatewayClient) -> None:
-    """The form, and in one line why it is here or why it was refused."""
-    with st.container(key="sign_in"):
+def come_back(found: str, client: GatewayClient) -> None:
+    """After a reload, or a renewal by the live screen: what the tab kept is believed once the gateway has agreed to it."""
+    try:
+        kept = Session.model_validate_json(found) if found else None
+        proven = kept and kept.model_copy(update={"user": client.me(kept)})
+    except (ValidationError, Unauthenticated):
+        proven = None
+        if SESSION not in st.session_state:
+            st.session_state[NOTICE] = NOTICES[EXPIRED]
+    except Unreachable as error:
+        with st.container(key="sign_in"):
+            st.warning(f"{error} You stay signed in.", icon=":material/cloud_off:")
+            st.button("Try again", key="come_back_again")
+        return
+    st.session_state[SEEN] = found
+    if proven is not None:
+        keep_session(proven)
+        st.session_state.pop(NOTICE, None)
+    st.rerun()
+
+
+def _renewed_by_screen(session: Session, told: object) -> None:
+    """The live screen's fresh token, for the pages after it. Another user's is not taken."""
+    try:
+        fresh = Session.model_validate_json(told) if isinstance(told, str) else Session.model_validate(told)
+    except ValidationError:
+        return
+    same = fresh.user.user_id == session.user.user_id and fresh.user.location_id == session.user.location_id
+    if same and fresh.expires_at > session.expires_at:
+        keep_session(fresh)
+
+
+# --- signing in ---------------------------------------------------------------------------------------------------
+
+
+def show_sign_in(client: GatewayClient, *, opening: bool = False) -> None:
+    """The form, and in one line why it is here or why it was refused. ``opening``: the tab has not told yet what it
+    kept, so that the form shows itself only when that takes longer than a second (see theme)."""
+    if opening:
+        st.html('<p class="opening" role="status">Opening…</p>')
+    with st.container(key="sign_in_opening" if opening else "sign_in"):
         st.subheader("EnterpriseHub", anchor=False)
         st.caption("Which lead needs what now, and why.")
         if notice := st.session_state.get(NOTICE):
@@ -109,7 +217,7 @@ def _sign_in(client: GatewayClient, *, email: str, password: str, office: str) -
         return str(error)
     except EnterpriseHubError as error:
         return str(error)
-    st.session_state[SESSION] = session
+    keep_session(session)
     st.session_state.pop(NOTICE, None)
     st.session_state.pop(SEVERAL_LOCATIONS, None)
     return None

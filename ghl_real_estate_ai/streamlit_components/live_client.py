@@ -1,6 +1,6 @@
-"""The tiny HTTP client of the pages: signing in, and the track record. The live screen itself speaks to the gateway from the browser.
+"""The HTTP client of the pages: signing in and all that they read and ask. The live screen itself speaks to the gateway from the browser.
 
-Called by ``streamlit_components/app.py``.
+Called by ``streamlit_components/app.py`` and its pages.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ghl_real_estate_ai.errors import (
     EnterpriseHubError,
+    Forbidden,
     InputError,
     TooManyRequests,
     Unauthenticated,
@@ -20,7 +21,8 @@ from ghl_real_estate_ai.errors import (
 from ghl_real_estate_ai.limits import OUTBOUND_TIMEOUT_S
 from ghl_real_estate_ai.models.identifiers import LocationId, UtcTime
 from ghl_real_estate_ai.models.leads import User
-from ghl_real_estate_ai.models.track_record import TrackRecord
+
+type Body = dict[str, str | bool | None]
 
 
 class Session(BaseModel):
@@ -46,45 +48,51 @@ class GatewayClient:
 
     def sign_in(self, email: str, password: str, location_id: LocationId | None = None) -> Session:
         """A new session. Raises Unauthenticated, TooManyRequests, InputError (the message says what is missing), Unreachable."""
-        body = {"email": email, "password": password}
+        body: Body = {"email": email, "password": password}
         if location_id:
             body["location_id"] = location_id
-        answer = self._post("/v1/sessions", body)
+        return self._as(Session, self._ask("POST", "/v1/sessions", body=body))
+
+    def renew(self, session: Session) -> Session:
+        """The same user with a fresh token. Raises Unauthenticated (gone, or signed in for too long), InputError, Unreachable."""
+        return self.post(Session, "/v1/sessions/renewal", session)
+
+    def me(self, session: Session) -> User:
+        """Whom the gateway takes the token for. Raises Unauthenticated, Unreachable."""
+        return self.read(User, "/v1/me", session)
+
+    def read[T: BaseModel](self, shape: type[T], path: str, session: Session) -> T:
+        """What the gateway holds at ``path``. Raises Unauthenticated, Forbidden, InputError, Unreachable, each with its own words."""
+        return self._as(shape, self._ask("GET", path, session=session))
+
+    def rows(self, path: str, session: Session) -> bytes:
+        """A file of the gateway's. Raises as ``read``."""
+        return self._ask("GET", path, session=session).content
+
+    def post[T: BaseModel](
+        self, shape: type[T], path: str, session: Session, *, body: Body | None = None
+    ) -> T:
+        """Ask for a change; the gateway's answer. Raises as ``read``."""
+        return self._as(shape, self._ask("POST", path, session=session, body=body))
+
+    def tell(self, path: str, session: Session) -> None:
+        """Ask for a change whose answer nobody needs. Raises as ``read``."""
+        self._ask("POST", path, session=session)
+
+    def _as[T: BaseModel](self, shape: type[T], answer: httpx.Response) -> T:
         try:
-            return Session.model_validate_json(answer.content)
+            return shape.model_validate_json(answer.content)
         except ValidationError as error:
             raise Unreachable(f"{self._url} is not an EnterpriseHub gateway of this version") from error
-
-    def track_record(self, session: Session) -> TrackRecord:
-        """What was said and what came true. Raises Unauthenticated, InputError (the role does not allow it), Unreachable."""
-        answer = self._get("/v1/track-record", session)
-        try:
-            return TrackRecord.model_validate_json(answer.content)
-        except ValidationError as error:
-            raise Unreachable(f"{self._url} is not an EnterpriseHub gateway of this version") from error
-
-    def track_record_rows(self, session: Session) -> bytes:
-        """Every resolved answer, as CSV. Raises as above."""
-        return self._get("/v1/track-record.csv", session).content
-
-    def _get(self, path: str, session: Session) -> httpx.Response:
-        return self._ask("GET", path, headers={"Authorization": f"Bearer {session.access_token}"})
-
-    def _post(self, path: str, body: dict[str, str]) -> httpx.Response:
-        return self._ask("POST", path, json=body)
 
     def _ask(
-        self,
-        method: str,
-        path: str,
-        *,
-        headers: dict[str, str] | None = None,
-        json: dict[str, str] | None = None,
+        self, method: str, path: str, *, session: Session | None = None, body: Body | None = None
     ) -> httpx.Response:
         """The answer, if it is a good one; else the refusal as one of our errors."""
+        headers = {} if session is None else {"Authorization": f"Bearer {session.access_token}"}
         try:
             with httpx.Client(transport=self._transport, timeout=OUTBOUND_TIMEOUT_S) as client:
-                answer = client.request(method, self._url + path, headers=headers, json=json)
+                answer = client.request(method, self._url + path, headers=headers, json=body)
         except httpx.TransportError as error:
             raise Unreachable(
                 f"The gateway at {self._url} does not answer. Start it with: enterprisehub serve"
@@ -102,6 +110,8 @@ def _refusal(answer: httpx.Response) -> EnterpriseHubError:
         message = f"The gateway answered HTTP {answer.status_code}."
     if answer.status_code == httpx.codes.UNAUTHORIZED:
         return Unauthenticated(message)
+    if answer.status_code == httpx.codes.FORBIDDEN:
+        return Forbidden(message)
     if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
         return TooManyRequests(message, retry_after_s=_seconds(answer.headers.get("Retry-After")))
     if answer.is_client_error:

@@ -6,9 +6,8 @@ Called by ``streamlit_components/app.py``.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import streamlit as st
 
@@ -54,20 +53,29 @@ _mount = st.components.v2.component(
 )
 
 
-def show_hub(session: Session, *, gateway_url: str, on_end: Callable[[], None]) -> str | None:
-    """Mount the live screen for this session; it paints by itself from here on, without reruns.
+class Said(NamedTuple):
+    """What the screen tells the script. ``ended``: ``signed_out`` (the user asked), ``expired`` (the gateway refused the
+    token) or the name of another page. ``session``: it has renewed the token. Both None while it is simply open."""
 
-    ``on_end`` runs when the screen is left; the returned word says why: ``signed_out`` (the user asked),
-    ``expired`` (the gateway refused the token) or ``track_record`` (another page). None while the screen is open.
-    """
+    ended: str | None
+    session: object | None
+
+
+def show_hub(session: Session, *, gateway_url: str) -> Said:
+    """Mount the live screen for this session; it paints by itself from here on, without reruns."""
     result = _mount(
         key="live_hub",
         data={
             "api_url": gateway_url,
             "token": session.access_token,
+            "expires_at": session.expires_at.isoformat(),
             "user": session.user.model_dump(mode="json"),
         },
-        on_ended_change=on_end,
+        on_ended_change=_nothing,
+        on_session_change=_nothing,
     )
-    ended: str | None = result.ended
-    return ended
+    return Said(ended=result.ended, session=result.session)
+
+
+def _nothing() -> None:
+    """Streamlit names a value on the result only when somebody listens for its change."""

@@ -12,11 +12,10 @@ import streamlit as st
 from ghl_real_estate_ai.errors import EnterpriseHubError, Unauthenticated
 from ghl_real_estate_ai.models.track_record import Figures, TargetRecord, TrackRecord
 from ghl_real_estate_ai.streamlit_components.live_client import GatewayClient, Session
+from ghl_real_estate_ai.streamlit_components.page_frame import simulated_mark
 
-BACK: Final = "back"
 HELD: Final = "record_held"
 """The record in the user's session until the page is left: each click runs the page anew, and the record is the same."""
-EXPIRED: Final = "expired"
 
 _TITLES: Final = {
     "lead_score": "Appointment",
@@ -33,24 +32,19 @@ _COLUMNS: Final = (
 _INK, _RIVAL, _MUTED = "#2f7ec4", "#c4622f", "#8a94a0"
 
 
-def show_track_record(session: Session, client: GatewayClient) -> str | None:
-    """Draw the page. Returns BACK or EXPIRED when the user, or the gateway, ends it."""
+def show_track_record(session: Session, client: GatewayClient) -> None:
+    """Draw the page. Raises Unauthenticated."""
     with st.container(key="record_page"):
-        left, right = st.columns([4, 1], vertical_alignment="center")
-        left.subheader("Track record", anchor=False)
-        if right.button("Back", width="stretch", key="record_back"):
-            st.session_state.pop(HELD, None)
-            return BACK
+        st.subheader("Track record", anchor=False)
         st.caption("What was said of leads when it was shown, beside what came true once its time was over.")
         try:
             record = _record(session, client)
         except Unauthenticated:
-            return EXPIRED
+            raise
         except EnterpriseHubError as error:
             st.error(f"{error} Try again in a moment.")
-            return None
+            return
         _page(record, session, client)
-    return None
 
 
 def _record(session: Session, client: GatewayClient) -> TrackRecord:
@@ -59,7 +53,7 @@ def _record(session: Session, client: GatewayClient) -> TrackRecord:
     if held is not None and held[0] == session.access_token:
         return held[1]
     with st.spinner("Reading the record"):
-        record = client.track_record(session)
+        record = client.read(TrackRecord, "/v1/track-record", session)
     st.session_state[HELD] = (session.access_token, record)
     return record
 
@@ -76,7 +70,7 @@ def _page(record: TrackRecord, session: Session, client: GatewayClient) -> None:
     )
     target = by_name[chosen or next(iter(by_name))]
     if target.simulated:
-        st.warning("Simulated leads: this record says nothing about people.", icon=":material/science:")
+        simulated_mark("This record is of simulated leads: it says nothing about people.")
     _verdict(target)
     if target.rows:
         _figures(target)
@@ -153,7 +147,7 @@ def _downloads(record: TrackRecord, session: Session, client: GatewayClient) -> 
         )
         st.download_button(
             "Every answer (CSV)",
-            lambda: client.track_record_rows(session),
+            lambda: client.rows("/v1/track-record.csv", session),
             "track-record.csv",
             "text/csv",
             key="record_csv",

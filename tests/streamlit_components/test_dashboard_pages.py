@@ -39,7 +39,11 @@ def sign_in(page: AppTest, email: str, password: str) -> AppTest:
 
 
 def mounted(page: AppTest) -> bool:
-    return any(element.type == "bidi_component" for element in page.main)
+    """Whether the live screen is open."""
+    return any(
+        element.type == "bidi_component" and element.proto.component_name.endswith("live_hub")
+        for element in page.main
+    )
 
 
 def a_session(*, ends_in: timedelta) -> Session:

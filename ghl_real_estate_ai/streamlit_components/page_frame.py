@@ -1,0 +1,91 @@
+"""What every page has around it: which pages there are and for whom, the bar at the top, marks and refusals.
+
+Called by ``streamlit_components/app.py`` and by the pages. The live screen draws its own bar, of the same look.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Final, NamedTuple
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from ghl_real_estate_ai.models.leads import Role
+from ghl_real_estate_ai.streamlit_components.live_client import Session
+
+LIVE: Final = "now"
+TEAM: Final = "team"
+TRACK_RECORD: Final = "track_record"
+ADMIN: Final = "admin"
+SIGNED_OUT: Final = "signed_out"
+EXPIRED: Final = "expired"
+
+
+class Page(NamedTuple):
+    """One page: its title in the bar, and who may open it."""
+
+    title: str
+    roles: frozenset[Role]
+    for_whom: str
+
+
+_EVERYBODY, _LEADERS, _ADMINS = (
+    frozenset(Role),
+    frozenset({Role.MANAGER, Role.ADMIN}),
+    frozenset({Role.ADMIN}),
+)
+PAGES: Final = {
+    LIVE: Page("Live", _EVERYBODY, "everybody"),
+    TEAM: Page("Team", _LEADERS, "managers and admins"),
+    TRACK_RECORD: Page("Track record", _LEADERS, "managers and admins"),
+    ADMIN: Page("Admin", _ADMINS, "admins"),
+}
+
+
+def known_page(name: str | None) -> str:
+    """The name itself, or the live screen's for any other word."""
+    return name if name in PAGES else LIVE
+
+
+def page_link(page: str, **more: str) -> str:
+    """The URL of a page of ours, to be followed within the tab: see assets/session_keeper.js."""
+    return f"?{urlencode({'page': page, **more})}"
+
+
+def show_bar(session: Session, page: str) -> bool:
+    """The bar; True when the user asks to sign out."""
+    role = session.user.role
+    links = "".join(
+        f'<a class="page-link" href="{page_link(name)}"{_current(name == page)}>{escape(one.title)}</a>'
+        for name, one in PAGES.items()
+        if role in one.roles
+    )
+    with st.container(key="page_bar", horizontal=True, vertical_alignment="center", gap="small"):
+        st.html(
+            '<div class="page-bar"><span class="brand">EnterpriseHub</span>'
+            f'<span class="place">{escape(session.user.location_id)}</span>'
+            f'<nav class="pages" aria-label="Pages">{links}</nav>'
+            f'<span class="who">{escape(session.user.name)} · {escape(role)}</span></div>'
+        )
+        return st.button("Sign out", key="bar_sign_out")
+
+
+def _current(is_it: bool) -> str:
+    return ' aria-current="page"' if is_it else ""
+
+
+def simulated_mark(words: str) -> None:
+    """The mark of every page that shows simulated data."""
+    st.html(f'<p class="simulated" role="note"><strong>Simulated data</strong> {escape(words)}</p>')
+
+
+def refuse(session: Session, page: str) -> None:
+    """One sentence: who may, and what to do. The bar above leads back; so does the link."""
+    one = PAGES[page]
+    st.info(
+        f"The page {one.title} is for {one.for_whom}; you are signed in as {session.user.role}. "
+        "An admin of your location can change your role.",
+        icon=":material/lock:",
+    )
+    st.html(f'<a class="page-button" href="{page_link(LIVE)}">Back to the live screen</a>')

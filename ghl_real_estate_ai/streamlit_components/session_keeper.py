@@ -1,0 +1,44 @@
+"""What the browser keeps for the pages: the session over a reload, and which page is open, in the URL.
+
+Called by ``streamlit_components/app.py``, once in each run of the script. Why the browser and not ``st.query_params``: Streamlit sends a
+query string of its own memory once Python has written to it, and the live screen writes to the same URL without Streamlit.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import streamlit as st
+
+from ghl_real_estate_ai.streamlit_components.live_client import Session
+from ghl_real_estate_ai.streamlit_components.realtime_lead_intelligence_hub import ASSETS, assemble
+
+
+class Kept(NamedTuple):
+    """``found``: the session that this tab kept, as JSON, unproven; "" for none; None: not told yet. ``went``: the page of a
+    link, or of Back and Forward, if that is what began this run."""
+
+    found: str | None
+    went: str | None
+
+
+_mount = st.components.v2.component(
+    "enterprisehub_session_keeper",
+    html="<span hidden></span>",
+    js=assemble("session_keeper.js", assets=ASSETS),
+)
+
+
+def keep(session: Session | None, *, ask: bool, page: str) -> Kept:
+    """Have the tab keep ``session``, or keep none; with ``ask`` tell what it kept. The URL says ``page`` from here on."""
+    result = _mount(
+        key="session_keeper",
+        data={"session": session.model_dump_json() if session else None, "ask": ask, "page": page},
+        on_found_change=_nothing,
+        on_went_change=_nothing,
+    )
+    return Kept(found=result.found, went=result.went)
+
+
+def _nothing() -> None:
+    """Streamlit names a value on the result only when somebody listens for its change."""
