@@ -4,6 +4,7 @@ import { LiveConnection, browserOutside, stateInWords } from "../../live_client/
 import { LiveStore, STREAMS } from "./live_store.js";
 import { Acknowledgements } from "./live_actions.js";
 import { PaintLog } from "./live_paints.js";
+import { GatewayApi } from "./live_api.js";
 import { HubView } from "./live_view.js";
 import { LeadDrawer } from "./live_drawer.js";
 import { el } from "./live_dom.js";
@@ -25,7 +26,11 @@ class LiveHub {
     this.actions = new Acknowledgements({ apiUrl, token, outside, signedOut, changed: (item) => this.#attemptChanged(item) });
     const root = parent.querySelector(".hub");
     this.drawer = new LeadDrawer(root.querySelector("dialog"), { apiUrl, token, outside, signedOut, actions: this.actions });
+    this.api = new GatewayApi({ apiUrl, session: this, outside, signedOut });
     this.view = new HubView(root, {
+      api: this.api,
+      role: user.role,
+      openPage: (page) => this.tell("ended", page),
       store: this.store,
       actions: this.actions,
       openLead: (leadId) => this.drawer.open(leadId, this.store.nameOf(leadId)),
@@ -116,6 +121,7 @@ class LiveHub {
     this.connection.stop();
     this.actions.stop();
     this.drawer.stop();
+    this.view.stop();
     this.listening.abort();
     clearInterval(this.clock);
     cancelAnimationFrame(this.frame);

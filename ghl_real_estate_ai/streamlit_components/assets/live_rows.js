@@ -1,6 +1,6 @@
 // One row of each panel: made once, written again when its item changes. Called by live_view.js.
 
-import { channelName, causeInWords, homeFacts, homeName, messageText, money, percent, wishName, OUTCOME_SIGNS, STAGE_WORDS } from "./live_words.js";
+import { causeInWords, homeFacts, homeName, money, percent, wishName, OUTCOME_SIGNS, STAGE_WORDS } from "./live_words.js";
 import { el, setClass, setText, simulatedTag, sparkline, staleTag } from "./live_dom.js";
 
 const CHIPS_SHOWN = 4;
@@ -10,12 +10,12 @@ const ROW = { role: "row" };
 const CELL = { role: "cell" };
 
 /** The name of a lead: a button that opens it. */
-function leadButton(item, openLead) {
+export function leadButton(item, openLead) {
   return el("button.lead", { type: "button", onclick: () => openLead(item.lead_id) });
 }
 
 /** Tags after a name: SIM, and stale with its reason. Most items say what the one before them said. */
-function writeTags(holder, item, staleReason = null) {
+export function writeTags(holder, item, staleReason = null) {
   const said = `${item.simulated} ${staleReason}`;
   if (holder.said === said) return;
   holder.said = said;
@@ -123,24 +123,6 @@ export function matchRow(item, { openLead }) {
     const hidden = best.wishes.length - CHIPS_SHOWN;
     const rest = hidden > 0 ? el("span.meta", { title: "further wishes" }, `+${hidden}`) : null;
     chips.replaceChildren(...[...best.wishes.slice(0, CHIPS_SHOWN).map(wishChip), rest, further].filter(Boolean));
-  };
-  return { node, update };
-}
-
-export function feedRow(item, { openLead, nameOf, writeTime }) {
-  const inbound = item.direction === "inbound";
-  const name = leadButton(item, openLead);
-  const tags = el("span.tags");
-  const text = el("p.text");
-  const sender = inbound ? null : el("span.meta", {}, item.human ? "Team to " : "Automation to ");
-  const channel = el("span.meta", {}, inbound ? `${channelName(item.channel)} in` : `${channelName(item.channel)} out`);
-  const age = el("time.meta.push", { datetime: item.at, "data-since": item.at });
-  const node = el(`li.${inbound ? "inbound" : "outbound"}`, {}, el("div.line", {}, sender, name, tags, channel, age), text);
-  const update = (next) => {
-    setText(name, nameOf(next.lead_id));
-    writeTags(tags, next);
-    setText(text, messageText(next));
-    writeTime(age);
   };
   return { node, update };
 }

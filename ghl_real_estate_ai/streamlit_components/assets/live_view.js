@@ -2,9 +2,13 @@
 
 import { TABLE_ROWS, FEED_ROWS, STREAMS } from "./live_store.js";
 import { span } from "../../live_client/enterprisehub_live.js";
-import { ago, milliseconds, STAGE_WORDS } from "./live_words.js";
+import { ago, STAGE_WORDS } from "./live_words.js";
 import { el, KeyedList, setText } from "./live_dom.js";
-import { actionRow, feedRow, matchRow, riskRow, scoreRow } from "./live_rows.js";
+import { actionRow, matchRow, riskRow, scoreRow } from "./live_rows.js";
+import { FeedReplies, feedRow, isUnanswered } from "./live_feed.js";
+import { FirstRun } from "./live_first_run.js";
+import { HubCharts } from "./live_charts.js";
+import { SystemPanel } from "./live_system.js";
 
 const NOTHING_YET = {
   next_actions: "Nothing waits for you. The next lead that needs a person appears here.",
@@ -15,7 +19,7 @@ const NOTHING_YET = {
   system_performance: "No measurement yet. The first comes within seconds.",
 };
 
-const MANAGERS_ONLY = "Visible to managers.";
+const MANAGERS_ONLY = "The gateway's own figures are visible to managers.";
 const HELD = "order held while you point here";
 const ROWS_AT_FIRST = 24; // of rows with several lines: more than a tall monitor shows
 const BLINK_MS = 500; // a line that is away for less has not been away, to the eye
@@ -28,8 +32,18 @@ export class HubView {
     this.refs = Object.fromEntries([...root.querySelectorAll("[data-ref]")].map((node) => [node.dataset.ref, node]));
     this.panels = new Map([...root.querySelectorAll("section[data-stream]")].map((node) => [node.dataset.stream, panelOf(node)]));
     this.state = null;
+    const system = this.panels.get("system_performance");
+    this.system = new SystemPanel(system.node, system);
+    this.firstRun = new FirstRun(root, this.refs.firstRun, deps);
+    this.replies = new FeedReplies({ api: deps.api, changed: () => this.repaint("conversation_feed") });
     this.#makeLists();
     this.#makeTabs();
+    this.charts = new HubCharts(root, this.panels, {
+      items: (stream) => [...this.store.streams.get(stream).values()],
+      now: () => this.store.now(this.nowMs()),
+      speed: () => ({ ...this.#ownSpeed(), lag: this.store.performance()?.log_lag_events ?? null }),
+      counted: (stream, count) => this.#countOnTab(stream, count),
+    });
   }
 
   #makeLists() {
@@ -49,6 +63,8 @@ export class HubView {
       take: (item) => actions.take(item),
       attemptOf: (actionId) => actions.attemptOf(actionId),
       writeTime: (node) => writeTime(node, store.now(this.nowMs())),
+      replies: this.replies,
+      waits: (message) => isUnanswered(message, store.streams.get("next_actions").get(message.lead_id)),
     };
     list("next_actions", (item) => actionRow(item, deps));
     list("lead_scores", (item) => scoreRow(item, deps));
@@ -88,6 +104,8 @@ export class HubView {
 
   /** Write the panels of these streams. */
   paint(dirty) {
+    this.charts.heard(dirty);
+    this.firstRun.paint(this.store);
     if (dirty.has("next_actions")) this.#paintActions();
     if (dirty.has("lead_scores")) this.#paintScores();
     if (dirty.has("churn_risk")) this.#paintRisks();
@@ -106,7 +124,14 @@ export class HubView {
     panel.longestWait = Math.min(...open.map((item) => Date.parse(item.action.waiting_since ?? "")).filter(Number.isFinite));
     panel.open = open.length;
     this.#noteActions();
-    setText(this.tabs[0], open.length ? `Actions ${open.length}` : "Actions");
+    this.#countOnTab("next_actions", open.length);
+  }
+
+  /** A count below the tab's word; none for nought. It is drawn by the style sheet: the tab keeps its name. */
+  #countOnTab(stream, count) {
+    const tab = this.tabs.find(({ dataset }) => dataset.tab === stream);
+    if (count) tab.dataset.count = count;
+    else delete tab.dataset.count;
   }
 
   #noteActions() {
@@ -138,9 +163,14 @@ export class HubView {
     writeNote(panel, "best home per lead, by stated wishes");
   }
 
+  /** While a reply is open its message stays under the eye: what comes meanwhile is counted, and shown when it is closed. */
   #paintFeed() {
-    const panel = this.#paintList("conversation_feed", this.store.conversation(), FEED_ROWS);
-    writeNote(panel, "newest first");
+    const messages = this.store.conversation();
+    const panel = this.panels.get("conversation_feed");
+    this.replies.settle(new Set(messages.map(({ key }) => key)));
+    if (this.replies.openKey === null) this.#paintList("conversation_feed", messages, FEED_ROWS);
+    const newer = messages.findIndex(({ key }) => key === panel.list.nodes[0]?.dataset.key);
+    writeNote(panel, newer > 0 ? `${newer} newer: close the reply to see them` : "newest first");
   }
 
   /** A steady panel keeps its order while somebody points at it or is in it with the keyboard. */
@@ -159,22 +189,18 @@ export class HubView {
   }
 
   #paintSystem() {
-    const panel = this.panels.get("system_performance");
     const allowed = !this.state?.user || this.state.streams.includes("system_performance");
-    const item = this.store.performance();
-    panel.empty.hidden = Boolean(item);
     const waiting = this.store.loaded.has("system_performance") ? NOTHING_YET.system_performance : "Waiting for the gateway…";
-    setText(panel.empty, allowed ? waiting : MANAGERS_ONLY);
-    const figures = [...this.#ownFigures(), ...(item ? systemFigures(item) : [])];
-    panel.rows.replaceChildren(
-      ...figures.map(([label, value, title]) => el("div", { title }, el("dt", {}, label), el("dd", {}, value))),
-    );
+    this.system.paint({
+      own: this.#ownSpeed(),
+      item: this.store.performance(),
+      connected: !["stale", "stopped", "signed_out"].includes(this.state?.name),
+      nothing: allowed ? waiting : MANAGERS_ONLY,
+    });
   }
 
-  #ownFigures() {
-    const p95 = this.paintQuantile(0.95);
-    if (p95 === null) return [];
-    return [["To this screen p95", milliseconds(p95), "From the gateway's publication to the paint in this browser"]];
+  #ownSpeed() {
+    return { p50: this.paintQuantile(0.5), p95: this.paintQuantile(0.95) };
   }
 
   #paintSimulated() {
@@ -222,6 +248,8 @@ export class HubView {
   everySecond() {
     this.tick();
     this.#paintSystem();
+    this.charts.tick();
+    for (const row of this.panels.get("conversation_feed").list.rows.values()) row.mark();
     for (const [stream, panel] of this.panels) if (panel.held && !isPointedAt(panel)) this.repaint(stream);
   }
 
@@ -236,6 +264,11 @@ export class HubView {
   /** Whether an item has a row on the page; a lead beyond the table's bound has none. */
   shows(stream, key) {
     return stream === "system_performance" || this.panels.get(stream).list.rows.has(key);
+  }
+
+  stop() {
+    this.charts.stop();
+    this.firstRun.stop();
   }
 
   refreshAction(key) {
@@ -265,20 +298,4 @@ function writeNote(panel, text) {
 function panelOf(node) {
   const part = (name) => node.querySelector(`[data-part="${name}"]`);
   return { node, rows: part("rows"), end: part("end"), empty: part("empty"), note: part("note"), more: part("more"), reach: Infinity };
-}
-
-function systemFigures(item) {
-  const versions = Object.entries(item.model_versions);
-  const quick = `${milliseconds(item.event_to_publish_p50_ms)}, p95 ${milliseconds(item.event_to_publish_p95_ms)}`;
-  return [
-    ["Publish p50", quick, "From a delivery's arrival to its publication: half are faster than p50, 95 % than p95"],
-    ["Stored p95", milliseconds(item.ingest_p95_ms), "From a delivery's arrival to its committed row"],
-    ["Events", `${item.events_per_s.toFixed(1)} /s`, "Events handled per second"],
-    ["Lag", `${item.log_lag_events} events`, "Events in the log that are not handled yet"],
-    ["Loop delay", milliseconds(item.loop_delay_ms), "How late the gateway's own timers fire"],
-    ["Screens", String(item.connections), "Open live connections"],
-    ["Dead letters", String(item.dead_letters), "Deliveries that could not be used; see enterprisehub replay --dead-letters"],
-    ["Models", versions.map(([name, version]) => `${name} ${version.slice(0, 7)}`).join(", "), versions.map((pair) => pair.join(" ")).join(", ")],
-    ...Object.entries(item.model_alarms ?? {}).map(([name, words]) => [`Drift: ${name}`, words, words]),
-  ];
 }
