@@ -85,6 +85,12 @@ AUTH_WAIT_S: Final = 5.0
 TICKET_TTL_S: Final = 30.0
 """Life of a single-use WebSocket ticket."""
 
+SESSION_UTMOST_DAYS: Final = 14
+"""However often a session is renewed: so long after its sign-in it ends."""
+
+ACCESS_LOOK_S: Final = 20.0
+"""How often a gateway looks whose access was ended elsewhere: a removed user is out everywhere within this time."""
+
 CLIENT_MESSAGES_PER_MIN: Final = 100
 """Messages a client may send over one socket in a minute (the user's brief)."""
 
@@ -438,6 +444,18 @@ TRACK_ROWS: Final = 1_000
 
 TRACK_ANSWER_S: Final = 60.0
 """How old a report may be: new outcomes come in once in TRACK_LOOK_S."""
+
+TEAM_LEADS_LOOKED_AT: Final = 20_000
+"""Leads with the newest activity that the team's page counts; beyond them it says that it is cut off."""
+
+TEAM_PAGE_LEADS: Final = 500
+"""Leads that one read for it takes: some 20 ms of a reader's thread."""
+
+TEAM_ANSWER_S: Final = 30.0
+"""How old the team's page may be."""
+
+TEAM_NAMES_S: Final = 60.0
+"""How old the names of a team may be."""
 
 CHAMPIONS_LOOK_S: Final = 60.0
 """How often a process looks for models that locations have learned since."""

@@ -11,7 +11,7 @@ from ghl_real_estate_ai.models.connections import Connection, LocationSetup
 from ghl_real_estate_ai.models.events import DeadLetter, Delivery, Event, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import EventId, Frozen, LeadId, ListingKey, LocationId
 from ghl_real_estate_ai.models.intelligence import LeadIntelligence
-from ghl_real_estate_ai.models.leads import Lead, Location, User
+from ghl_real_estate_ai.models.leads import Lead
 from ghl_real_estate_ai.models.properties import Listing
 from ghl_real_estate_ai.models.synchronization import (
     ChangeKind,
@@ -22,6 +22,8 @@ from ghl_real_estate_ai.models.synchronization import (
     SyncProgress,
     SyncSource,
 )
+from ghl_real_estate_ai.people_ports import SwitchStore, TenantStore
+from ghl_real_estate_ai.team_ports import TeamStore
 
 
 class Clock(Protocol):
@@ -142,6 +144,16 @@ class CursorStore(Protocol):
         """How many there are of a tenant."""
         ...
 
+    def dead_letter(self, location_id: LocationId, dead_letter_id: int) -> DeadLetter | None:
+        """One of a tenant's own."""
+        ...
+
+    def newest_dead_letters(
+        self, location_id: LocationId, *, before: int | None, limit: int
+    ) -> list[tuple[DeadLetter, bool]]:
+        """Those with ids < before (None: from the end), newest first, without their texts; whether there is a text."""
+        ...
+
     def revive(self, dead_letter_id: int) -> None:
         """Remove it: it was used after all."""
         ...
@@ -174,6 +186,8 @@ class LeadStore(Protocol):
         """Leads with the newest activity first; ``query`` filters by name."""
         ...
 
+    def count(self, location_id: LocationId) -> int: ...
+
     def newest_simulated(self, location_id: LocationId) -> datetime | None:
         """The newest activity of all simulated leads: what time it is on their time line. None: there are none."""
         ...
@@ -194,40 +208,10 @@ class ListingStore(Protocol):
         """Those of them that there are, in any order."""
         ...
 
+    def count(self, location_id: LocationId) -> int: ...
+
     def page(self, location_id: LocationId, *, after: str, limit: int) -> list[Listing]:
         """The next homes in the store's own order of keys; ``after`` is the last key before, '' at the start."""
-        ...
-
-
-class TenantStore(Protocol):
-    """Locations and the users who belong to them."""
-
-    def locations(self) -> list[Location]: ...
-
-    def put_location(self, location: Location) -> None: ...
-
-    def add_user(self, user: User, *, password_hash: str) -> None:
-        """Raises Conflict when the email exists in the location."""
-        ...
-
-    def replace_user(self, user: User, *, password_hash: str) -> bool:
-        """Name, role and password anew for the user with this email in this location; False if there is none."""
-        ...
-
-    def users(self, location_id: LocationId) -> list[User]:
-        """Who may sign in, by email."""
-        ...
-
-    def credentials(self, email: str) -> list[tuple[User, str]]:
-        """Users with this email (one per location), each with the password hash."""
-        ...
-
-    def is_forgotten(self, location_id: LocationId, lead_hash: str) -> bool:
-        """Whether a lead with this hash was erased: its later deliveries are refused."""
-        ...
-
-    def forgotten(self, location_id: LocationId, lead_hashes: Collection[str]) -> set[str]:
-        """Those of the hashes whose leads were erased."""
         ...
 
 
@@ -346,7 +330,7 @@ class ChangeStore(Protocol):
         ...
 
     def due_locations(self, *, now: datetime, limit: int) -> list[LocationId]:
-        """Locations with changes whose time has come, those that wait longest first."""
+        """Locations with changes whose time has come, those that wait longest first; none where OUTGOING is off."""
         ...
 
     def due(self, location_id: LocationId, *, now: datetime, limit: int) -> list[CrmChange]:
@@ -390,6 +374,8 @@ class UnitOfWork(Protocol):
     @property
     def tenants(self) -> TenantStore: ...
     @property
+    def switches(self) -> SwitchStore: ...
+    @property
     def connections(self) -> ConnectionStore: ...
     @property
     def sync(self) -> SyncStore: ...
@@ -401,6 +387,8 @@ class UnitOfWork(Protocol):
     def timers(self) -> RiskTimerStore: ...
     @property
     def record(self) -> TrackRecordStore: ...
+    @property
+    def team(self) -> TeamStore: ...
 
 
 class Memory(Protocol):
@@ -493,7 +481,6 @@ __all__ = [
     "ListingStore",
     "Memory",
     "SyncStore",
-    "TenantStore",
     "UnitOfWork",
     "UnreadableDelivery",
     "WebhookReader",

@@ -30,13 +30,13 @@ from ghl_real_estate_ai.models.identifiers import (
     EventId,
     LeadId,
     LocationId,
-    UserId,
     derived_id,
     lead_hash,
     new_event_id,
 )
 from ghl_real_estate_ai.models.leads import Lead, Location, Role, User
 from ghl_real_estate_ai.ports import Memory, UnitOfWork, WebhookReader
+from ghl_real_estate_ai.services import user_accounts
 from ghl_real_estate_ai.services.admission import admit
 from ghl_real_estate_ai.services.event_inbox import INBOX
 
@@ -48,9 +48,6 @@ _LETTERS_PAGE = 100
 
 APPLIED = LEAD_NEWS
 """Types that change the state of a lead, if only its position."""
-
-MIN_PASSWORD = 10
-"""Characters of the shortest password taken."""
 
 
 async def the_location(memory: Memory, given: str | None) -> LocationId:
@@ -90,24 +87,24 @@ async def add_user(
     replace: bool = False,
 ) -> User:
     """Add somebody who may sign in, or ``replace`` name, role and password. Raises InputError, Conflict or NotFound."""
-    address = email.strip().lower()
-    if "@" not in address or address.startswith("@") or address.endswith("@"):
-        raise InputError(f"email {email!r} is not an address; use e.g. ana@example.com")
-    if len(password) < MIN_PASSWORD:
-        raise InputError(f"password is too short; use {MIN_PASSWORD} characters or more")
-    user = User(
-        location_id=location_id,
-        user_id=UserId(derived_id("user", location_id, address)),
-        email=address,
-        name=name or address.split("@")[0],
-        role=role,
-    )
-    digest = await hash_password(password)
-    if not replace:
-        await memory.write(lambda uow: uow.tenants.add_user(user, password_hash=digest))
-    elif not await memory.write(lambda uow: uow.tenants.replace_user(user, password_hash=digest)):
-        raise NotFound(f"{address} is not a user of location {location_id}; leave --replace out to add them")
-    return user
+    user = user_accounts.new_user(location_id=location_id, email=email, name=name, role=role)
+    user_accounts.check_password(password)
+    digest, now = await hash_password(password), SystemClock().now()
+
+    def change(uow: UnitOfWork) -> User:
+        if not replace:
+            user_accounts.add(uow, user, password_hash=digest, now=now)
+            return user
+        known = next((one for one in uow.tenants.users(location_id) if one.email == user.email), None)
+        if known is None:
+            raise NotFound(
+                f"{user.email} is not a user of location {location_id}; leave --replace out to add them"
+            )
+        changed = user.model_copy(update={"user_id": known.user_id})
+        user_accounts.change(uow, changed, password_hash=digest, now=now)
+        return changed
+
+    return await memory.write(change)
 
 
 async def export_lead(memory: Memory, location_id: LocationId, lead_id: LeadId) -> dict[str, object]:

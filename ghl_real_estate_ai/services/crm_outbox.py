@@ -2,6 +2,7 @@
 
 Wired and started by bootstrap (``run``). An attempt is stored before the call. So an attempt that nobody settled, by a
 crash or a lost answer, is known: what happens once (task, note, message) is then looked for before it is sent again.
+Where the switch OUTGOING is off nothing is sent: what waits goes on waiting, and goes when it is on again.
 Nothing in the house wants a message yet; whoever does first has to stand behind a guard for lawful sending.
 """
 
@@ -41,6 +42,7 @@ from ghl_real_estate_ai.limits import (
 )
 from ghl_real_estate_ai.models.connections import Connection, ConnectionStatus
 from ghl_real_estate_ai.models.identifiers import LocationId
+from ghl_real_estate_ai.models.switches import Switch
 from ghl_real_estate_ai.models.synchronization import ChangeKind, ChangeStatus, CrmChange
 from ghl_real_estate_ai.models.write_back import STATES, obstacle
 from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork
@@ -228,6 +230,8 @@ def _needs_reconnect(connection: Connection | None) -> bool:
 
 def _claimed(uow: UnitOfWork, change: CrmChange, now: datetime) -> bool:
     """Ask at the last moment whether it may and should still be written; if so, store the attempt."""
+    if not uow.switches.is_on(change.location_id, Switch.OUTGOING):
+        return False  # turned off since the batch was read: it waits until it is on again
     connection = uow.connections.get(change.location_id)
     if _needs_reconnect(connection):
         return False  # since the batch was read: it stays due, and the next look lets the location rest

@@ -18,6 +18,7 @@ from ghl_real_estate_ai.learning_ports import LearnedModel
 from ghl_real_estate_ai.limits import LEARN_LOOK_S
 from ghl_real_estate_ai.models.events import LEAD_FACTS, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LocationId
+from ghl_real_estate_ai.models.switches import Switch
 from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork
 
 AT_MOST_EVERY: Final = timedelta(days=1)
@@ -87,17 +88,19 @@ class ModelLearning:
         if tried is not None and now - tried < AT_MOST_EVERY:
             return False
 
-        def look(uow: UnitOfWork) -> tuple[list[RecordedEvent], list[RecordedEvent], list[LearnedModel]]:
+        def look(
+            uow: UnitOfWork,
+        ) -> tuple[bool, list[RecordedEvent], list[RecordedEvent], list[LearnedModel]]:
             return (
+                uow.switches.is_on(location_id, Switch.LEARNING),
                 uow.events.read_types(location_id, after=0, limit=1, types=LEAD_FACTS)[0],
                 uow.events.newest(location_id, after=0, limit=1, types=LEAD_FACTS),
                 uow.learned.all(location_id, ASKED_OF, limit=1),
             )
 
-        first, newest, models = await self._memory.read(look)
-        if (
-            not newest or newest[0].event.simulated
-        ):  # a simulated city has nothing to teach that does not ship
+        on, first, newest, models = await self._memory.read(look)
+        # a simulated city has nothing to teach that does not ship
+        if not on or not newest or newest[0].event.simulated:
             return False
         if now - first[0].event.occurred_at < FIRST_AFTER:
             return False

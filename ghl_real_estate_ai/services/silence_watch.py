@@ -5,6 +5,7 @@ Called by: services/realtime_lead_intelligence (``timers_of``, stored in the tra
 Each look leaves a timer per stage of churn risk that the lead will enter if it stays silent. A timer that runs out becomes a
 fact in the log, ``LeadWentQuiet``, in the transaction that removes it; the orchestrator hears the fact and judges the lead
 anew. So nothing is lost over a restart, and the fact's id (lead, stage, due time) lets no second process repeat it.
+Where the switch SILENCE_WATCH is off the timers wait; what ran out meanwhile is told when it is on again.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from ghl_real_estate_ai.models.events import Delivery, LeadWentQuiet, RecordedEv
 from ghl_real_estate_ai.models.identifiers import CorrelationId, EventId, LocationId, derived_id
 from ghl_real_estate_ai.models.intelligence import ChurnRisk, LeadIntelligence, RiskStage
 from ghl_real_estate_ai.models.leads import Lead
+from ghl_real_estate_ai.models.switches import Switch
 from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork
 from ghl_real_estate_ai.services.admission import admit_page
 from ghl_real_estate_ai.services.event_bus import EventBus
@@ -163,7 +165,8 @@ def _found(uow: UnitOfWork, *, locations: Sequence[LocationId], real_now: dateti
     due: list[tuple[timedelta, _Line]] = []
     next_at: list[datetime] = []
     any_simulated = False
-    for location_id, simulated in product(locations, (False, True)):
+    watched = [place for place in locations if uow.switches.is_on(place, Switch.SILENCE_WATCH)]
+    for location_id, simulated in product(watched, (False, True)):
         first = uow.timers.next_due(location_id, simulated=simulated)
         if first is None:
             continue
@@ -185,6 +188,8 @@ def _told(
     A duplicate takes no lock of the log. So timers that are ahead are neither read nor written: they may be new ones by now.
     """
     location_id, simulated, now = line
+    if not uow.switches.is_on(location_id, Switch.SILENCE_WATCH):  # turned off since the look
+        return 0, []
     due = uow.timers.due(location_id, simulated=simulated, now=now, leads=leads)
     known = uow.leads.get_many(location_id, {timer.lead_id for timer in due})
     deliveries = [

@@ -13,8 +13,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
+from ghl_real_estate_ai.models.switches import Switch
 from ghl_real_estate_ai.models.synchronization import ChangeKind, ChangeStatus, CrmChange
-from ghl_real_estate_ai.storage.schema import crm_changes, on_both
+from ghl_real_estate_ai.storage.schema import crm_changes, on_both, switches
 
 # The same content again changes nothing, unless it failed; another content is a new version that waits anew.
 _WANT: Final = on_both(
@@ -48,6 +49,9 @@ _OF_LEADS: Final = (
     )
     .order_by(crm_changes.c.created_at, crm_changes.c.change_id)
 )
+_SILENCED: Final = sa.select(switches.c.location_id).where(
+    switches.c.switch == Switch.OUTGOING.value, switches.c.is_on.is_(False)
+)
 
 
 class SqlChangeStore:
@@ -79,11 +83,15 @@ class SqlChangeStore:
         return self._connection.execute(update).first() is not None
 
     def due_locations(self, *, now: datetime, limit: int) -> list[LocationId]:
-        """Locations with changes whose time has come, those that wait longest first."""
+        """Locations with changes whose time has come and that may send, those that wait longest first."""
         table = crm_changes.c
         query = (
             sa.select(table.location_id)
-            .where(table.status == ChangeStatus.PENDING.value, table.due_at <= now)
+            .where(
+                table.status == ChangeStatus.PENDING.value,
+                table.due_at <= now,
+                table.location_id.not_in(_SILENCED),
+            )
             .group_by(table.location_id)
             .order_by(sa.func.min(table.due_at), table.location_id)
             .limit(limit)

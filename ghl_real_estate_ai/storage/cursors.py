@@ -115,6 +115,30 @@ class SqlCursorStore:
             query = query.where(dead_letters.c.location_id == location_id)
         return [DeadLetter.model_validate(dict(row)) for row in self._connection.execute(query).mappings()]
 
+    def dead_letter(self, location_id: LocationId, dead_letter_id: int) -> DeadLetter | None:
+        """One of a tenant's own."""
+        found = self.dead_letters(location_id, after=dead_letter_id - 1, limit=1)
+        return found[0] if found and found[0].dead_letter_id == dead_letter_id else None
+
+    def newest_dead_letters(
+        self, location_id: LocationId, *, before: int | None, limit: int
+    ) -> list[tuple[DeadLetter, bool]]:
+        """Those with ids < before (None: from the end), newest first, without their texts; whether there is a text."""
+        number = dead_letters.c.dead_letter_id
+        columns = [dead_letters.c[name] for name in DeadLetter.model_fields if name != "raw"]
+        has_raw = dead_letters.c.raw.is_not(None).label("has_raw")
+        query = sa.select(*columns, has_raw).where(dead_letters.c.location_id == location_id)
+        if before is not None:
+            query = query.where(number < before)
+        rows = self._connection.execute(query.order_by(number.desc()).limit(limit)).mappings()
+        return [
+            (
+                DeadLetter.model_validate({key: row[key] for key in row if key != "has_raw"}),
+                bool(row["has_raw"]),
+            )
+            for row in rows
+        ]
+
     def dead_letter_count(self, location_id: LocationId) -> int:
         """How many there are of a tenant; their texts, up to a megabyte each, are not read."""
         return self._connection.execute(_COUNT_LETTERS, {"tenant": location_id}).scalar_one()

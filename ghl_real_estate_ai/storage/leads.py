@@ -127,6 +127,11 @@ class SqlLeadStore:
             for row in self._connection.execute(rows)
         ]
 
+    def count(self, location_id: LocationId) -> int:
+        """How many there are."""
+        query = sa.select(sa.func.count()).select_from(leads).where(leads.c.location_id == location_id)
+        return self._connection.execute(query).scalar_one()
+
     def newest_simulated(self, location_id: LocationId) -> datetime | None:
         """The newest activity of all simulated leads: what time it is on their time line. None: there are none."""
         query = (

@@ -58,6 +58,11 @@ class SqlListingStore:
         rows = self._connection.execute(_GET_MANY, {"tenant": location_id, "keys": sorted(listing_keys)})
         return [Listing.model_validate_json(row.state) for row in rows]
 
+    def count(self, location_id: LocationId) -> int:
+        """How many there are."""
+        query = sa.select(sa.func.count()).select_from(homes).where(homes.c.location_id == location_id)
+        return self._connection.execute(query).scalar_one()
+
     def page(self, location_id: LocationId, *, after: str, limit: int) -> list[Listing]:
         """The next homes in the database's own order of keys; ``after`` is the last key before, '' at the start."""
         query = (

@@ -162,10 +162,22 @@ users: Final = sa.Table(
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("role", sa.Text, nullable=False),
     sa.Column("password_hash", sa.Text, nullable=False),
+    sa.Column("tokens_valid_after", Microseconds),
     sa.UniqueConstraint("location_id", "email"),
     sa.Index(None, "email"),
 )
-"""``email`` is lower case."""
+"""``email`` is lower case. Sessions that began at ``tokens_valid_after`` or before have ended."""
+
+switches: Final = sa.Table(
+    "switches",
+    metadata,
+    sa.Column("location_id", sa.Text, primary_key=True),
+    sa.Column("switch", sa.Text, primary_key=True),
+    sa.Column("is_on", sa.Boolean, nullable=False),
+    sa.Column("changed_at", Microseconds, nullable=False),
+    sa.Column("changed_by", sa.Text),
+)
+"""A switch without a row is on."""
 
 connections: Final = sa.Table(
     "connections",

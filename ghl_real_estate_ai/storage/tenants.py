@@ -1,18 +1,20 @@
 """Locations, the users who belong to them, and the hashes of forgotten leads.
 
-Sign-in reads the credentials, ``enterprisehub user add`` writes them, the inbox asks who was forgotten.
+Sign-in reads the credentials, services/user_accounts.py writes them, the inbox asks who was forgotten.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from ghl_real_estate_ai.errors import Conflict
 from ghl_real_estate_ai.models.identifiers import LocationId, UserId
 from ghl_real_estate_ai.models.leads import Location, Role, User
+from ghl_real_estate_ai.people_ports import UserAccess
 from ghl_real_estate_ai.storage.schema import forgotten_leads, locations, on_both, users
 
 _PUT_LOCATION: Final = on_both(
@@ -49,7 +51,7 @@ class SqlTenantStore:
         """Insert, or rename."""
         self._connection.execute(_PUT_LOCATION[self._connection.dialect.name], location.model_dump())
 
-    def add_user(self, user: User, *, password_hash: str) -> None:
+    def add_user(self, user: User, *, password_hash: str, tokens_valid_after: datetime | None = None) -> None:
         """Raises Conflict when the email (or the user id) exists in the location."""
         row = {
             "location_id": user.location_id,
@@ -58,26 +60,56 @@ class SqlTenantStore:
             "name": user.name,
             "role": user.role.value,
             "password_hash": password_hash,
+            "tokens_valid_after": tokens_valid_after,
         }
         if self._connection.execute(_ADD_USER[self._connection.dialect.name], row).first() is None:
             raise Conflict(
                 f"location {user.location_id} has a user with this email already; choose another email"
             )
 
-    def replace_user(self, user: User, *, password_hash: str) -> bool:
-        """Name, role and password anew for the user with this email in this location; False if there is none."""
+    def change_user(
+        self, user: User, *, password_hash: str | None = None, tokens_valid_after: datetime | None = None
+    ) -> bool:
+        """Name and role anew; with a hash the password, with a time the end of older sessions. False: no such user."""
+        values: dict[str, object] = {"name": user.name, "role": user.role.value}
+        if password_hash is not None:
+            values["password_hash"] = password_hash
+        if tokens_valid_after is not None:
+            values["tokens_valid_after"] = tokens_valid_after
         change = (
             sa.update(users)
-            .where(users.c.location_id == user.location_id, users.c.email == _normal(user.email))
-            .values(name=user.name, role=user.role.value, password_hash=password_hash)
+            .where(users.c.location_id == user.location_id, users.c.user_id == user.user_id)
+            .values(values)
             .returning(users.c.user_id)
         )
         return self._connection.execute(change).first() is not None
 
-    def users(self, location_id: LocationId) -> list[User]:
-        """Who may sign in, by email."""
+    def remove_user(self, location_id: LocationId, user_id: UserId) -> bool:
+        """False if there is no such user."""
+        removal = (
+            sa.delete(users)
+            .where(users.c.location_id == location_id, users.c.user_id == user_id)
+            .returning(users.c.user_id)
+        )
+        return self._connection.execute(removal).first() is not None
+
+    def users(self, location_id: LocationId, *, to_change: bool = False) -> list[User]:
+        """Who may sign in, by email. ``to_change``: nobody else changes them until the transaction ends."""
+        if to_change:  # SQLite has one writer anyway, and its dialect leaves FOR UPDATE out
+            place = sa.select(locations.c.location_id).where(locations.c.location_id == location_id)
+            self._connection.execute(place.with_for_update())
+        return [known.user for known in self.access(location_id)]
+
+    def access(self, location_id: LocationId) -> list[UserAccess]:
+        """Everybody of a location, by email, with the end of their older sessions."""
         query = sa.select(users).where(users.c.location_id == location_id).order_by(users.c.email)
-        return [_user(row) for row in self._connection.execute(query)]
+        return [_access(row) for row in self._connection.execute(query)]
+
+    def access_of(self, location_id: LocationId, user_id: UserId) -> UserAccess | None:
+        """One user; None: there is no such user (any more)."""
+        query = sa.select(users).where(users.c.location_id == location_id, users.c.user_id == user_id)
+        row = self._connection.execute(query).first()
+        return None if row is None else _access(row)
 
     def credentials(self, email: str) -> list[tuple[User, str]]:
         """Users with this email (one per location), each with the password hash."""
@@ -99,7 +131,11 @@ def _normal(email: str) -> str:
     return email.strip().lower()
 
 
-def _user(row: sa.Row[tuple[str, ...]]) -> User:
+def _access(row: sa.Row[Any]) -> UserAccess:
+    return UserAccess(user=_user(row), tokens_valid_after=row.tokens_valid_after)
+
+
+def _user(row: sa.Row[Any]) -> User:
     return User(
         location_id=LocationId(row.location_id),
         user_id=UserId(row.user_id),

@@ -18,7 +18,9 @@ from ghl_real_estate_ai.storage.learning import (
     SqlTrackRecordStore,
 )
 from ghl_real_estate_ai.storage.properties import SqlListingStore
+from ghl_real_estate_ai.storage.switches import SqlSwitchStore
 from ghl_real_estate_ai.storage.synchronization import SqlSyncStore
+from ghl_real_estate_ai.storage.team import SqlTeamStore
 from ghl_real_estate_ai.storage.tenants import SqlTenantStore
 
 
@@ -31,9 +33,11 @@ class SqlUnitOfWork:
         self.leads = SqlLeadStore(connection)
         self.listings = SqlListingStore(connection)
         self.tenants = SqlTenantStore(connection)
+        self.switches = SqlSwitchStore(connection)
         self.connections = SqlConnectionStore(connection)
         self.sync = SqlSyncStore(connection)
         self.changes = SqlChangeStore(connection)
         self.learned = SqlLearnedModelStore(connection)
         self.timers = SqlRiskTimerStore(connection)
         self.record = SqlTrackRecordStore(connection)
+        self.team = SqlTeamStore(connection)

@@ -15,19 +15,19 @@ ANA = User(location_id=LOCATION, user_id=UserId("u-1"), email="ana@example.com",
 
 
 @pytest.mark.asyncio
-async def test_a_user_is_renewed_in_their_own_location_only(memory: Database) -> None:
+async def test_a_user_is_changed_in_their_own_location_only(memory: Database) -> None:
     elsewhere = ANA.model_copy(update={"location_id": LocationId("loc-2")})
     for user in (ANA, elsewhere):
         await memory.write(lambda uow, one=user: uow.tenants.add_user(one, password_hash="old"))
-    renewed = ANA.model_copy(update={"role": Role.MANAGER, "email": "ANA@example.com"})
-    assert await memory.write(lambda uow: uow.tenants.replace_user(renewed, password_hash="new"))
+    changed = ANA.model_copy(update={"role": Role.MANAGER})
+    assert await memory.write(lambda uow: uow.tenants.change_user(changed, password_hash="new"))
     assert [user.role for user in await memory.read(lambda uow: uow.tenants.users(LOCATION))] == [
         Role.MANAGER
     ]
     known = await memory.read(lambda uow: uow.tenants.credentials("ana@example.com"))
     assert [(user.location_id, digest) for user, digest in known] == [(LOCATION, "new"), ("loc-2", "old")]
-    nobody = ANA.model_copy(update={"email": "bo@example.com"})
-    assert not await memory.write(lambda uow: uow.tenants.replace_user(nobody, password_hash="x"))
+    nobody = ANA.model_copy(update={"user_id": UserId("u-2")})
+    assert not await memory.write(lambda uow: uow.tenants.change_user(nobody, password_hash="x"))
 
 
 @pytest.mark.asyncio

@@ -9,6 +9,7 @@ from itertools import groupby, islice
 
 from ghl_real_estate_ai.models.connections import Connection, ConnectionStatus, LocationSetup, OwnerKind
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
+from ghl_real_estate_ai.models.switches import Switch, SwitchState
 from ghl_real_estate_ai.models.synchronization import (
     ChangeKind,
     ChangeStatus,
@@ -18,6 +19,7 @@ from ghl_real_estate_ai.models.synchronization import (
     SyncProgress,
     SyncSource,
 )
+from tests.support.fake_people_stores import FakeSwitchStore
 
 
 @dataclass
@@ -178,10 +180,11 @@ class FakeSyncStore:
 
 
 class FakeChangeStore:
-    """``ports.ChangeStore``."""
+    """``ports.ChangeStore``. Where OUTGOING is off nothing is due."""
 
-    def __init__(self, state: CrmState) -> None:
+    def __init__(self, state: CrmState, switches: dict[tuple[LocationId, Switch], SwitchState]) -> None:
         self._state = state
+        self._switches = FakeSwitchStore(switches)
 
     def want(self, change: CrmChange) -> bool:
         known = self._state.changes.get((change.location_id, change.change_id))
@@ -208,6 +211,8 @@ class FakeChangeStore:
     def due_locations(self, *, now: datetime, limit: int) -> list[LocationId]:
         oldest: dict[LocationId, datetime] = {}
         for change in self._due(now):
+            if not self._switches.is_on(change.location_id, Switch.OUTGOING):
+                continue
             oldest[change.location_id] = min(change.due_at, oldest.get(change.location_id, change.due_at))
         return sorted(oldest, key=lambda location_id: (oldest[location_id], location_id))[:limit]
 

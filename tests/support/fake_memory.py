@@ -7,13 +7,14 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ghl_real_estate_ai.errors import Conflict, Overtaken, StorageUnavailable
+from ghl_real_estate_ai.errors import Overtaken, StorageUnavailable
 from ghl_real_estate_ai.learning_ports import LearnedModel, RiskTimer, ScoreRecord
 from ghl_real_estate_ai.models.events import LEAD_FACTS, DeadLetter, Delivery, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import EventId, LeadId, ListingKey, LocationId, lead_hash
 from ghl_real_estate_ai.models.intelligence import LeadIntelligence
-from ghl_real_estate_ai.models.leads import Lead, Location, User
+from ghl_real_estate_ai.models.leads import Lead, Location
 from ghl_real_estate_ai.models.properties import Listing
+from ghl_real_estate_ai.models.switches import Switch, SwitchState
 from ghl_real_estate_ai.ports import UnitOfWork
 from tests.support.fake_crm_stores import CrmState, FakeChangeStore, FakeConnectionStore, FakeSyncStore
 from tests.support.fake_learning_stores import (
@@ -21,6 +22,8 @@ from tests.support.fake_learning_stores import (
     FakeRiskTimerStore,
     FakeTrackRecordStore,
 )
+from tests.support.fake_people_stores import FakeSwitchStore, FakeTenantStore, Users
+from tests.support.fake_team_store import FakeTeamStore
 
 
 @dataclass
@@ -34,7 +37,8 @@ class _State:
     intelligence: dict[tuple[LocationId, LeadId], LeadIntelligence] = field(default_factory=dict)
     listings: dict[tuple[LocationId, ListingKey], Listing] = field(default_factory=dict)
     locations: dict[LocationId, Location] = field(default_factory=dict)
-    users: dict[tuple[LocationId, str], tuple[User, str]] = field(default_factory=dict)
+    users: Users = field(default_factory=dict)
+    switches: dict[tuple[LocationId, Switch], SwitchState] = field(default_factory=dict)
     forgotten: set[tuple[LocationId, str]] = field(default_factory=set)
     crm: CrmState = field(default_factory=CrmState)
     learned: dict[tuple[str, str, str], LearnedModel] = field(default_factory=dict)
@@ -179,6 +183,18 @@ class FakeCursorStore:
         letters = [letter for number, letter in self._state.letters.items() if number > after]
         return [letter for letter in letters if location_id in {None, letter.location_id}][:limit]
 
+    def dead_letter(self, location_id: LocationId, dead_letter_id: int) -> DeadLetter | None:
+        known = self._state.letters.get(dead_letter_id)
+        return known if known is not None and known.location_id == location_id else None
+
+    def newest_dead_letters(
+        self, location_id: LocationId, *, before: int | None, limit: int
+    ) -> list[tuple[DeadLetter, bool]]:
+        own = [letter for letter in self._state.letters.values() if letter.location_id == location_id]
+        older = [one for one in own if before is None or one.dead_letter_id < before]
+        newest = sorted(older, key=lambda one: one.dead_letter_id, reverse=True)[:limit]
+        return [(one.model_copy(update={"raw": None}), one.raw is not None) for one in newest]
+
     def dead_letter_count(self, location_id: LocationId) -> int:
         return sum(letter.location_id == location_id for letter in self._state.letters.values())
 
@@ -231,6 +247,9 @@ class FakeLeadStore:
         found.sort(key=lambda pair: pair[0].position, reverse=True)
         return found[offset : offset + limit]
 
+    def count(self, location_id: LocationId) -> int:
+        return sum(place == location_id for place, _ in self._state.leads)
+
     def newest_simulated(self, location_id: LocationId) -> datetime | None:
         seen = [
             lead.activity
@@ -264,47 +283,12 @@ class FakeListingStore:
         found = (self.get(location_id, key) for key in listing_keys)
         return [home for home in found if home is not None]
 
+    def count(self, location_id: LocationId) -> int:
+        return sum(place == location_id for place, _ in self._state.listings)
+
     def page(self, location_id: LocationId, *, after: str, limit: int) -> list[Listing]:
         keys = sorted(key for place, key in self._state.listings if place == location_id and key > after)
         return self.get_many(location_id, keys[:limit])
-
-
-class FakeTenantStore:
-    """Locations, users, forgotten leads."""
-
-    def __init__(self, state: _State) -> None:
-        self._state = state
-
-    def locations(self) -> list[Location]:
-        return list(self._state.locations.values())
-
-    def put_location(self, location: Location) -> None:
-        self._state.locations[location.location_id] = location
-
-    def add_user(self, user: User, *, password_hash: str) -> None:
-        key = (user.location_id, user.email)
-        if key in self._state.users:
-            raise Conflict(f"{user.email} is a user of {user.location_id} already")
-        self._state.users[key] = (user, password_hash)
-
-    def replace_user(self, user: User, *, password_hash: str) -> bool:
-        key = (user.location_id, user.email)
-        known = key in self._state.users
-        if known:
-            self._state.users[key] = (user, password_hash)
-        return known
-
-    def users(self, location_id: LocationId) -> list[User]:
-        return [user for (place, _), (user, _) in sorted(self._state.users.items()) if place == location_id]
-
-    def credentials(self, email: str) -> list[tuple[User, str]]:
-        return [known for (_, known_email), known in self._state.users.items() if known_email == email]
-
-    def is_forgotten(self, location_id: LocationId, lead_hash: str) -> bool:
-        return (location_id, lead_hash) in self._state.forgotten
-
-    def forgotten(self, location_id: LocationId, lead_hashes: Collection[str]) -> set[str]:
-        return {one for one in lead_hashes if self.is_forgotten(location_id, one)}
 
 
 class FakeUnitOfWork:
@@ -315,13 +299,15 @@ class FakeUnitOfWork:
         self.cursors = FakeCursorStore(state)
         self.leads = FakeLeadStore(state)
         self.listings = FakeListingStore(state)
-        self.tenants = FakeTenantStore(state)
+        self.tenants = FakeTenantStore(state.locations, state.users, state.forgotten)
+        self.switches = FakeSwitchStore(state.switches)
         self.connections = FakeConnectionStore(state.crm)
         self.sync = FakeSyncStore(state.crm)
-        self.changes = FakeChangeStore(state.crm)
+        self.changes = FakeChangeStore(state.crm, state.switches)
         self.learned = FakeLearnedModelStore(state.learned)
         self.timers = FakeRiskTimerStore(state.timers)
         self.record = FakeTrackRecordStore(state.record)
+        self.team = FakeTeamStore(leads=state.leads, intelligence=state.intelligence, log=state.log)
 
 
 class FakeMemory:
