@@ -15,8 +15,8 @@ from ghl_real_estate_ai.streamlit_components.live_client import Session
 
 ASSETS: Final = Path(__file__).parent / "assets"
 ENTRY: Final = "live_hub.js"
-SHEETS: Final = ("uplot/uplot.css", "live_hub.css", "live_now.css", "live_lead.css")
-"""The look: charts | tokens, bar and panels | the queue and what filters it | one lead."""
+SHEETS: Final = ("uplot/uplot.css", "live_hub.css", "live_panels.css", "live_now.css", "live_lead.css")
+"""The look: charts | tokens, bar and panels | what stands in the panels | the queue and what filters it | one lead."""
 
 _IMPORT = re.compile(r'^import \{[^}]*\} from "(?P<file>\.[./a-z_]+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)

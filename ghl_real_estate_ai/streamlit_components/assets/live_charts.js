@@ -6,7 +6,7 @@ import { el, setText } from "./live_dom.js";
 import { fitFigure, scoreFigure, speedFigure, stageFigure, talkFigure, waitFigure } from "./live_figures.js";
 import { FEED_ROWS } from "./live_store.js";
 
-const PLOT_HEIGHT = 58;
+const PLOT_HEIGHT = 44;
 const AXIS_HEIGHT = 18;
 const FONT_PX = 12;
 const FAMILY = '"Source Sans", "Source Sans 3", system-ui, sans-serif';
@@ -197,12 +197,12 @@ function barPlot({ values, below }, colours) {
       { paths: bars(under, edge), points: { show: false }, width: 1, fill: () => "transparent", stroke: () => "transparent" },
       { paths: bars(tone, tone), points: { show: false }, width: 1, fill: () => colours.of("accent"), stroke: () => colours.of("accent") },
     ],
-    hooks: { draw: below ? [] : [(plot) => writeNumbers(plot, colours)] },
+    hooks: { draw: below ? [] : [(plot) => numberBars(plot, colours)] },
   };
 }
 
 /** The number above each bar that has one, and "+3" for those who come. */
-function writeNumbers(plot, colours) {
+function numberBars(plot, colours) {
   const { values, ahead } = plot.figure;
   const { ctx } = plot;
   ctx.save();
