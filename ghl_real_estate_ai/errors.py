@@ -3,6 +3,7 @@
 EnterpriseHubError
 +-- InputError                 400  the caller sent something unusable; the message names the field and the fix
 |   +-- PayloadTooLarge        413
+|   +-- UnprocessableInput     422  well formed, but a value that cannot be meant
 +-- Unauthenticated            401  no identity, or one that cannot be trusted
 |   +-- SignatureRejected      401  a webhook that no known key signed
 +-- Forbidden                  403  a known identity without this right
@@ -55,6 +56,12 @@ class PayloadTooLarge(InputError):
 
     code = "payload_too_large"
     http_status = 413
+
+
+class UnprocessableInput(InputError):
+    """A field of the right type whose value cannot be meant. The message names the field and what it takes."""
+
+    http_status = 422
 
 
 class Unauthenticated(EnterpriseHubError):

@@ -30,6 +30,7 @@ from ghl_real_estate_ai.api.routes import (
     properties,
     realtime,
     sessions,
+    team,
     track_record,
     webhooks,
 )
@@ -66,7 +67,7 @@ def create_app(settings: Settings, *, running: Running = bootstrap.running) -> F
         redoc_url=None,
     )
     for module in (
-        webhooks, sessions, realtime, client, leads, matches, judgements, properties, track_record, connections, crm_health, health,
+        webhooks, sessions, realtime, client, leads, matches, judgements, properties, track_record, team, connections, crm_health, health,
     ):  # fmt: skip
         app.include_router(module.router)
     add_error_handlers(app)
@@ -112,7 +113,9 @@ def _doors(settings: Settings, services: bootstrap.Services) -> Doors:
         return own if shared is None else shared.limit(name, per_minute=per_minute, otherwise=own)
 
     return Doors(
-        tokens=TokenIssuer(secret, minutes=settings.access_token_minutes, clock=clock),
+        tokens=TokenIssuer(
+            secret, minutes=settings.access_token_minutes, clock=clock, is_over=services.access.is_over
+        ),
         tickets=TicketOffice(
             OwnTickets(clock=clock) if shared is None else shared.tickets, secret=secret, clock=clock
         ),
