@@ -50,6 +50,7 @@ from ghl_real_estate_ai.services.single_flight import SingleFlight
 from ghl_real_estate_ai.services.stream_projection import items_of
 from ghl_real_estate_ai.services.system_performance import SystemPerformance
 from ghl_real_estate_ai.services.tenant_models import TenantModels
+from ghl_real_estate_ai.services.team_response import TeamResponses
 from ghl_real_estate_ai.services.track_record import TrackRecordKeeper
 from ghl_real_estate_ai.services.websocket_manager import WebSocketManager
 from ghl_real_estate_ai.settings import Settings
@@ -119,6 +120,7 @@ class Services:
     record: TrackRecordKeeper
     silence: SilenceWatch
     cache: SharedCache
+    team: TeamResponses
     shared: Shared | None
 
 
@@ -241,6 +243,7 @@ def _parts(
 
 def _screens(
     memory: Memory, *, clock: Clock, shared: Shared | None
+        team=TeamResponses(memory=memory, clock=clock),
 ) -> tuple[WebSocketManager, LiveRelay | None]:
     """The hub; with several processes it shows what the relay brings, tenant by tenant as they are asked for."""
     if shared is None:
