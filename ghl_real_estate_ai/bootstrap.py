@@ -27,6 +27,7 @@ from ghl_real_estate_ai.live_ports import SharedCache, WorkShare
 from ghl_real_estate_ai.models.events import LEAD_FACTS, LEAD_NEWS, LeadForgotten, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.ports import Clock, DurableWork, Memory, UnitOfWork, WebhookReader
+from ghl_real_estate_ai.services.access_watch import AccessWatch
 from ghl_real_estate_ai.services.churn_prediction_service import ChurnPredictionService
 from ghl_real_estate_ai.services.crm_write_back import CrmWriteBack, writes_back
 from ghl_real_estate_ai.services.delivery_tally import DeliveryCounter
@@ -49,8 +50,8 @@ from ghl_real_estate_ai.services.silence_watch import SilenceWatch
 from ghl_real_estate_ai.services.single_flight import SingleFlight
 from ghl_real_estate_ai.services.stream_projection import items_of
 from ghl_real_estate_ai.services.system_performance import SystemPerformance
-from ghl_real_estate_ai.services.tenant_models import TenantModels
 from ghl_real_estate_ai.services.team_response import TeamResponses
+from ghl_real_estate_ai.services.tenant_models import TenantModels
 from ghl_real_estate_ai.services.track_record import TrackRecordKeeper
 from ghl_real_estate_ai.services.websocket_manager import WebSocketManager
 from ghl_real_estate_ai.settings import Settings
@@ -114,13 +115,14 @@ class Services:
     churn: ChurnPredictionService
     matching: PropertyMatchingService
     hub: WebSocketManager
+    access: AccessWatch
     relay: LiveRelay | None
     performance: SystemPerformance
     crm: Crm
     record: TrackRecordKeeper
+    team: TeamResponses
     silence: SilenceWatch
     cache: SharedCache
-    team: TeamResponses
     shared: Shared | None
 
 
@@ -214,7 +216,12 @@ def _parts(
         inbox=inbox,
         webhook_reader=webhook_reader(settings),
         intelligence=RealtimeLeadIntelligence(
-            memory=memory, engine=engine, churn=churn, matching=matching, clock=clock
+            memory=memory,
+            engine=engine,
+            churn=churn,
+            matching=matching,
+            clock=clock,
+            typical_deal_value=settings.typical_deal_value,
         ),
         models=models,
         ranking=ranking,
@@ -225,6 +232,7 @@ def _parts(
         churn=churn,
         matching=matching,
         hub=hub,
+        access=AccessWatch(memory=memory, clock=clock, end_sockets=hub.end_sessions, sleep=time.sleep),
         relay=relay,
         performance=SystemPerformance(
             memory=memory,
@@ -235,6 +243,7 @@ def _parts(
         ),
         crm=_crm_of(settings, memory, inbox=inbox, time=time, share=None if shared is None else shared.work),
         record=TrackRecordKeeper(memory=memory, clock=clock, sleep=time.sleep, mine=mine),
+        team=TeamResponses(memory=memory, clock=clock),
         silence=SilenceWatch(memory=memory, bus=bus, clock=clock, sleep=time.sleep, mine=mine),
         cache=SingleFlight() if shared is None else shared.cache,
         shared=shared,
@@ -243,7 +252,6 @@ def _parts(
 
 def _screens(
     memory: Memory, *, clock: Clock, shared: Shared | None
-        team=TeamResponses(memory=memory, clock=clock),
 ) -> tuple[WebSocketManager, LiveRelay | None]:
     """The hub; with several processes it shows what the relay brings, tenant by tenant as they are asked for."""
     if shared is None:
@@ -412,7 +420,11 @@ def _loops(services: Services) -> dict[str, Callable[[], Coroutine[None, None, N
     if services.role.handles and services.settings.learn_daily:
         loops["learning"] = services.learning.run
     if services.role.shows:
-        loops |= {"hub": services.hub.run, "performance": services.performance.run}
+        loops |= {
+            "hub": services.hub.run,
+            "performance": services.performance.run,
+            "access": services.access.run,
+        }
     if services.relay is not None:
         loops["screens"] = services.relay.run
     if shared is not None:

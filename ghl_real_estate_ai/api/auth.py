@@ -9,7 +9,7 @@ import asyncio
 import base64
 import hashlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import ValidationError
 
 from ghl_real_estate_ai.errors import BrokerUnavailable, Unauthenticated
-from ghl_real_estate_ai.limits import TICKET_TTL_S, TICKETS_HELD, TOKENS_CACHED
+from ghl_real_estate_ai.limits import SESSION_UTMOST_DAYS, TICKET_TTL_S, TICKETS_HELD, TOKENS_CACHED
 from ghl_real_estate_ai.live_ports import TicketStore
 from ghl_real_estate_ai.models.identifiers import Frozen, LocationId, UserId, UtcTime
 from ghl_real_estate_ai.models.leads import Identity, Role, User
@@ -69,7 +69,7 @@ _LEEWAY: Final = timedelta(seconds=5)
 
 
 class _Claims(Frozen):
-    """Everything that a token says; all of it is required, nothing else is accepted."""
+    """Everything that a token says; nothing else is accepted."""
 
     iss: str
     aud: str
@@ -80,21 +80,53 @@ class _Claims(Frozen):
     email: str
     iat: int
     exp: int
+    auth_time: float
+    """When the session began: the first sign-in. Renewed tokens carry it on."""
+    also: tuple[LocationId, ...] = ()
+
+
+def _never(_identity: Identity) -> bool:
+    return False
 
 
 class TokenIssuer:
     """Signs access tokens and verifies them. Each good token is verified once and remembered by its hash."""
 
-    def __init__(self, secret: str, *, minutes: int, clock: Clock) -> None:
+    def __init__(
+        self, secret: str, *, minutes: int, clock: Clock, is_over: Callable[[Identity], bool] = _never
+    ) -> None:
+        """``is_over``: whether a session has ended before its token does (services/access_watch.py)."""
         self._secret = secret
         self._life = timedelta(minutes=minutes)
         self._clock = clock
+        self._is_over = is_over
         self._verified: dict[bytes, Identity] = {}
 
-    def issue(self, user: User) -> tuple[str, Identity]:
-        """A token for this user, and the identity that it proves."""
-        now = self._clock.now().replace(microsecond=0)
-        identity = Identity(**user.model_dump(), expires_at=now + self._life)
+    def issue(
+        self, user: User, *, also_at: Sequence[LocationId] = (), of: Identity | None = None
+    ) -> tuple[str, Identity]:
+        """A token for this user, and the identity that it proves. ``of``: whose session it goes on; it ends with that.
+
+        Raises Unauthenticated when that session is as old as one may be.
+        """
+        now = self._clock.now()
+        began = now if of is None else of.signed_in_at or now
+        utmost = began + timedelta(days=SESSION_UTMOST_DAYS)
+        if now >= utmost:
+            raise Unauthenticated(
+                f"the session began {SESSION_UTMOST_DAYS} days ago and ends here; sign in again"
+            )
+        issued = now.replace(microsecond=0)
+        identity = Identity(
+            location_id=user.location_id,
+            user_id=user.user_id,
+            email=user.email,
+            name=user.name,
+            role=user.role,
+            expires_at=min(issued + self._life, utmost.replace(microsecond=0)),
+            signed_in_at=began,
+            also_at=tuple(also_at) if of is None else of.also_at,
+        )
         claims = _Claims(
             iss=_ISSUER,
             aud=_AUDIENCE,
@@ -103,13 +135,15 @@ class TokenIssuer:
             role=user.role,
             name=user.name,
             email=user.email,
-            iat=int(now.timestamp()),
+            iat=int(issued.timestamp()),
             exp=int(identity.expires_at.timestamp()),
+            auth_time=began.timestamp(),
+            also=identity.also_at,
         )
         return jwt.encode(claims.model_dump(mode="json"), self._secret, algorithm=_ALGORITHM), identity
 
     def verify(self, token: str) -> Identity:
-        """Whom the token speaks for. Raises Unauthenticated when it is forged, foreign, incomplete or expired."""
+        """Whom the token speaks for. Raises Unauthenticated when it is forged, foreign, incomplete, expired or ended."""
         digest = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
         identity = self._verified.get(digest) or self._decode(token)
         if identity.expires_at <= self._clock.now():
@@ -118,6 +152,14 @@ class TokenIssuer:
         if digest not in self._verified:
             _bound(self._verified, TOKENS_CACHED)
             self._verified[digest] = identity
+        return self.admit(identity)
+
+    def admit(self, identity: Identity) -> Identity:
+        """The same, unless the session was ended since the token or ticket was made. Raises Unauthenticated."""
+        if self._is_over(identity):
+            raise Unauthenticated(
+                "this session was ended: the account was removed, or has a new password or role; sign in again"
+            )
         return identity
 
     def _decode(self, token: str) -> Identity:
@@ -138,6 +180,7 @@ class TokenIssuer:
             claims = _Claims.model_validate(decoded)
             issued_at = datetime.fromtimestamp(claims.iat, UTC)
             expires_at = datetime.fromtimestamp(claims.exp, UTC)
+            signed_in_at = datetime.fromtimestamp(claims.auth_time, UTC)
         except (jwt.InvalidTokenError, ValidationError, ValueError, OverflowError, OSError) as error:
             raise Unauthenticated("the access token is not valid; sign in again") from error
         if issued_at > self._clock.now() + _LEEWAY:
@@ -149,6 +192,8 @@ class TokenIssuer:
             name=claims.name,
             role=claims.role,
             expires_at=expires_at,
+            signed_in_at=signed_in_at,
+            also_at=claims.also,
         )
 
 

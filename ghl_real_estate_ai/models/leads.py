@@ -52,6 +52,12 @@ class Identity(User):
     """A user as their access token or ticket says, until ``expires_at``. The only thing that names a tenant."""
 
     expires_at: UtcTime
+    signed_in_at: UtcTime | None = Field(
+        default=None, description="when the session began: renewed tokens are of the same session"
+    )
+    also_at: tuple[LocationId, ...] = Field(
+        default=(), description="other locations where the same email and password had an account at the sign-in"
+    )
 
 
 class Location(Frozen):

@@ -91,16 +91,6 @@ def link(uow: UnitOfWork, user: User, crm_user_id: UserId | None) -> None:
     uow.connections.put_setup(setup.model_copy(update={"linked_users": linked}))
 
 
-def crm_user_of(setup: LocationSetup | None, user: User) -> UserId | None:
-    """Which of the CRM's users this is: as it was linked, else by the email address; None: not known."""
-    if setup is None:
-        return None
-    if user.user_id in setup.linked_users:
-        return setup.linked_users[user.user_id]
-    same = (one.user_id for one in setup.crm_users if (one.email or "").strip().lower() == user.email)
-    return next(same, None)
-
-
 def _known(uow: UnitOfWork, location_id: LocationId, user_id: UserId) -> User:
     users = uow.tenants.users(location_id, to_change=True)
     found = next((one for one in users if one.user_id == user_id), None)

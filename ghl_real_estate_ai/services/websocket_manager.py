@@ -1,6 +1,6 @@
 """The hub: which topics there are, who is connected, and how many sockets a user may hold.
 
-Called by the bus (``publish``), ``live_relay`` (``adopt``, ``relay``, ``delayed``), ``bootstrap`` (``run``, ``seed``,
+Called by the bus (``publish``), ``live_relay`` (``adopt``, ``relay``, ``delayed``), ``access_watch`` (``end_sessions``), ``bootstrap`` (``run``, ``seed``,
 ``forget``, ``aclose``) and ``api/routes/realtime.py``. Each topic is a log (``topic_log``), each connection a place in the
 logs (``client_session``), and ``fan_out`` moves them on. Knows no web framework.
 """
@@ -38,6 +38,7 @@ _log = telemetry.get_logger("websocket_manager")
 
 _STOPPING = Ended(CloseCode.GOING_AWAY, "the server stops; reconnect")
 _NOT_READY = Ended(CloseCode.GOING_AWAY, "what is shown cannot be read just now; reconnect")
+_SESSION_OVER = Ended(CloseCode.TOKEN_EXPIRED, "this session was ended; sign in again")
 _TOO_MANY = Ended(
     CloseCode.TOO_MANY_CONNECTIONS,
     f"a user may hold {CONNECTIONS_PER_USER} sockets; close one first",
@@ -206,6 +207,12 @@ class WebSocketManager:
         finally:
             self._leave(session)
             await self._stand_up(session)
+
+    def end_sessions(self, location_id: LocationId, is_over: Callable[[Identity], bool]) -> None:
+        """End the sockets of those whose sessions are over: they sign in again, if they may."""
+        for session in self._sessions.get(location_id, ()):
+            if is_over(session.identity):
+                session.end(_SESSION_OVER)
 
     # --- running and closing -------------------------------------------------------------------------------------
 

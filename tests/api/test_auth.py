@@ -35,6 +35,7 @@ CLAIMS = {
     "email": "a@example.com",
     "iat": int(NOON.timestamp()),
     "exp": int(NOON.timestamp()) + 60,
+    "auth_time": NOON.timestamp(),
 }
 
 

@@ -172,7 +172,7 @@ async def authenticate(socket: WebSocket, doors: Doors, *, wait_s: float = AUTH_
     """
     ticket = socket.query_params.get("ticket")
     if ticket is not None:
-        return await doors.tickets.redeem(ticket)
+        return doors.tokens.admit(await doors.tickets.redeem(ticket))
     token = bearer_token(socket)
     if token is not None:
         return doors.tokens.verify(token)

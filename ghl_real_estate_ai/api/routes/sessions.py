@@ -1,4 +1,4 @@
-"""Signing in, and who is signed in. Called by the screens and by scripts."""
+"""Signing in, staying signed in, and who is. Called by the screens and by scripts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ghl_real_estate_ai.api.auth import verify_password
 from ghl_real_estate_ai.api.dependencies import DoorsDep, IdentityDep, ServicesDep
 from ghl_real_estate_ai.errors import InputError, Unauthenticated
 from ghl_real_estate_ai.models.identifiers import Frozen, LocationId, UserId
-from ghl_real_estate_ai.models.leads import Role, User
+from ghl_real_estate_ai.models.leads import Identity, Role, User
 
 router = APIRouter(prefix="/v1", tags=["sessions"])
 
@@ -60,27 +60,39 @@ async def sign_in(attempt: SignIn, services: ServicesDep, doors: DoorsDep) -> Se
     email = attempt.email.strip().lower()
     await doors.sign_ins.spend(email)
     known = await services.memory.read(lambda uow: uow.tenants.credentials(email))
-    candidates = [
-        (user, password_hash)
-        for user, password_hash in known
-        if attempt.location_id in {None, user.location_id}
-    ]
     # The password is checked before anything is said about locations: who asks must know it.
-    proven = [
-        user for user, password_hash in candidates if await verify_password(attempt.password, password_hash)
-    ]
-    if not candidates:
+    proven = [user for user, password_hash in known if await verify_password(attempt.password, password_hash)]
+    if not known:
         await verify_password(attempt.password, None)
-    if not proven:
+    meant = [user for user in proven if attempt.location_id in {None, user.location_id}]
+    if not meant:
         raise Unauthenticated("email or password is wrong")
-    if len(proven) > 1:
-        places = ", ".join(user.location_id for user in proven)
+    if len(meant) > 1:
+        places = ", ".join(user.location_id for user in meant)
         raise InputError(f"location_id: this account exists in several locations; send one of {places}")
-    token, identity = doors.tokens.issue(proven[0])
-    return Session(access_token=token, expires_at=identity.expires_at, user=SignedInUser.of(identity))
+    (user,) = meant
+    also_at = [one.location_id for one in proven if one.location_id != user.location_id]
+    return _session(*doors.tokens.issue(user, also_at=also_at))
+
+
+@router.post("/sessions/renewal", status_code=201)
+async def renew(identity: IdentityDep, services: ServicesDep, doors: DoorsDep) -> Session:
+    """A fresh token of the same session, with name and role as they are stored now. 401: the user is gone, or the session too old."""
+    location_id, user_id = identity.location_id, identity.user_id
+    access = await services.memory.read(lambda uow: uow.tenants.access_of(location_id, user_id))
+    if access is None:
+        services.access.end(location_id, user_id, upto=None)  # another process removed them just now
+        raise Unauthenticated("this account was removed; ask an admin of your location")
+    if access.tokens_valid_after is not None:
+        services.access.end(location_id, user_id, upto=access.tokens_valid_after)
+    return _session(*doors.tokens.issue(access.user, of=doors.tokens.admit(identity)))
 
 
 @router.get("/me")
 async def me(identity: IdentityDep) -> SignedInUser:
     """The caller."""
     return SignedInUser.of(identity)
+
+
+def _session(token: str, identity: Identity) -> Session:
+    return Session(access_token=token, expires_at=identity.expires_at, user=SignedInUser.of(identity))
