@@ -18,11 +18,11 @@ const GONE_WORDS = "This lead is not here: it was deleted or forgotten, or belon
 
 export class LeadPage {
   /**
-   * `api`: the gateway's HTTP door (live_api.js); `team`: names by CRM id; `answers`: what is answered to an action;
-   * `user`: who looks; `toast`: the node of the undo line, which moves into the page while it is open; `closed()` runs afterwards.
+   * `api`: the gateway's HTTP door (live_api.js); `team`: names by CRM id; `answers`, `menu`: what is answered to
+   * an action (live_actions.js, live_now.js); `user`: who looks; `toast`: the node of the undo line, which moves into the page while it is open; `closed()` runs afterwards.
    */
-  constructor(dialog, { api, team, answers, outside, user, toast, closed = () => {} }) {
-    Object.assign(this, { dialog, api, team, answers, outside, user, toast, closed });
+  constructor(dialog, { api, team, answers, menu, outside, user, toast, closed = () => {} }) {
+    Object.assign(this, { dialog, api, team, answers, menu, outside, user, toast, closed });
     this.#makeParts();
     dialog.addEventListener("close", () => this.#forget());
     dialog.addEventListener("click", (event) => event.target === dialog && dialog.close()); // the backdrop
@@ -43,7 +43,7 @@ export class LeadPage {
       nameOfUser,
     };
     this.head = new LeadHead({ nameOfUser, close: () => this.dialog.close() });
-    this.action = new LeadAction({ answers: this.answers, now: () => this.#now() });
+    this.action = new LeadAction({ answers: this.answers, menu: this.menu, now: () => this.#now() });
     this.wishes = new LeadWishes(door);
     this.score = scorePart();
     this.churn = churnPart();
@@ -107,7 +107,12 @@ export class LeadPage {
     this.#loadIn(REFRESH_AFTER_MS);
   }
 
-  /** An answer to the action changed, or the names of the team came. */
+  /** An answer to the action of `item` changed. */
+  attemptChanged(item) {
+    if (item.lead_id === this.leadId) this.refresh();
+  }
+
+  /** Write again what came from elsewhere: answers, names of the team. */
   refresh() {
     if (this.answer) this.#show();
   }

@@ -1,83 +1,71 @@
 // The next action of one lead on its page: what to do, why, what it is worth, and the same answers as in the queue.
 // Called by live_lead.js.
 
-import { money } from "./live_words.js";
+import { timeOfDay, worthInWords, worthRestsOn } from "./live_words.js";
 import { leadPart } from "./live_lead_parts.js";
-import { span } from "../../live_client/enterprisehub_live.js";
+import { answerButtons, waitClock, writeClock } from "./live_now.js";
 import { el, setText } from "./live_dom.js";
 
-const REACH_WORDS = { call: "Call", voicemail: "Call", sms: "Text", email: "Email" };
-const REACH_LINKS = { call: "tel:", voicemail: "tel:", sms: "sms:", email: "mailto:" };
-const SENT_WORDS = { take: "Taken on.", snooze: "Snoozed.", decline: "Not yours.", back: "Back in the queue." };
-
 export class LeadAction {
-  /** `answers`: live_actions.js; `now()`: ms on the lead's own time line. */
-  constructor({ answers, now }) {
+  /** `answers`: live_actions.js, `menu`: live_now.js; `now()`: ms on the lead's own time line. */
+  constructor({ answers, menu, now }) {
     Object.assign(this, { answers, now });
-    this.waiting = el("p.waiting");
-    this.part = leadPart("Next action", (action, item, attempt) => this.#write(action, item, attempt), { kind: "action" });
+    this.part = leadPart("Next action", () => [], { kind: "action" });
+    this.title = el("p.title");
+    this.clock = waitClock();
+    this.why = el("div");
+    this.buttons = answerButtons({ answers, menu });
+    this.worth = el("p.meta");
+    this.open = el("div", {}, this.title, this.clock.node, this.why, this.buttons.node, this.buttons.trouble, this.worth);
+    this.none = el("p.meta", {}, "Nothing to do for this lead now.");
+    this.part.body.replaceChildren(this.open, this.none);
+    this.forget();
   }
 
   forget() {
     this.action = null;
-    this.part.forget();
+    this.open.hidden = true;
+    this.none.hidden = false;
   }
 
   show(intelligence) {
     const action = intelligence?.next_action ?? null;
+    const hadFocus = this.open.contains(this.open.getRootNode().activeElement);
+    if (!action && hadFocus) this.part.head.focus({ preventScroll: true });
     this.action = action;
-    const item = action && { key: intelligence.lead_id, lead_id: intelligence.lead_id, lead_name: intelligence.lead_name, assigned_to: intelligence.assigned_to, declined_by: intelligence.declined_by ?? [], score: intelligence.score.value?.probability ?? null, at: intelligence.as_of, simulated: intelligence.simulated, acknowledged_by: null, action };
-    const attempt = action && this.answers.attemptOf(action.action_id);
-    this.part.show(action, item, attempt ? { verb: attempt.verb, name: attempt.name, message: attempt.message } : null);
+    this.open.hidden = !action;
+    this.none.hidden = Boolean(action);
+    if (!action) return;
+    setText(this.title, action.title);
+    this.clock.update(action);
+    this.why.replaceChildren(...reasonsToAct(action).map(([kind, text]) => el(`p.${kind}`, {}, text)));
+    this.buttons.update(itemOf(intelligence));
+    setText(this.worth, worthOf(action));
     this.tick();
   }
 
   /** The wait of the lead for a person, kept true by the page's clock. */
   tick() {
-    const since = this.action?.waiting_since;
-    setText(this.waiting, since ? `Waiting ${span(Math.max(0, this.now() - Date.parse(since)))} for a person` : "");
-    this.waiting.hidden = !since;
-  }
-
-  #write(action, item, attempt) {
-    if (!action) return [el("p.meta", {}, "Nothing to do for this lead now.")];
-    const answered = attempt && attempt.verb !== "back" && attempt.name !== "failed";
-    return [
-      el("p.title", {}, action.title),
-      this.waiting,
-      ...action.evidence.map((evidence) => el("p.evidence", {}, evidence.text)),
-      action.no_reach ? el("p.trouble-line", {}, `Not to be contacted: ${action.no_reach}.`) : null,
-      action.snoozed_until ? el("p.meta", {}, "Snoozed for now; it comes back by itself.") : null,
-      answered ? this.#answered(attempt) : this.#buttons(item),
-      attempt?.message ? el("p.trouble-line", { role: "alert" }, attempt.message) : null,
-      worth(action),
-    ];
-  }
-
-  #answered({ verb }) {
-    return el("div.answers", {}, el("span", {}, SENT_WORDS[verb]), el("button.quiet", { type: "button", "data-focus": "undo-action", onclick: () => this.answers.undo() }, "Undo"));
-  }
-
-  #buttons(item) {
-    const { reach } = item.action;
-    const take = () => this.answers.take(item);
-    const link = reach && REACH_LINKS[reach.channel];
-    const act = link
-      ? el("a.take", { href: link + reach.to.replace(/\s/g, ""), onclick: take, "data-focus": "act" }, `${REACH_WORDS[reach.channel]} ${reach.to}`)
-      : el("button.take", { type: "button", onclick: take, "data-focus": "act" }, "Done");
-    return el(
-      "div.answers",
-      {},
-      act,
-      el("button.quiet", { type: "button", onclick: () => this.answers.snooze(item), "data-focus": "snooze" }, "Snooze 2 h"),
-      el("button.quiet", { type: "button", onclick: () => this.answers.decline(item), "data-focus": "decline" }, "Not mine"),
-    );
+    if (this.action) writeClock(this.clock.node, this.now());
   }
 }
 
-/** "Worth about $180 now. The deal's value is assumed: the location's typical one." */
-function worth(action) {
-  if (action.expected_value === null || action.expected_value === undefined) return null;
-  const assumed = action.value_assumed ? " The deal's value is assumed: the typical one of this location." : "";
-  return el("p.meta", {}, `Worth about ${money(action.expected_value)}: the chance of a won deal times its value.${assumed}`);
+/** The lead as an item of the stream next_actions: what the answers take. */
+function itemOf(known) {
+  const { lead_id, lead_name, assigned_to, simulated, as_of, next_action } = known;
+  return { key: lead_id, lead_id, lead_name, assigned_to, simulated, at: as_of, action: next_action, acknowledged_by: null, declined_by: known.declined_by ?? [], score: known.score.value?.probability ?? null };
+}
+
+/** Lines of evidence, why nobody may be reached, and until when it is put off: [[class, text]]. */
+export function reasonsToAct(action) {
+  return [
+    ...action.evidence.map((evidence) => ["evidence", evidence.text]),
+    ...(action.no_reach ? [["no-reach", `No call or message from here: ${action.no_reach}.`]] : []),
+    ...(action.snoozed_until ? [["meta", `Snoozed until ${timeOfDay(Date.parse(action.snoozed_until))}; it comes back by itself.`]] : []),
+  ];
+}
+
+function worthOf(action) {
+  const words = worthInWords(action);
+  return words ? `${words.charAt(0).toUpperCase()}${words.slice(1)}. ${worthRestsOn(action)}.` : "";
 }

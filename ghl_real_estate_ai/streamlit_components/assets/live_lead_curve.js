@@ -6,7 +6,7 @@ import { crossingInWords, dayAndTime } from "./live_lead_words.js";
 import { el } from "./live_dom.js";
 
 export const STAGE_LEVELS = [[1, 0.3], [2, 0.6], [3, 0.8]]; // models.intelligence.STAGE_THRESHOLDS
-const BOX = { width: 560, height: 200, left: 40, right: 70, top: 12, bottom: 26 };
+const BOX = { width: 560, height: 200, left: 46, right: 70, top: 12, bottom: 26 };
 const DAY = 86_400_000;
 const TABLE_STEP = 4; // the points are 6-hourly: one row a day
 
@@ -45,7 +45,7 @@ export function probabilityAt(points, time) {
 }
 
 function shortTime(time) {
-  return new Date(time).toLocaleString(undefined, { weekday: "short", hour: "2-digit", minute: "2-digit" });
+  return new Date(time).toLocaleString(undefined, { weekday: "short", hour: "numeric", minute: "2-digit" });
 }
 
 function round(value) {

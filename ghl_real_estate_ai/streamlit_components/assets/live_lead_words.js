@@ -70,7 +70,7 @@ export function featureInWords(name) {
 
 /** "Thu, Nov 26, 14:00": a time ahead or behind, with its day of the week. */
 export function dayAndTime(time) {
-  return new Date(time).toLocaleString(undefined, { weekday: "short", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+  return new Date(time).toLocaleString(undefined, { weekday: "short", month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
 }
 
 /** "Active in 2 days, Thu 14:00, if nothing comes": one crossing of the risk curve. `now` in ms, on the lead's time line. */
@@ -101,7 +101,7 @@ export function byDay(entries, now) {
 }
 
 export function hourOf(iso) {
-  return new Date(iso).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+  return new Date(iso).toLocaleTimeString(undefined, { hour: "numeric", minute: "2-digit" });
 }
 
 const NOT_ANSWERABLE = "do not disturb is set in the CRM";
