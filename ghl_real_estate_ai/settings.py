@@ -108,6 +108,12 @@ class Settings(BaseSettings):
         description="Secret that seals the CRM's tokens in the database, 32 characters or more; "
         "empty means one generated in data_dir. Without it they cannot be read again.",
     )
+    typical_deal_value: float = Field(
+        default=9_000.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="What a won deal brings, US dollars, where the CRM states no value: ranks the queue. Take what you enter as deal value.",
+    )
     learn_daily: bool = Field(
         default=True,
         description="Learn each location's models anew from its own history, at most once a day, at low priority.",

@@ -1,39 +1,49 @@
-"""The one thing to do for a lead now, by a fixed policy over its state, with the evidence for it.
+"""The one thing to do for a lead now, by a fixed policy over its state, with the evidence for it and its place in the queue.
 
-Called by: services/realtime_lead_intelligence. The policy's numbers live in models/intelligence.py.
+Called by: services/realtime_lead_intelligence. The policy's numbers live in models/intelligence.py, docs/now-queue.md tells it.
 
-Pure, the same for every lead: it looks at waiting, meetings, risk and stated wishes, never at person or area.
+    priority = P(won) x what a won deal brings x urgency x permitted channel
+
+Pure, the same for every lead: it looks at waiting, meetings, risk, stated wishes and the CRM's deal value, never at person,
+area or budget.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from ghl_real_estate_ai.ml.features import waiting_since
-from ghl_real_estate_ai.models.conversations import Channel
-from ghl_real_estate_ai.models.identifiers import ActionId, derived_id
+from ghl_real_estate_ai.ml.action_evidence import duration, quote, silence, views
+from ghl_real_estate_ai.ml.lead_clicks import is_taken_on, snoozed_until
+from ghl_real_estate_ai.ml.reachability import reach_of
+from ghl_real_estate_ai.ml.shrinkage import PRIORS
+from ghl_real_estate_ai.ml.waiting import unanswered, waits_from
+from ghl_real_estate_ai.models.identifiers import ActionId, ListingKey, derived_id
 from ghl_real_estate_ai.models.intelligence import (
     CONFIRM_WITHIN_HOURS,
+    FIRST_RESPONSE_HALF_MINUTES,
     MATCH_WORTH_SENDING,
+    MOST_TIMES_TYPICAL,
     NEW_LEAD_DAYS,
-    QUOTE_CHARS,
     REST_AFTER_TOUCH_DAYS,
+    TYPICAL_DEAL_VALUE,
+    UNREACHABLE,
     URGENCY_FLOOR,
     URGENCY_OF_PRESSURE,
-    URGENCY_OF_SCORE,
     WAITING_HALF_LIFE_HOURS,
     ActionKind,
     ChurnRisk,
     Evidence,
     LeadScore,
     NextAction,
+    Reach,
     RiskStage,
 )
-from ghl_real_estate_ai.models.leads import LastMessage, Lead
+from ghl_real_estate_ai.models.leads import LastMessage, Lead, StageRole
 from ghl_real_estate_ai.models.matching_models import EnhancedPropertyMatch
+from ghl_real_estate_ai.models.properties import Listing
 
 _CLOSED: Final = frozenset({"won", "lost"})
 _UNCONFIRMED: Final = frozenset({None, "new", "booked", "pending"})
@@ -48,6 +58,22 @@ _TITLES: Final = {
 _DO_NOT_DISTURB: Final = Evidence(text="do not disturb is set: answer what the lead asked, send nothing else")
 
 
+_DECIDED: Final = frozenset({StageRole.WON, StageRole.LOST})
+_USUAL_CHANCE: Final = PRIORS["won"].rate
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the models and the listings say of the lead. None: not known."""
+
+    score: LeadScore | None = None
+    won: LeadScore | None = None
+    churn: ChurnRisk | None = None
+    matches: tuple[EnhancedPropertyMatch, ...] = ()
+    homes: Mapping[ListingKey, Listing] = field(default_factory=dict)
+    """Those that the lead came back to, where the location has them (``action_evidence.homes_on_mind``)."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Reason:
     """Why something could be done. ``cause`` names the reason: the same cause gives the same action id."""
@@ -56,44 +82,72 @@ class _Reason:
     cause: str
     pressure: float
     evidence: tuple[Evidence, ...]
-    since: datetime | None = None
+    answers: LastMessage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Worth:
+    """What the lead is worth to the queue, US dollars; ``stated``: the CRM says what the deal brings."""
+
+    value: float
+    chance: float | None
+    stated: bool
+
+    @property
+    def ranking(self) -> float:
+        """Where P(won) is not known, the documented prior stands in."""
+        return self.value * (_USUAL_CHANCE if self.chance is None else self.chance)
 
 
 def next_action(
-    lead: Lead,
-    *,
-    score: LeadScore | None,
-    churn: ChurnRisk | None,
-    matches: tuple[EnhancedPropertyMatch, ...],
-    now: datetime,
+    lead: Lead, known: Known, *, now: datetime, typical_value: float = TYPICAL_DEAL_VALUE
 ) -> NextAction | None:
-    """The most urgent thing that nobody has taken on yet; None when there is none, or the lead is closed or deleted.
+    """What stands first of all that nobody has taken on yet; None when there is none, or the lead is closed or deleted.
 
-    Urgency rises with waiting time and with score. A lead that wants no messages is only ever answered.
+    Of actions that are put off, the one that is back soonest, and only when nothing else is left. A lead that wants no
+    messages is only ever answered. ``typical_value``: what a won deal brings the location, US dollars, above 0.
     """
     if lead.deleted or lead.stage in _CLOSED:
         return None
-    actions = [
-        _action(lead, reason, score)
-        for reason in _reasons(lead, churn=churn, matches=matches, now=now)
-        if _action_id(lead, reason) not in lead.acknowledged
+    worth, since = _worth(lead, known.won, typical_value), waits_from(lead, now)
+    open_ones = [
+        _action(lead, reason, known, worth=worth, since=since, now=now)
+        for reason in _reasons(lead, known, since=since, now=now)
+        if not is_taken_on(lead, _action_id(lead, reason))
     ]
-    return max(actions, key=lambda action: (action.urgency, action.kind), default=None)
+    at_hand = [action for action in open_ones if action.snoozed_until is None]
+    if at_hand:
+        return max(at_hand, key=lambda action: (action.priority, action.urgency, action.kind))
+    return min(open_ones, key=lambda action: (action.snoozed_until or now, action.kind), default=None)
 
 
-def _reasons(
-    lead: Lead, *, churn: ChurnRisk | None, matches: tuple[EnhancedPropertyMatch, ...], now: datetime
-) -> Iterator[_Reason]:
-    yield from _unanswered(lead, now)
+def _worth(lead: Lead, won: LeadScore | None, typical: float) -> _Worth:
+    """The newest undecided deal's value as the CRM states it, within a factor of the typical one; never the budget."""
+    deals = [
+        deal for deal in lead.opportunities.values() if not deal.deleted and deal.standing not in _DECIDED
+    ]
+    newest = max(deals, key=lambda deal: (deal.stamp.at, deal.stamp.event_id), default=None)
+    value = None if newest is None or newest.monetary_value is None else float(newest.monetary_value)
+    stated = value is not None and value > 0
+    counted = value if value is not None and stated else typical
+    return _Worth(
+        value=min(max(counted, typical / MOST_TIMES_TYPICAL), typical * MOST_TIMES_TYPICAL),
+        chance=None if won is None else won.probability,
+        stated=stated,
+    )
+
+
+def _reasons(lead: Lead, known: Known, *, since: datetime | None, now: datetime) -> Iterator[_Reason]:
+    yield from _unanswered(lead, since, now)
     if lead.contact.dnd is True:
         return
-    yield from _first_contact(lead, now)
+    yield from _first_contact(lead, since, now)
     yield from _unconfirmed(lead, now)
     touched = lead.activity.last_agent_at
     if touched is not None and now - touched < timedelta(days=REST_AFTER_TOUCH_DAYS):
         return
-    yield from _going_silent(lead, churn, now)
-    yield from _worth_sending(matches)
+    yield from _going_silent(lead, known.churn, now)
+    yield from _worth_sending(known.matches)
     yield from _wishes_unknown(lead, now)
 
 
@@ -101,55 +155,66 @@ def _action_id(lead: Lead, reason: _Reason) -> ActionId:
     return ActionId(derived_id("NextAction", lead.location_id, lead.lead_id, reason.kind, reason.cause))
 
 
-def _action(lead: Lead, reason: _Reason, score: LeadScore | None) -> NextAction:
-    evidence = reason.evidence
-    if score is not None:
-        chance = f"{score.probability:.0%} chance of an appointment within {score.horizon_days} days"
-        evidence = (*evidence, Evidence(text=chance))
+def _action(
+    lead: Lead, reason: _Reason, known: Known, *, worth: _Worth, since: datetime | None, now: datetime
+) -> NextAction:
+    action_id = _action_id(lead, reason)
+    reach = reach_of(lead, reason.kind, answers=reason.answers)
+    permitted = isinstance(reach, Reach)
+    urgency = URGENCY_FLOOR[reason.kind] + URGENCY_OF_PRESSURE[reason.kind] * reason.pressure
+    evidence = [*views(lead, now, known.homes), *reason.evidence]
+    if known.score is not None:
+        evidence.append(_chance(known.score))
     if lead.contact.dnd is True:
-        evidence = (*evidence, _DO_NOT_DISTURB)
-    pressed = URGENCY_OF_PRESSURE * reason.pressure
-    scored = URGENCY_OF_SCORE * (score.probability if score is not None else 0.0)
+        evidence.append(_DO_NOT_DISTURB)
     return NextAction(
-        action_id=_action_id(lead, reason),
+        action_id=action_id,
         kind=reason.kind,
         title=_TITLES[reason.kind],
-        urgency=min(1.0, URGENCY_FLOOR[reason.kind] + pressed + scored),
-        evidence=evidence,
-        waiting_since=reason.since,
+        urgency=urgency,
+        priority=worth.ranking * urgency * (1.0 if permitted else UNREACHABLE),
+        expected_value=None if worth.chance is None else worth.value * worth.chance,
+        value_assumed=not worth.stated,
+        reach=reach if isinstance(reach, Reach) else None,
+        no_reach=None if isinstance(reach, Reach) else reach,
+        snoozed_until=snoozed_until(lead, action_id, now),
+        evidence=tuple(evidence),
+        waiting_since=since,
     )
 
 
-def _unanswered(lead: Lead, now: datetime) -> Iterator[_Reason]:
+def _chance(score: LeadScore) -> Evidence:
+    return Evidence(text=f"{score.probability:.0%} chance of an appointment within {score.horizon_days} days")
+
+
+def _unanswered(lead: Lead, since: datetime | None, now: datetime) -> Iterator[_Reason]:
     """The lead wrote or called, and no human has answered since."""
-    since, message = waiting_since(lead.activity), lead.last_inbound
-    if since is None or message is None:
+    messages, message = unanswered(lead), lead.last_inbound
+    if since is None or not messages or message is None:
         return
+    waiting = f"waiting {duration(now - since)} for a human answer"
+    if len(messages) > 1:
+        waiting += f", after {len(messages)} messages"
     first = lead.activity.first_agent_at is None
     yield _Reason(
         kind=ActionKind.FIRST_RESPONSE if first else ActionKind.REPLY,
         cause=message.stamp.event_id,
-        pressure=_waiting_pressure(since, now),
-        evidence=(_quote(message), Evidence(text=f"waiting {_duration(now - since)} for a human answer")),
-        since=since,
+        pressure=_first_pressure(since, now) if first else _waiting_pressure(since, now),
+        evidence=(quote(message), Evidence(text=waiting)),
+        answers=message,
     )
 
 
-def _first_contact(lead: Lead, now: datetime) -> Iterator[_Reason]:
+def _first_contact(lead: Lead, since: datetime | None, now: datetime) -> Iterator[_Reason]:
     """A fresh lead whom nobody has contacted, and who has not written (else it is unanswered)."""
-    activity = lead.activity
-    sign = activity.last_lead_at or activity.first_at
-    since = activity.first_lead_at or activity.first_at
-    if sign is None or since is None or activity.first_agent_at is not None or lead.last_inbound is not None:
+    if since is None or lead.last_inbound is not None:
         return
-    if now - sign > timedelta(days=NEW_LEAD_DAYS):
-        return
+    new = Evidence(text=f"new {duration(now - since)} ago; nobody of the team has been in touch")
     yield _Reason(
         kind=ActionKind.FIRST_RESPONSE,
         cause="first",
-        pressure=_waiting_pressure(since, now),
-        evidence=(Evidence(text=f"new {_duration(now - since)} ago; nobody of the team has been in touch"),),
-        since=since,
+        pressure=_first_pressure(since, now),
+        evidence=(new,),
     )
 
 
@@ -168,7 +233,7 @@ def _unconfirmed(lead: Lead, now: datetime) -> Iterator[_Reason]:
                 evidence=(
                     Evidence(
                         event_id=meeting.stamp.event_id,
-                        text=f"appointment in {_duration(start - now)}, not confirmed",
+                        text=f"appointment in {duration(start - now)}, not confirmed",
                     ),
                 ),
             )
@@ -178,14 +243,12 @@ def _going_silent(lead: Lead, churn: ChurnRisk | None, now: datetime) -> Iterato
     last = lead.activity.last_lead_at
     if churn is None or churn.stage < RiskStage.ACTIVE or last is None:
         return
-    risk = f"{churn.probability:.0%} risk of going silent for {churn.horizon_days} days"
-    silent = Evidence(text=f"no sign of the lead for {_duration(now - last)}; {risk}")
-    quote = () if lead.last_inbound is None else (_quote(lead.last_inbound),)
+    said = () if lead.last_inbound is None else (quote(lead.last_inbound),)
     yield _Reason(
         kind=ActionKind.RE_ENGAGE,
         cause=last.isoformat(),
         pressure=churn.probability,
-        evidence=(silent, *quote),
+        evidence=(silence(last, churn, now), *said),
     )
 
 
@@ -212,32 +275,20 @@ def _wishes_unknown(lead: Lead, now: datetime) -> Iterator[_Reason]:
         cause="wishes",
         pressure=0.0,
         evidence=(
-            Evidence(text=f"active {_duration(now - last)} ago, but no wish is stated: nothing to match"),
+            Evidence(text=f"active {duration(now - last)} ago, but no wish is stated: nothing to match"),
         ),
     )
 
 
+def _first_pressure(since: datetime, now: datetime) -> float:
+    """Falls with the wait, steeply in the first minutes: what quickness is worth is lost first."""
+    return 1.0 / (1.0 + _waited(since, now, timedelta(minutes=FIRST_RESPONSE_HALF_MINUTES)))
+
+
 def _waiting_pressure(since: datetime, now: datetime) -> float:
-    hours = max(0.0, (now - since) / timedelta(hours=1))
-    return float(1.0 - 0.5 ** (hours / WAITING_HALF_LIFE_HOURS))
+    """Rises with the wait: somebody whom a human has answered before counts on the next answer."""
+    return float(1.0 - 0.5 ** _waited(since, now, timedelta(hours=WAITING_HALF_LIFE_HOURS)))
 
 
-def _quote(message: LastMessage) -> Evidence:
-    words = " ".join((message.text or "").split())
-    if not words:
-        spoken = {Channel.CALL: "called", Channel.VOICEMAIL: "left a voicemail"}
-        return Evidence(
-            event_id=message.stamp.event_id, text=spoken.get(message.channel, "wrote, without text")
-        )
-    cut = words if len(words) <= QUOTE_CHARS else words[: QUOTE_CHARS - 1].rstrip() + "…"
-    return Evidence(event_id=message.stamp.event_id, text=f"“{cut}”")
-
-
-def _duration(span: timedelta) -> str:
-    """A span as an agent says it: '42 min', '3 h', '5 days'."""
-    minutes = max(0, int(span / timedelta(minutes=1)))
-    if minutes < 60:
-        return f"{minutes} min"
-    if minutes < 48 * 60:
-        return f"{minutes // 60} h"
-    return f"{minutes // (24 * 60)} days"
+def _waited(since: datetime, now: datetime, unit: timedelta) -> float:
+    return max(0.0, (now - since) / unit)

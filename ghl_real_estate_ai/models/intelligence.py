@@ -131,23 +131,48 @@ class ActionKind(StrEnum):
 
 
 URGENCY_FLOOR = {
-    ActionKind.FIRST_RESPONSE: 0.60,
-    ActionKind.REPLY: 0.55,
-    ActionKind.CONFIRM_APPOINTMENT: 0.45,
+    ActionKind.FIRST_RESPONSE: 0.70,
+    ActionKind.REPLY: 0.52,
+    ActionKind.CONFIRM_APPOINTMENT: 0.40,
     ActionKind.RE_ENGAGE: 0.30,
     ActionKind.SEND_MATCHES: 0.20,
     ActionKind.ASK_WISHES: 0.10,
 }
-"""Urgency with no pressure and no score. A lead that waits for a human stands before everything else."""
+"""Urgency without any pressure. A lead that waits for its first human answer stands before everything else of equal value."""
 
-URGENCY_OF_PRESSURE = 0.20
-"""Added in full when the reason presses most: long waiting, a meeting about to begin, a high churn risk."""
+URGENCY_OF_PRESSURE = {
+    ActionKind.FIRST_RESPONSE: 0.30,
+    ActionKind.REPLY: 0.16,
+    ActionKind.CONFIRM_APPOINTMENT: 0.20,
+    ActionKind.RE_ENGAGE: 0.15,
+    ActionKind.SEND_MATCHES: 0.10,
+    ActionKind.ASK_WISHES: 0.0,
+}
+"""Added in full when the reason presses most. Floor and pressure of a kind together stay below FIRST_RESPONSE's floor."""
 
-URGENCY_OF_SCORE = 0.20
-"""Added in full for a lead score of 1."""
+FIRST_RESPONSE_HALF_MINUTES = 10.0
+"""After this wait for the first answer half of what quickness is worth is gone, after three times as long three quarters."""
 
 WAITING_HALF_LIFE_HOURS = 1.0
-"""After this wait half of the pressure is reached, after twice as long three quarters."""
+"""In a conversation that a human has begun: after this wait half of the pressure is reached, after twice as long three quarters."""
+
+TYPICAL_DEAL_VALUE = 9_000.0
+"""What a won deal brings where nothing else is said, US dollars: a commission. The operator's setting goes before."""
+
+MOST_TIMES_TYPICAL = 3.0
+"""A stated deal value counts within this factor of the typical one: a home's price typed as deal value drowns nobody."""
+
+UNREACHABLE = 0.05
+"""What is left of the priority of an action for which no channel is permitted: it stays in sight, at the end."""
+
+BURST_MINUTES = 10.0
+"""A home that is looked at more than once within so long is on the lead's mind."""
+
+BURST_FRESH_HOURS = 48.0
+"""So long it is told as a reason."""
+
+BURSTS_TOLD = 2
+"""Most homes that are told so, newest first."""
 
 NEW_LEAD_DAYS = 7.0
 """A lead that nobody has contacted asks for a first response this long after its last sign of life."""

@@ -127,6 +127,13 @@ class PropertyMatchingService:
         weight = sum(one for one, _ in stated)
         return Fit(closeness, sum(one * near for one, near in stated) / weight if weight else None)
 
+    async def homes(
+        self, location_id: LocationId, listing_keys: Sequence[ListingKey]
+    ) -> dict[ListingKey, Listing]:
+        """Those of these homes that the tenant has, from memory or one read. Raises StorageUnavailable."""
+        held = await self._indexes.homes(location_id, listing_keys)
+        return {key: home.listing for key, home in held.items()}
+
     async def learned(self, lead: Lead) -> tuple[LearnedWeight, ...]:
         """What the homes that the lead judged, saved and viewed say of the weights of its wishes, in words."""
         return learned_of(lead.wishes, opinions_of(lead), _closeness(lead.wishes, await self._judged(lead)))

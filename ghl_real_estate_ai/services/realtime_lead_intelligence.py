@@ -19,9 +19,11 @@ from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.errors import EnterpriseHubError
 from ghl_real_estate_ai.learning_ports import ScoreRecord
 from ghl_real_estate_ai.limits import INTELLIGENCE_DEADLINE_S, LEADS_CACHED
+from ghl_real_estate_ai.ml.action_evidence import homes_on_mind
 from ghl_real_estate_ai.ml.features import Course
+from ghl_real_estate_ai.ml.lead_clicks import declined_by
 from ghl_real_estate_ai.ml.lead_state import apply, summary
-from ghl_real_estate_ai.ml.next_action import next_action
+from ghl_real_estate_ai.ml.next_action import Known, next_action
 from ghl_real_estate_ai.models.events import (
     LEAD_FACTS,
     LEAD_NEWS,
@@ -32,7 +34,15 @@ from ghl_real_estate_ai.models.events import (
     Source,
 )
 from ghl_real_estate_ai.models.identifiers import EventId, LeadId, LocationId, derived_id, lead_hash
-from ghl_real_estate_ai.models.intelligence import Cause, ChurnRisk, LeadIntelligence, LeadScore, Part
+from ghl_real_estate_ai.models.intelligence import (
+    TYPICAL_DEAL_VALUE,
+    Cause,
+    ChurnRisk,
+    LeadIntelligence,
+    LeadScore,
+    NextAction,
+    Part,
+)
 from ghl_real_estate_ai.models.leads import Lead
 from ghl_real_estate_ai.models.matching_models import EnhancedPropertyMatch
 from ghl_real_estate_ai.ports import Clock, DurableWork, Memory, UnitOfWork
@@ -104,13 +114,16 @@ class RealtimeLeadIntelligence:
         matching: PropertyMatchingService,
         clock: Clock,
         deadline_s: float = INTELLIGENCE_DEADLINE_S,
+        typical_deal_value: float = TYPICAL_DEAL_VALUE,
     ) -> None:
+        """``typical_deal_value``: what a won deal brings where the CRM states nothing, US dollars."""
         self._memory = memory
         self._engine = engine
         self._churn = churn
         self._matching = matching
         self._clock = clock
         self._deadline_s = deadline_s
+        self._typical_deal_value = typical_deal_value
         # newest last; must hold more than one batch of the bus, whose leads are not in the database yet
         self._held: OrderedDict[tuple[LocationId, LeadId], _Known] = OrderedDict()
 
@@ -139,7 +152,7 @@ class RealtimeLeadIntelligence:
         )
         answers = await self._ask(look)
         stage_ms["models"] = _ms(recorded, self._clock.now())
-        intelligence = _composed(look, answers, event)
+        intelligence = _composed(look, answers, event, await self._next_action(look, answers))
         finished = self._clock.now()
         stage_ms["ready"] = _ms(recorded, finished)
         telemetry.intelligence.observe((finished - started).total_seconds() * 1_000)
@@ -275,8 +288,21 @@ class RealtimeLeadIntelligence:
     async def _match(self, look: _Look) -> tuple[Matches | None, Matches]:
         return None, await self._matching.matches(look.after.lead, look.now)
 
+    async def _next_action(self, look: _Look, answers: _Answers) -> NextAction | None:
+        """The policy's answer, by what the parts say now or said last."""
+        lead = look.after.lead
+        on_mind = homes_on_mind(lead, look.now)
+        known = Known(
+            score=answers.score.part.value,
+            won=answers.won.value,
+            churn=answers.churn.part.value,
+            matches=answers.matches.part.value or (),
+            homes=await self._matching.homes(lead.location_id, on_mind) if on_mind else {},
+        )
+        return next_action(lead, known, now=look.now, typical_value=self._typical_deal_value)
 
-def _composed(look: _Look, answers: _Answers, event: Event) -> LeadIntelligence:
+
+def _composed(look: _Look, answers: _Answers, event: Event, action: NextAction | None) -> LeadIntelligence:
     lead, matches = look.after.lead, answers.matches.part
     if matches.stale_reason is None and not lead.wishes.stated:
         matches = matches.model_copy(update={"stale_reason": NO_WISHES})
@@ -292,13 +318,9 @@ def _composed(look: _Look, answers: _Answers, event: Event) -> LeadIntelligence:
         churn=answers.churn.part,
         matches=matches,
         cause=_cause(look, answers, event),
-        next_action=next_action(
-            lead,
-            score=answers.score.part.value,
-            churn=answers.churn.part.value,
-            matches=matches.value or (),
-            now=look.now,
-        ),
+        next_action=action,
+        source=lead.contact.source,
+        declined_by=declined_by(lead),
     )
 
 

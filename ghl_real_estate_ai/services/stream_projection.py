@@ -13,6 +13,7 @@ from ghl_real_estate_ai.ml.lead_state import summary
 from ghl_real_estate_ai.models.conversations import Direction, Message
 from ghl_real_estate_ai.models.events import (
     ActionAcknowledged,
+    ActionSnoozed,
     AppointmentChanged,
     CrmAppUninstalled,
     Event,
@@ -23,7 +24,9 @@ from ghl_real_estate_ai.models.events import (
     MessageSent,
     PropertyActivityRecorded,
     RecordedEvent,
+    SwitchTurned,
     VendorEventKept,
+    WishesCorrected,
 )
 from ghl_real_estate_ai.models.identifiers import LeadId
 from ghl_real_estate_ai.models.intelligence import LeadIntelligence
@@ -126,7 +129,9 @@ def _of_intelligence(
                 **every,
                 assigned_to=known.assigned_to,
                 stage=known.stage,
+                source=known.source,
                 score=known.score,
+                won=known.won,
                 cause=known.cause,
             ),
         ),
@@ -140,6 +145,7 @@ def _of_intelligence(
                 action=known.next_action,
                 acknowledged_by=None,
                 score=None if score is None else score.probability,
+                declined_by=known.declined_by,
             ),
         ),
     ]
@@ -229,6 +235,12 @@ def _detail(event: Event) -> str:
             return f"{event.start_time:%Y-%m-%d %H:%M} UTC"
         case PropertyActivityRecorded():
             return event.listing_key or _names(sorted(event.wishes))
+        case WishesCorrected():
+            return _names(sorted(event.wishes))
+        case ActionSnoozed():
+            return f"until {event.until:%Y-%m-%d %H:%M} UTC"
+        case SwitchTurned():
+            return f"{event.switch.replace('_', ' ')} {'on' if event.on else 'off'}"
         case LeadIntelligenceUpdated():
             return _numbers(event.intelligence)
         case CrmAppUninstalled():

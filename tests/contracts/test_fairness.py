@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from ghl_real_estate_ai.errors import ModelArtifactError
 from ghl_real_estate_ai.ml.artifacts import Model, shipped_model
 from ghl_real_estate_ai.ml.features import FEATURE_NAMES, vector
+from ghl_real_estate_ai.ml.next_action import Known, next_action
 from ghl_real_estate_ai.ml.protected_columns import protected_columns
 from ghl_real_estate_ai.ml.table_score import LeadScoreQuestion, evaluate_lead_score
 from ghl_real_estate_ai.models.events import Delivery, LeadIntelligenceUpdated
@@ -34,9 +35,11 @@ from ghl_real_estate_ai.services.property_matching_service import PropertyMatchi
 from ghl_real_estate_ai.services.realtime_lead_intelligence import RealtimeLeadIntelligence
 from ghl_real_estate_ai.services.tenant_models import TenantModels
 from tests.support.city_history import busiest_lead
+from tests.support.decisions import in_conversation
 from tests.support.fake_memory import FakeMemory
 from tests.support.ghl import LOCATION, encoded, reader_of, webhook
 from tests.support.homes import index_of
+from tests.support.lead_events import START
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 LATER = timedelta(days=2)
@@ -119,6 +122,24 @@ def homes(place: Callable[[int], dict[str, Any]]) -> list[Listing]:
 WISHES = Wishes(
     city="Austin", max_list_price=Decimal(500_000), min_bedrooms=3, features=frozenset({Feature.POOL})
 )
+
+
+@settings(max_examples=60, deadline=None)
+@given(contacts(), st.fixed_dictionaries(WISH_VALUES), st.fixed_dictionaries(WISH_VALUES))
+def test_neither_the_person_nor_what_is_wished_for_moves_a_place_in_the_queue(
+    person: Contact, some: dict[str, Any], others: dict[str, Any]
+) -> None:
+    """The budget stands for means: which one is stated counts as little as the name. Only that a channel exists does."""
+    lead, now = in_conversation(), START + timedelta(hours=5)
+    place = None
+    for contact, wishes in ((lead.contact, some), (person, others)):
+        reachable = contact.model_copy(update={"phone": "+1", "dnd": None})
+        asked = lead.model_copy(update={"contact": reachable, "wishes": Wishes(**wishes)})
+        action = next_action(asked, Known(), now=now)
+        assert action is not None
+        found = action.model_dump(exclude={"evidence"})
+        place = place or found
+        assert found == place
 
 
 @settings(max_examples=30, deadline=None)
@@ -265,11 +286,12 @@ async def lived(
 
 
 def conclusions(shown: LeadIntelligence) -> dict[str, Any]:
-    """All that was concluded; of the action everything but its evidence, which may quote the lead."""
+    """All that was concluded; of the action everything but its evidence, which may quote the lead, and the address itself."""
     action = shown.next_action
+    addressed: dict[str, Any] = {"evidence": True, "reach": {"to"}}
     return {
         **shown.model_dump(include={"score", "won", "churn", "matches", "cause", "stage", "as_of"}),
-        "action": None if action is None else action.model_dump(exclude={"evidence"}),
+        "action": None if action is None else action.model_dump(exclude=addressed),
         "evidence": 0 if action is None else len(action.evidence),
     }
 

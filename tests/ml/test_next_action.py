@@ -2,82 +2,38 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
-from functools import reduce
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ghl_real_estate_ai.ml.lead_state import apply
-from ghl_real_estate_ai.ml.next_action import next_action
+from ghl_real_estate_ai.ml.shrinkage import PRIORS
 from ghl_real_estate_ai.models.events import RecordedEvent
-from ghl_real_estate_ai.models.identifiers import ListingKey
 from ghl_real_estate_ai.models.intelligence import (
+    MOST_TIMES_TYPICAL,
     QUOTE_CHARS,
+    TYPICAL_DEAL_VALUE,
+    UNREACHABLE,
+    URGENCY_FLOOR,
+    URGENCY_OF_PRESSURE,
     ActionKind,
-    ChurnRisk,
-    LeadScore,
-    ModelStamp,
-    NextAction,
-    risk_stage,
 )
-from ghl_real_estate_ai.models.leads import Lead
-from ghl_real_estate_ai.models.matching_models import EnhancedPropertyMatch, WishOutcome, WishResult
-from ghl_real_estate_ai.models.properties import Listing
-from tests.support.lead_events import LEAD, START, EventMaker
-
-STAMP = ModelStamp(name="m", version="1", fitted_on="nothing", simulated=True)
-HOUR = timedelta(hours=1)
-DAY = timedelta(days=1)
-
-
-def lead_of(*events: RecordedEvent) -> Lead:
-    lead = reduce(apply, events, None)
-    assert lead is not None
-    return lead
-
-
-def score(probability: float) -> LeadScore:
-    return LeadScore(probability=probability, horizon_days=14, model=STAMP)
-
-
-def churn(probability: float) -> ChurnRisk:
-    return ChurnRisk(probability=probability, stage=risk_stage(probability), horizon_days=14, model=STAMP)
-
-
-def a_match(key: str, closeness: float) -> EnhancedPropertyMatch:
-    return EnhancedPropertyMatch(
-        lead_id=LEAD,
-        listing=Listing(listing_key=ListingKey(key), list_price=Decimal(1), city="Austin"),
-        overall_score=closeness,
-        wishes=(WishResult(wish="city", outcome=WishOutcome.MET, closeness=1.0, detail="in Austin"),),
-        match_rank=1,
-        generated_at=START,
-    )
-
-
-def decide(
-    lead: Lead,
-    now: datetime,
-    *,
-    chance: float | None = None,
-    risk: float | None = None,
-    matches: tuple[EnhancedPropertyMatch, ...] = (),
-) -> NextAction | None:
-    return next_action(
-        lead,
-        score=None if chance is None else score(chance),
-        churn=None if risk is None else churn(risk),
-        matches=matches,
-        now=now,
-    )
-
-
-def must(action: NextAction | None) -> NextAction:
-    assert action is not None
-    return action
+from tests.support.decisions import (
+    DAY,
+    HOUR,
+    a_lead,
+    a_match,
+    asking,
+    decide,
+    in_conversation,
+    lead_of,
+    must,
+)
+from tests.support.lead_events import START, EventMaker
 
 
 def test_an_unanswered_new_lead_gets_a_first_response_quoting_its_words() -> None:
@@ -109,17 +65,200 @@ def test_after_a_human_has_answered_a_new_message_asks_for_a_reply() -> None:
     assert decide(lead_of(*answered), START + 3 * HOUR) is None
 
 
-@given(st.floats(0, 500), st.floats(0, 500), st.floats(0, 1), st.floats(0, 1))
-def test_urgency_rises_with_waiting_and_with_score(
-    hours: float, more_hours: float, chance: float, higher: float
+def deal(value: str | None, *, status: str = "open", at: datetime = START, name: str = "o") -> RecordedEvent:
+    return EventMaker().make(
+        "OpportunityChanged", at=at, opportunity_id=name, status=status, monetary_value=value
+    )
+
+
+# --- the formula --------------------------------------------------------------------------------------------------
+
+
+def test_priority_is_expected_value_times_urgency() -> None:
+    action = must(decide(asking(), START + HOUR, deal=0.1))
+    assert action.expected_value == pytest.approx(0.1 * TYPICAL_DEAL_VALUE)
+    assert action.priority == pytest.approx(0.1 * TYPICAL_DEAL_VALUE * action.urgency)
+    assert action.value_assumed
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_a_likelier_deal_never_stands_lower(one: float, other: float) -> None:
+    low, high = sorted((one, other))
+    base = must(decide(asking(), START + HOUR, deal=low))
+    assert must(decide(asking(), START + HOUR, deal=high)).priority >= base.priority
+
+
+@given(st.decimals("0.01", "1e12"), st.decimals("0.01", "1e12"))
+def test_a_dearer_deal_never_stands_lower_and_none_counts_beyond_the_bounds(
+    one: Decimal, other: Decimal
 ) -> None:
-    lead = lead_of(EventMaker().make("MessageReceived", channel="sms", text="Hi"))
+    low, high = sorted((one, other))
+    make = EventMaker().make
+    wrote = make("MessageReceived", channel="sms", text="Hi")
+    cheap, dear = (must(decide(a_lead(wrote, deal(str(price))), START, deal=0.1)) for price in (low, high))
+    assert cheap.priority <= dear.priority
+    for action in (cheap, dear):
+        assert not action.value_assumed
+        assert action.expected_value is not None
+        times = action.expected_value / (0.1 * TYPICAL_DEAL_VALUE)
+        assert (1 - 1e-9) / MOST_TIMES_TYPICAL <= times <= MOST_TIMES_TYPICAL * (1 + 1e-9)
+
+
+def test_the_newest_undecided_deal_counts_and_without_a_value_the_typical_one() -> None:
+    wrote = EventMaker().make("MessageReceived", at=START, channel="sms", text="Hi")
+    older, newer = deal("5000", at=START, name="a"), deal("8000", at=START + HOUR, name="b")
+    lost = deal("20000", status="lost", at=START + 2 * HOUR, name="c")
+
+    def value(*deals: RecordedEvent) -> tuple[float, bool]:
+        action = must(decide(a_lead(wrote, *deals), START + 3 * HOUR, deal=0.5, typical=7_000))
+        return round((action.expected_value or 0) / 0.5, 6), action.value_assumed
+
+    assert value(newer, older, lost) == (8_000.0, False)
+    assert value(older) == (5_000.0, False)
+    for unstated in ((), (lost, older, deal(None, at=START + HOUR, name="b")), (deal("0"),), (deal("-9"),)):
+        assert value(*unstated) == (7_000.0, True)
+
+
+def test_without_odds_of_a_deal_the_documented_prior_ranks_and_nothing_is_claimed() -> None:
+    action = must(decide(asking(), START))
+    assert action.expected_value is None
+    assert action.priority == pytest.approx(PRIORS["won"].rate * TYPICAL_DEAL_VALUE * action.urgency)
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_the_chance_of_an_appointment_moves_no_place_a_second_time(one: float, other: float) -> None:
+    low, high = (must(decide(asking(), START + HOUR, chance=chance, deal=0.1)) for chance in (one, other))
+    assert (low.priority, low.urgency) == (high.priority, high.urgency)
+
+
+def test_a_stated_budget_moves_nothing() -> None:
+    make = EventMaker().make
+    wrote = make("MessageReceived", channel="sms", text="Hi")
+    poor, rich = (
+        must(
+            decide(
+                a_lead(
+                    wrote,
+                    make("LeadUpserted", created=False, contact={}, wishes={"max_list_price": price}),
+                ),
+                START,
+                deal=0.1,
+            )
+        )
+        for price in ("90000", "9000000")
+    )
+    assert poor == rich
+
+
+# --- urgency ------------------------------------------------------------------------------------------------------
+
+
+@given(st.floats(0, 500), st.floats(0, 500))
+def test_the_first_answer_is_the_more_urgent_the_fresher_the_lead(hours: float, more_hours: float) -> None:
     sooner, later = sorted((hours, more_hours))
-    low, high = sorted((chance, higher))
-    base = must(decide(lead, START + sooner * HOUR, chance=low)).urgency
-    assert must(decide(lead, START + later * HOUR, chance=low)).urgency >= base
-    assert must(decide(lead, START + sooner * HOUR, chance=high)).urgency >= base
-    assert must(decide(lead, START + sooner * HOUR)).urgency <= base
+    fresh, stale = (must(decide(asking(), START + wait * HOUR)) for wait in (sooner, later))
+    assert fresh.urgency >= stale.urgency
+    assert fresh.priority >= stale.priority
+
+
+def test_what_quickness_is_worth_is_lost_in_the_first_minutes() -> None:
+    now, ten, half, day = (
+        must(decide(asking(), START + minutes * HOUR / 60)).urgency for minutes in (0, 10, 30, 1440)
+    )
+    assert now == 1.0
+    assert ten == pytest.approx(0.85)
+    assert half == pytest.approx(0.775)
+    assert 0.70 < day < 0.71
+
+
+@given(st.floats(0, 500), st.floats(0, 500))
+def test_in_a_conversation_urgency_rises_with_the_wait(hours: float, more_hours: float) -> None:
+    sooner, later = sorted((hours, more_hours))
+    first, then = (must(decide(in_conversation(), START + (2 + wait) * HOUR)) for wait in (sooner, later))
+    assert first.kind is then.kind is ActionKind.REPLY
+    assert first.urgency <= then.urgency
+    assert first.priority <= then.priority
+
+
+def test_who_waits_for_the_first_answer_stands_before_all_else_of_equal_value() -> None:
+    others = set(ActionKind) - {ActionKind.FIRST_RESPONSE}
+    most = {kind: URGENCY_FLOOR[kind] + URGENCY_OF_PRESSURE[kind] for kind in ActionKind}
+    assert max(most[kind] for kind in others) < URGENCY_FLOOR[ActionKind.FIRST_RESPONSE]
+    assert most[ActionKind.FIRST_RESPONSE] == 1.0
+
+
+@given(st.floats(0.61, 1), st.floats(0.61, 1))
+def test_a_higher_risk_of_silence_is_more_urgent(one: float, other: float) -> None:
+    make = EventMaker().make
+    lead = a_lead(
+        make("MessageReceived", channel="sms", text="Hi"),
+        make("MessageSent", at=START + HOUR, channel="sms", text="Hello", human=True),
+    )
+    low, high = (must(decide(lead, START + 9 * DAY, risk=risk)) for risk in sorted((one, other)))
+    assert low.kind is high.kind is ActionKind.RE_ENGAGE
+    assert low.urgency <= high.urgency
+
+
+# --- put off, not mine, taken back --------------------------------------------------------------------------------
+
+
+def test_an_action_that_is_put_off_gives_way_and_comes_back_alone_by_its_time() -> None:
+    make = EventMaker().make
+    lead = asking()
+    first = must(decide(lead, START + HOUR))
+    later = START + 5 * HOUR
+    put_off = apply(
+        lead, make("ActionSnoozed", action_id=first.action_id, user_id="u1", until=later.isoformat())
+    )
+    other = must(decide(put_off, START + HOUR))
+    assert other.kind is ActionKind.ASK_WISHES
+    assert other.snoozed_until is None
+    until = later + HOUR
+    both = apply(
+        put_off, make("ActionSnoozed", action_id=other.action_id, user_id="u1", until=until.isoformat())
+    )
+    soonest = must(decide(both, START + HOUR))
+    assert (soonest.action_id, soonest.snoozed_until) == (first.action_id, later)
+    back = must(decide(both, later))
+    assert (back.action_id, back.snoozed_until) == (first.action_id, None)
+    written = apply(both, make("MessageReceived", at=START + 2 * HOUR, channel="sms", text="Hello?"))
+    assert must(decide(written, START + 3 * HOUR)).snoozed_until is None
+
+
+def test_an_undo_opens_what_was_taken_on_or_put_off() -> None:
+    make = EventMaker().make
+    lead = asking()
+    action = must(decide(lead, START + HOUR))
+    said: dict[str, Any] = {"action_id": action.action_id, "user_id": "u1"}
+    for answer in (
+        make("ActionAcknowledged", at=START + HOUR, **said),
+        make("ActionSnoozed", at=START + HOUR, until=(START + DAY).isoformat(), **said),
+    ):
+        undone = apply(apply(lead, answer), make("ActionReopened", at=START + 2 * HOUR, **said))
+        assert must(decide(undone, START + HOUR)) == action
+
+
+def test_who_says_not_mine_takes_the_action_from_nobody_else() -> None:
+    lead = asking()
+    action = must(decide(lead, START + HOUR))
+    declined = apply(lead, EventMaker().make("LeadDeclined", action_id=action.action_id, user_id="u1"))
+    assert decide(declined, START + HOUR) == action
+
+
+# --- what cannot be done ------------------------------------------------------------------------------------------
+
+
+def test_without_a_permitted_channel_the_action_stays_in_sight_at_the_end() -> None:
+    unreachable = lead_of(EventMaker().make("MessageReceived", channel="sms", text="Hi"))
+    action, other = must(decide(unreachable, START, deal=0.1)), must(decide(asking(), START, deal=0.1))
+    assert (action.reach, action.no_reach) == (None, "no phone or email in the CRM")
+    assert other.reach is not None
+    assert other.no_reach is None
+    assert action.urgency == other.urgency
+    assert action.priority == pytest.approx(UNREACHABLE * other.priority)
+
+
+# --- the policy ---------------------------------------------------------------------------------------------------
 
 
 def test_the_same_reason_has_the_same_id_and_once_acknowledged_is_gone() -> None:

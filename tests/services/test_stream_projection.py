@@ -55,8 +55,11 @@ KNOWN = LeadIntelligence(
         value=ChurnRisk(probability=0.7, stage=RiskStage.ACTIVE, horizon_days=14, model=STAMP), as_of=NOON
     ),
     matches=Part(stale_reason="no wishes stated yet"),
+    won=Part[LeadScore](value=LeadScore(probability=0.02, horizon_days=180, model=STAMP), as_of=NOON),
     cause=CAUSE,
     next_action=ACTION,
+    source="zillow",
+    declined_by=(UserId("u-2"),),
 )
 NOTHING_YET = KNOWN.model_copy(
     update={"score": Part[LeadScore](), "churn": Part[ChurnRisk](), "next_action": None}
@@ -80,6 +83,7 @@ def test_an_update_becomes_one_item_in_each_of_the_four_lead_streams() -> None:
     score = items[Stream.LEAD_SCORES]
     assert isinstance(score, LeadScoreItem)
     assert score.score == KNOWN.score
+    assert (score.source, score.won) == ("zillow", KNOWN.won)
     assert (score.lead_name, score.assigned_to, score.stage, score.cause) == (
         "Ana Diaz",
         "u-1",
@@ -95,6 +99,7 @@ def test_an_update_becomes_one_item_in_each_of_the_four_lead_streams() -> None:
     action = items[Stream.NEXT_ACTIONS]
     assert isinstance(action, NextActionItem)
     assert (action.action, action.score, action.acknowledged_by) == (ACTION, 0.4, None)
+    assert action.declined_by == ("u-2",)
     assert len(items) == 4
     for item in items.values():
         assert (item.key, item.simulated, item.received_at) == (LEAD, True, NOON)
@@ -211,6 +216,20 @@ SUMMARIES = [
     (updated(), "LeadIntelligenceUpdated: score 40%, churn risk 70%"),
     (updated(NOTHING_YET), "LeadIntelligenceUpdated"),
     (fact("ActionAcknowledged", action_id="a", user_id="u"), "action taken on"),
+    (
+        fact("ActionSnoozed", action_id="a", user_id="u", until=NOON.isoformat()),
+        "action put off: until 2026-03-02 12:00 UTC",
+    ),
+    (fact("LeadDeclined", action_id="a", user_id="u"), "said to be somebody else's lead"),
+    (fact("ActionReopened", action_id="a", user_id="u"), "action open again"),
+    (
+        fact("WishesCorrected", wishes={"max_list_price": 1, "city": None}, user_id="u"),
+        "wishes corrected: city, max list price",
+    ),
+    (
+        fact("SwitchTurned", lead_id=None, switch="outgoing", on=False, user_id="u"),
+        "SwitchTurned: outgoing off",
+    ),
     (
         fact(
             "LeadWentQuiet",

@@ -1,0 +1,50 @@
+"""Since when a lead waits for a human of the team. An automation never stops this clock, and neither does a click.
+
+Called by: ml/next_action. The models have a wait of their own (``ml/features.waiting_since``), which they were fitted on.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from ghl_real_estate_ai.ml.features import waiting_since
+from ghl_real_estate_ai.models.intelligence import NEW_LEAD_DAYS
+from ghl_real_estate_ai.models.leads import Lead, LeadActivity
+
+
+def unanswered(lead: Lead) -> tuple[datetime, ...]:
+    """When the lead wrote or called since the newest human touch, newest first; at most INBOUND_TIMES_KEPT of them."""
+    touched = lead.activity.last_agent_at
+    if lead.inbound_times:
+        return tuple(at for at in lead.inbound_times if touched is None or at > touched)
+    newest = waiting_since(lead.activity)  # a lead that was stored before the times were kept
+    return () if newest is None else (newest,)
+
+
+def waits_from(lead: Lead, now: datetime) -> datetime | None:
+    """When the clock of the answer began; None: nobody waits.
+
+    It begins with the first unanswered message or call. Of a lead that nobody ever touched it begins with its arrival, if
+    that was lately: a contact that was imported years ago and writes today has waited since today.
+    """
+    messages, activity = unanswered(lead), lead.activity
+    untouched = activity.first_agent_at is None
+    if messages:
+        first, arrived = messages[-1], _arrived(activity) if untouched else None
+        return arrived if arrived is not None and arrived < first and _lately(arrived, first) else first
+    if not untouched or lead.last_inbound is not None:
+        return None
+    sign = activity.last_lead_at or activity.first_at
+    return _arrived(activity) if sign is not None and _lately(sign, now) else None
+
+
+def _arrived(activity: LeadActivity) -> datetime | None:
+    """When the lead was first heard of, or first did something itself if that came much later."""
+    first, own = activity.first_at, activity.first_lead_at
+    if first is None or own is None:
+        return first or own
+    return first if _lately(first, own) else own
+
+
+def _lately(then: datetime, now: datetime) -> bool:
+    return now - then <= timedelta(days=NEW_LEAD_DAYS)
