@@ -18,7 +18,6 @@ from ghl_real_estate_ai.errors import InputError, NotFound, TranslationError
 from ghl_real_estate_ai.ml.lead_state import apply
 from ghl_real_estate_ai.models.events import (
     LEAD_NEWS,
-    DeadLetter,
     Delivery,
     LeadForgotten,
     RecordedEvent,
@@ -27,10 +26,8 @@ from ghl_real_estate_ai.models.events import (
 )
 from ghl_real_estate_ai.models.identifiers import (
     CorrelationId,
-    EventId,
     LeadId,
     LocationId,
-    derived_id,
     lead_hash,
     new_event_id,
 )
@@ -38,13 +35,10 @@ from ghl_real_estate_ai.models.leads import Lead, Location, Role, User
 from ghl_real_estate_ai.ports import Memory, UnitOfWork, WebhookReader
 from ghl_real_estate_ai.services import user_accounts
 from ghl_real_estate_ai.services.admission import admit
-from ghl_real_estate_ai.services.event_inbox import INBOX
+from ghl_real_estate_ai.services.dead_letters import DeadLetters, letters
 
 PAGE = 1_000
 """Log rows read at a time."""
-
-_LETTERS_PAGE = 100
-"""Dead letters read at a time: up to a megabyte each."""
 
 APPLIED = LEAD_NEWS
 """Types that change the state of a lead, if only its position."""
@@ -140,12 +134,12 @@ async def export_lead(memory: Memory, location_id: LocationId, lead_id: LeadId) 
     found = await memory.read(query)
     if found is None:
         raise NotFound(f"lead {lead_id!r} is not known in location {location_id}")
-    letters = [
+    dead = [
         letter.model_dump(mode="json")
-        async for letter in _dead_letters(memory, location_id)
+        async for letter in letters(memory, location_id)
         if lead_id in (letter.raw or "")
     ]
-    return {**found, "dead_letters": letters}
+    return {**found, "dead_letters": dead}
 
 
 async def forget_lead(memory: Memory, location_id: LocationId, lead_id: LeadId) -> dict[str, object]:
@@ -243,63 +237,16 @@ async def rebuild(
 
 async def retry_dead_letters(memory: Memory, reader: WebhookReader) -> dict[str, object]:
     """Try every dead letter again: what can be read now is appended to the log, where handlers hear it as new."""
-    tried, kept = 0, []
-    async for letter in _dead_letters(memory):
-        tried += 1
-        reason = await (
-            _translate_again(memory, reader, letter)
-            if letter.subscriber == INBOX
-            else _handle_again(memory, letter)
-        )
-        if reason is not None:
-            place = {"dead_letter_id": letter.dead_letter_id, "subscriber": letter.subscriber}
-            kept.append({**place, "reason": reason})
-    return {"dead_letters": tried, "revived": tried - len(kept), "kept": kept}
-
-
-async def _translate_again(memory: Memory, reader: WebhookReader, letter: DeadLetter) -> str | None:
-    """Append an unreadable delivery that can be read now; else why not."""
-    now = SystemClock().now()
-    read = reader.translate(
-        letter.raw or "", delivery_id=letter.delivery_id, received_at=now, simulated=letter.simulated
-    )
-    if not isinstance(read, Delivery):
-        return read.reason
-
-    def change(uow: UnitOfWork) -> None:
-        admit(uow, read)
-        uow.cursors.revive(letter.dead_letter_id)
-
-    await memory.write(change)
-    return None
-
-
-async def _handle_again(memory: Memory, letter: DeadLetter) -> str | None:
-    """Move an event that a handler gave up on to the end of the log; else why not. It stays one event, in one place."""
-    now = SystemClock().now()
-
-    def change(uow: UnitOfWork) -> str | None:
-        old = uow.events.withdraw(letter.location_id, letter.position or 0)
-        if old is None:
-            return "its log row was erased"
-        again = EventId(derived_id("revived", str(letter.dead_letter_id), old.event.event_id))
-        event = old.event.model_copy(update={"event_id": again})
-        admit(uow, Delivery(delivery_id=f"revived:{again}", event=event, raw=old.raw, received_at=now))
-        uow.cursors.revive(letter.dead_letter_id)
-        return None
-
-    return await memory.write(change)
-
-
-async def _dead_letters(memory: Memory, location_id: LocationId | None = None) -> AsyncIterator[DeadLetter]:
-    """All of them, of one location or of all, read page by page: each may hold a whole body."""
-    last = 0
-    while page := await memory.read(
-        lambda uow: uow.cursors.dead_letters(location_id, after=last, limit=_LETTERS_PAGE)  # noqa: B023  # reason: awaited before the next turn
-    ):
-        for letter in page:
-            yield letter
-        last = page[-1].dead_letter_id
+    done = await DeadLetters(memory=memory, reader=reader, clock=SystemClock()).replay_all()
+    kept = [
+        {
+            "dead_letter_id": one.letter.dead_letter_id,
+            "subscriber": one.letter.subscriber,
+            "reason": one.reason,
+        }
+        for one in done.kept
+    ]
+    return {"dead_letters": done.tried, "revived": done.used, "kept": kept}
 
 
 async def retranslate(memory: Memory, reader: WebhookReader, location_id: LocationId) -> dict[str, object]:
