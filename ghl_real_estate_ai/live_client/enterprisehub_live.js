@@ -51,7 +51,6 @@ const SILENCE_LIMIT_MS = 45_000; // the server pings every 25 s and waits 10 s: 
 const RESUMING_FOR_MS = 5_000; // how long a break counts as a blink before the data is called stale
 const STEADY_AFTER_MS = 10_000; // a line that lived this long starts the next back-off from the beginning
 const COME_AGAIN_MS = 60_000; // when the gateway asks for patience by a close code
-const RENEW_BEFORE_MS = 60_000; // of a shorter life: its last quarter
 const LONGEST_TIMER_MS = 2 ** 31 - 1; // what setTimeout can hold
 const MESSAGES_HELD = 2_000; // while nobody looks
 
@@ -439,13 +438,12 @@ export class LiveConnection {
 
   // --- the session ------------------------------------------------------------------------------------------------
 
-  /** Well before the token's end ask the page for a new one; the line stays as it is. @param {string} expiresAt */
+  /** Half-way to the token's end ask the page for a new one, after trouble again half-way; the line stays as it is. @param {string} expiresAt */
   #planRenewal(expiresAt) {
     if (!this.renewToken) return;
     const left = Date.parse(expiresAt) - this.clockSkewMs - this.outside.now();
     if (left < 1_000) return; // too late: the server's 4403 leads to a new token and a new line
-    const wait = left - Math.min(RENEW_BEFORE_MS, left / 4);
-    this.#later("renew", Math.min(wait, LONGEST_TIMER_MS), () => this.#renew(expiresAt));
+    this.#later("renew", Math.min(left / 2, LONGEST_TIMER_MS), () => this.#renew(expiresAt));
   }
 
   /** @param {string} expiresAt */

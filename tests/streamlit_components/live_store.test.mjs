@@ -12,9 +12,9 @@ const score = (lead, probability, more = {}) => ({
   key: lead, lead_id: lead, lead_name: `Name ${lead}`, at: at(0), simulated: false,
   score: { value: probability === null ? null : { probability } }, cause, ...more,
 });
-const action = (lead, urgency, waitingSince, more = {}) => ({
+const action = (lead, priority, waitingSince, more = {}) => ({
   key: lead, lead_id: lead, lead_name: `Name ${lead}`, at: at(0), simulated: false, score: 0.5,
-  action: { action_id: `a-${lead}`, urgency, waiting_since: waitingSince }, ...more,
+  action: { action_id: `a-${lead}`, priority, waiting_since: waitingSince }, ...more,
 });
 const said = (id, second) => ({ key: id, lead_id: "l1", at: at(second), simulated: true, text: id });
 const keys = (items) => items.map((item) => item.key);
@@ -58,13 +58,54 @@ test("a forgotten lead leaves nothing behind: neither name nor trend", () => {
   assert.ok(!store.trends.has("gone"));
 });
 
-test("the queue: open actions, most urgent first, then who waits longest", () => {
+test("the queue: open actions, most worth doing first, then who waits longest, then by key", () => {
   const store = new LiveStore();
   snapshot(store, "next_actions", [
-    action("calm", 0.2, at(1)), action("late", 0.8, at(50)), action("early", 0.8, at(5)), action("nobody", 0.8, null),
-    action("none", 1, null, { action: null }), action("taken", 1, at(0), { acknowledged_by: "u1" }),
+    action("calm", 20, at(1)), action("late", 80, at(50)), action("early", 80, at(5)), action("z", 80, null), action("a", 80, null),
+    action("none", 100, null, { action: null }), action("taken", 100, at(0), { acknowledged_by: "u1" }),
   ]);
-  assert.deepEqual(keys(store.openActions()), ["early", "late", "nobody", "calm"]);
+  assert.deepEqual(keys(store.openActions()), ["early", "late", "a", "z", "calm"]);
+});
+
+test("a snoozed action is away until its time, and comes back by the clock alone", () => {
+  const store = new LiveStore();
+  const snoozed = action("s", 90, null);
+  snoozed.action.snoozed_until = at(60);
+  snapshot(store, "next_actions", [action("a", 10, null), snoozed]);
+  const before = Date.parse(at(59));
+  assert.deepEqual(keys(store.openActions(before)), ["a"]);
+  assert.equal(store.nextReturn(before), Date.parse(at(60)));
+  assert.deepEqual(keys(store.openActions(Date.parse(at(60)))), ["s", "a"]);
+  assert.equal(store.nextReturn(Date.parse(at(60))), Infinity);
+});
+
+test("what all streams say of a lead makes one picture, and a change makes another object of it", () => {
+  const store = new LiveStore();
+  publish(store, "lead_scores", score("a", 0.2, { stage: "new", source: "zillow", assigned_to: "u1" }));
+  publish(store, "churn_risk", { ...score("a", 0), churn: { value: { stage: 2, probability: 0.7 } } });
+  publish(store, "property_matches", { ...score("a", 0), matches: { value: [{ listing: { City: "Elm Harbor" } }] } });
+  publish(store, "conversation_feed", { ...said("m1", 1), lead_id: "a" });
+  publish(store, "next_actions", action("a", 1, null, { declined_by: ["u7"], assigned_to: "u1" }));
+  const { name, stage, source, assigned, risk, danger, cities, declined, said: texts } = store.facetOf("a");
+  assert.deepEqual([name, stage, source, assigned, risk, danger], ["Name a", "new", "zillow", "u1", 2, 0.7]);
+  assert.deepEqual([cities, declined, texts], [["Elm Harbor"], ["u7"], ["m1"]]);
+  const before = store.facetOf("a");
+  publish(store, "next_actions", { ...action("a", 0, null, { action: null, lead_name: null, acknowledged_by: "u" }), assigned_to: null });
+  assert.notEqual(store.facetOf("a"), before);
+  assert.equal(store.facetOf("a").assigned, "u1"); // an acknowledgement holds neither name nor agent
+  publish(store, "lead_scores", { key: "a", lead_id: "a", removed: true });
+  assert.equal(store.facetOf("a").name, "");
+});
+
+test("an order is made once per change, however often it is asked for", () => {
+  const store = new LiveStore();
+  publish(store, "lead_scores", score("a", 0.2));
+  assert.equal(store.scores(), store.scores());
+  const before = store.scores();
+  publish(store, "lead_scores", score("b", 0.4));
+  assert.notEqual(store.scores(), before);
+  snapshot(store, "lead_scores", []);
+  assert.deepEqual(store.scores(), []);
 });
 
 test("an acknowledged action leaves the queue and the lead keeps its name", () => {

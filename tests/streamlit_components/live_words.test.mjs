@@ -1,10 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Acknowledgements } from "../../ghl_real_estate_ai/streamlit_components/assets/live_actions.js";
 import { PaintLog } from "../../ghl_real_estate_ai/streamlit_components/assets/live_paints.js";
 import { outOfOrder, sparkPoints } from "../../ghl_real_estate_ai/streamlit_components/assets/live_dom.js";
 import * as words from "../../ghl_real_estate_ai/streamlit_components/assets/live_words.js";
-import { FakeOutside, answer } from "../live_client/fake_outside.mjs";
 
 test("a probability never reads as a certainty", () => {
   assert.deepEqual([0.874, 0.999, 0.001, 0, 1, null].map(words.percent), ["87 %", ">99 %", "<1 %", "0 %", "100 %", "–"]);
@@ -93,63 +91,40 @@ test("a paint is stamped after the frame, and a hidden tab forgets what it did n
   assert.equal(log.paints.length, 2_000);
 });
 
-const item = { key: "l/1", lead_id: "l/1", action: { action_id: "a1", title: "Reply" } };
-
-function acknowledgements(outside) {
-  const seen = [];
-  const made = new Acknowledgements({
-    apiUrl: "http://gateway", token: "t", outside,
-    changed: () => seen.push(made.attemptOf("a1").name),
-    signedOut: () => seen.push("signed out"),
-  });
-  return { made, seen };
-}
-
-test("taking an action posts once, and the row waits for the stream", async () => {
-  const outside = new FakeOutside({ tickets: [answer(202)] });
-  const { made, seen } = acknowledgements(outside);
-  await Promise.all([made.take(item), made.take(item)]);
-  assert.deepEqual(seen, ["taking", "taken"]);
-  assert.equal(outside.requests.length, 1);
-  assert.equal(outside.requests[0].url, "http://gateway/v1/leads/l%2F1/actions/a1/acknowledge");
-  made.settle([]);
-  assert.equal(made.attemptOf("a1"), undefined);
-  assert.equal(outside.timers.length, 0);
+test("the clock of a waiting lead: fine for five minutes, slipping within the hour, then late", () => {
+  const clock = (seconds) => Object.values(words.speedClock(seconds * 1_000)).join(" ");
+  assert.equal(clock(-3), "00:00 fine");
+  assert.equal(clock(252), "04:12 fine");
+  assert.equal(clock(300), "05:00 slipping");
+  assert.equal(clock(3_599), "59:59 slipping");
+  assert.equal(clock(3_600), "1 h 00 late");
+  assert.equal(clock(100_000), "1 d 3 h late");
 });
 
-test("a refusal or a silent gateway gives the row back with the reason", async () => {
-  for (const [reply, message] of [
-    [answer(404, { error: { message: "this action is not open" } }), /Not taken: this action is not open/],
-    [{ ...answer(500), json: async () => { throw new SyntaxError(); } }, /Not taken: HTTP 500/],
-    ["unreachable", /the gateway does not answer/],
-  ]) {
-    const { made, seen } = acknowledgements(new FakeOutside({ tickets: [reply] }));
-    await made.take(item);
-    assert.deepEqual(seen, ["taking", "failed"]);
-    assert.match(made.attemptOf("a1").message, message);
-  }
+test("a worth is told with two figures, and what it rests on", () => {
+  const worth = (value) => words.worthInWords({ expected_value: value });
+  assert.deepEqual([183.4, 1_849, 5.2, 0.3, 0].map(worth), ["worth about $180 now", "worth about $1,800 now", "worth about $5 now", "worth less than $1 now", "worth less than $1 now"]);
+  assert.equal(worth(null), null);
+  assert.match(words.worthRestsOn({ value_assumed: true }), /Typical deal value assumed/);
 });
 
-test("an action that the stream never confirms can be tried again", async () => {
-  const outside = new FakeOutside({ tickets: [answer(202)] });
-  const { made, seen } = acknowledgements(outside);
-  await made.take(item);
-  await outside.pass(10_000);
-  assert.deepEqual(seen, ["taking", "taken", "failed"]);
-  made.stop();
+test("a tap leads to the phone's own app, and an address cannot smuggle anything in", () => {
+  const to = (channel, address) => words.reachHref({ channel, to: address });
+  assert.equal(to("call", "+1 (555) 010-0100"), "tel:+15550100100");
+  assert.equal(to("voicemail", "5550100"), "tel:5550100");
+  assert.equal(to("sms", "+15550100"), "sms:+15550100");
+  assert.equal(to("email", "a?bcc=x@example.com"), "mailto:a%3Fbcc%3Dx@example.com");
+  assert.equal(to("sms", "javascript:alert()"), null);
+  assert.equal(to("live_chat", "+15550100"), null);
+  assert.equal(words.reachHref(null), null);
+  assert.deepEqual([{ channel: "call" }, { channel: "sms" }, { channel: "email" }, null].map(words.reachVerb), ["Call", "Text", "Email", "Done"]);
 });
 
-test("a dead session ends the screen", async () => {
-  const { made, seen } = acknowledgements(new FakeOutside({ tickets: [answer(401)] }));
-  await made.take(item);
-  assert.deepEqual(seen, ["taking", "signed out"]);
-});
-
-test("a stream that is faster than the answer leaves nothing behind", async () => {
-  const outside = new FakeOutside({ tickets: [answer(202)] });
-  const { made } = acknowledgements(outside);
-  const taking = made.take(item);
-  made.settle([]);
-  await taking;
-  assert.equal(made.attempts.size, 0);
+test("what can be chosen to snooze lies ahead, in the browser's own zone", () => {
+  const at = (day, hour) => new Date(2026, 10, day, hour).getTime(); // the 23rd of November 2026 is a Monday
+  const chosen = (now) => words.snoozeChoices(now).map(([name, until]) => [name, new Date(until).getDate(), new Date(until).getHours()]);
+  assert.deepEqual(chosen(at(25, 14)), [["1 hour", 25, 15], ["This evening, 18:00", 25, 18], ["Tomorrow, 9:00", 26, 9], ["Monday, 9:00", 30, 9]]);
+  assert.deepEqual(chosen(at(25, 20)).map(([name]) => name), ["1 hour", "Tomorrow, 9:00", "Monday, 9:00"]);
+  assert.deepEqual(chosen(at(29, 14)).map(([name]) => name), ["1 hour", "This evening, 18:00", "Tomorrow, 9:00"]); // tomorrow is Monday
+  assert.deepEqual(chosen(at(23, 10)).at(-1), ["Monday, 9:00", 30, 9]); // on a Monday: the next one
 });

@@ -4,7 +4,7 @@
 import { causeInWords, channelName, clockTime, gapNames, homeFacts, homeName, messageText, money, percent, points, stampInWords, wishName, OUTCOME_SIGNS, STAGE_WORDS } from "./live_words.js";
 import { el, simulatedTag, staleTag } from "./live_dom.js";
 import { noHomes, takeButton, writeWaiting } from "./live_rows.js";
-import { reason } from "./live_actions.js";
+import { reason } from "./live_api.js";
 
 const REFRESH_AFTER_MS = 400; // several streams speak of one event: ask once
 const REASONS_SHOWN = 5;

@@ -2,62 +2,123 @@
 
 import { LiveConnection, browserOutside, stateInWords } from "../../live_client/enterprisehub_live.js";
 import { LiveStore, STREAMS } from "./live_store.js";
-import { Acknowledgements } from "./live_actions.js";
+import { Answers } from "./live_actions.js";
+import { FilterBar, LeadFilter } from "./live_filters.js";
+import { Keyboard, showKeys } from "./live_keys.js";
+import { LiveSession } from "./live_session.js";
+import { LiveTeam } from "./live_team.js";
 import { PaintLog } from "./live_paints.js";
 import { GatewayApi } from "./live_api.js";
+import { SnoozeMenu } from "./live_now.js";
+import { Toast } from "./live_toast.js";
+import { UrlState } from "./live_url.js";
 import { HubView } from "./live_view.js";
 import { LeadDrawer } from "./live_drawer.js";
 import { el } from "./live_dom.js";
 
+const STREAMS_SHOWN = ["next_actions", "lead_scores", "churn_risk", "property_matches", "conversation_feed", "system_performance"]; // keys 1 to 6
+const STREAMS_FIRST = STREAMS_SHOWN[0];
 const MOUNTED = new WeakMap(); // parentElement -> the screen on it: a rerun of the script must not connect anew
 
 class LiveHub {
   constructor(parent, data, tell) {
     const { api_url: apiUrl, token, user } = data;
-    const outside = browserOutside();
-    const signedOut = () => this.tell("ended", "expired");
+    this.outside = browserOutside();
     this.tell = tell;
-    this.token = token;
-    this.now = outside.now;
+    this.user = user;
     this.seenSince = document.hidden ? Infinity : -Infinity;
     this.dirty = new Set();
+    this.root = parent.querySelector(".hub");
+    this.#makeDoor(apiUrl, token);
+    this.#makeKnowledge();
+    this.#makeView();
+    this.#makeConnection(apiUrl, token);
+    this.#writeBar(user);
+    this.#listen();
+    this.#publishHooks();
+    this.connection.start();
+    this.team.start();
+    this.#later(new Set(STREAMS));
+    if (this.url.state.lead) this.#openLead(this.url.state.lead);
+  }
+
+  #makeDoor(apiUrl, token) {
+    const { outside } = this;
+    this.signedOut = () => this.#end("expired");
+    this.session = new LiveSession({ apiUrl, token, outside, renewed: (session) => this.#renewed(session) });
+    this.api = new GatewayApi({ apiUrl, session: this.session, outside, signedOut: this.signedOut });
+    this.team = new LiveTeam({ api: this.api, outside, userId: this.user.user_id, changed: () => this.#teamKnown() });
+  }
+
+  /** What the screen knows, what of it is shown, and what its user says to it. */
+  #makeKnowledge() {
+    const { outside, api, team } = this;
     this.store = new LiveStore();
     this.log = new PaintLog({ now: outside.now });
-    this.actions = new Acknowledgements({ apiUrl, token, outside, signedOut, changed: (item) => this.#attemptChanged(item) });
-    const root = parent.querySelector(".hub");
-    this.drawer = new LeadDrawer(root.querySelector("dialog"), { apiUrl, token, outside, signedOut, actions: this.actions });
-    this.api = new GatewayApi({ apiUrl, session: this, outside, signedOut });
+    this.url = new UrlState({ wentBack: (state) => this.#wentBack(state) });
+    this.filter = new LeadFilter({ facetOf: (leadId) => this.store.facetOf(leadId), isMine: (facet) => team.isMine(facet) });
+    this.#applyUrl(this.url.state);
+    this.toast = new Toast(this.root.querySelector("[data-ref=toast]"), { outside });
+    this.actions = new Answers({
+      api,
+      outside,
+      team,
+      current: (leadId) => this.store.streams.get("next_actions").get(leadId),
+      now: () => this.leadsNow(),
+      changed: (item) => this.#attemptChanged(item),
+      tell: (text, undo) => this.toast.show(text, undo),
+    });
+  }
+
+  #makeView() {
+    const { outside, root, api, team, actions } = this;
+    const menu = new SnoozeMenu(root, { now: () => this.leadsNow(), answers: actions });
+    this.drawer = new LeadDrawer(root.querySelector("dialog"), { apiUrl: api.apiUrl, token: this.session.token, outside, signedOut: this.signedOut, actions });
     this.view = new HubView(root, {
-      api: this.api,
-      role: user.role,
+      api,
+      team,
+      menu,
+      role: this.user.role,
       openPage: (page) => this.tell("ended", page),
       store: this.store,
-      actions: this.actions,
-      openLead: (leadId) => this.drawer.open(leadId, this.store.nameOf(leadId)),
+      actions,
+      filter: this.filter,
+      tab: this.url.state.tab,
+      tabShown: (tab) => this.url.write({ tab: tab === STREAMS_FIRST ? "" : tab }),
+      openLead: (leadId) => this.#openLead(leadId),
       repaint: (stream) => this.#later(this.dirty.add(stream)),
       nowMs: () => outside.now() + this.connection.clockSkewMs,
       stateWords: () => stateInWords(this.connection.state, outside.now()),
       paintQuantile: (q) => this.log.quantile(q, this.connection.clockSkewMs),
     });
+    this.filters = new FilterBar(this.view.refs.filters, {
+      outside,
+      changed: (values) => this.#choose(values),
+      cleared: () => this.#choose({ who: "team", stage: "", source: "", risk: [], q: "" }),
+    });
+  }
+
+  #makeConnection(apiUrl, token) {
     this.connection = new LiveConnection({
       apiUrl,
       token,
-      outside,
+      outside: this.outside,
+      renewToken: () => this.session.renew(),
       hear: (message, receivedMs) => this.#hear(message, receivedMs),
       stateChanged: (state) => this.#stateChanged(state),
     });
-    this.#writeBar(user);
-    this.#listen();
-    this.#publishHooks();
-    this.connection.start();
-    this.#later(new Set(STREAMS));
+  }
+
+  /** The leads' own time: a simulated city has one of its own. */
+  leadsNow() {
+    return this.store.now(this.outside.now() + this.connection.clockSkewMs);
   }
 
   #writeBar(user) {
     const { place, who, signOut, pages } = this.view.refs;
     place.textContent = user.location_id;
     who.textContent = `${user.name} · ${user.role}`;
-    signOut.onclick = () => this.tell("ended", "signed_out");
+    signOut.onclick = () => this.#end("signed_out");
     const toPage = ([page, title]) => el("button.quiet", { type: "button", onclick: () => this.tell("ended", page) }, title);
     pages.replaceChildren(...pagesOf(user.role).map(toPage));
   }
@@ -66,7 +127,97 @@ class LiveHub {
     this.listening = new AbortController();
     const { signal } = this.listening;
     document.addEventListener("visibilitychange", () => this.#visibilityChanged(), { signal });
-    this.clock = setInterval(() => document.hidden || this.view.everySecond(), 1_000);
+    this.clock = setInterval(() => document.hidden || this.#everySecond(), 1_000);
+    const { view, actions, filters } = this;
+    const deeds = {
+      search: () => filters.focusSearch(),
+      next: () => view.step(1),
+      previous: () => view.step(-1),
+      act: () => view.press("act"),
+      snooze: () => view.press("snooze"),
+      decline: () => view.press("decline"),
+      undo: () => actions.undo(),
+      keys: () => showKeys(view.refs.keys),
+      panel: (number) => view.goTo(STREAMS_SHOWN[number]),
+    };
+    new Keyboard(this.root, { deeds, signal });
+  }
+
+  #everySecond() {
+    this.view.everySecond();
+    this.#showFilters();
+  }
+
+  // --- what is shown ----------------------------------------------------------------------------------------------
+
+  /** Agents begin with their own leads, managers with everybody's. */
+  get #whoAtFirst() {
+    return this.user.role === "agent" && this.team.me !== null ? "mine" : "team";
+  }
+
+  #applyUrl({ who, stage, source, risk, q }) {
+    this.filter.set({ who: who || this.#whoAtFirst, stage, source, risk, q });
+  }
+
+  #choose(values) {
+    this.filter.set(values);
+    const { who, ...others } = this.filter.values;
+    this.url.write({ ...others, who: who === this.#whoAtFirst ? "" : who });
+    this.#filterChanged();
+  }
+
+  #filterChanged() {
+    this.#showFilters();
+    this.view.filterChanged();
+    this.#later(new Set([...this.dirty, ...STREAMS]));
+  }
+
+  #showFilters() {
+    const { values, active } = this.filter;
+    const facets = [...this.store.facets.entries()];
+    const named = (field) => [...new Set(facets.map(([, facet]) => facet[field]).filter(Boolean))].sort();
+    const shown = active ? facets.filter(([leadId]) => this.filter.passes(leadId)).length : facets.length;
+    const linked = this.team.me !== null;
+    const hint = this.team.known && !linked && this.user.role === "agent";
+    this.filters.show({ values, active, stages: named("stage"), sources: named("source"), shown, all: facets.length, canBeMine: linked, hint });
+  }
+
+  #teamKnown() {
+    this.#applyUrl(this.url.state);
+    this.#filterChanged();
+    this.view.rewrite("next_actions");
+  }
+
+  #openLead(leadId) {
+    this.url.push({ lead: leadId });
+    this.drawer.open(leadId, this.store.nameOf(leadId));
+  }
+
+  /** The browser's Back or Forward. */
+  #wentBack(state) {
+    this.#applyUrl(state);
+    this.#filterChanged();
+    this.view.showTab(state.tab || STREAMS_FIRST);
+    if (state.lead) this.drawer.open(state.lead, this.store.nameOf(state.lead));
+    else if (this.drawer.dialog.open) this.drawer.dialog.close();
+  }
+
+  // --- the session ------------------------------------------------------------------------------------------------
+
+  #renewed(session) {
+    this.drawer.token = session.access_token;
+    this.tell("session", session);
+  }
+
+  #end(why) {
+    this.session.forget();
+    this.tell("ended", why);
+  }
+
+  /** A rerun of the page's script: the screen stays, with its address. */
+  rerun(tell) {
+    this.tell = tell;
+    this.url.keep();
   }
 
   /** What the benchmark and the browser tests read. */
@@ -101,7 +252,7 @@ class LiveHub {
   }
 
   #visibilityChanged() {
-    this.seenSince = document.hidden ? Infinity : this.now();
+    this.seenSince = document.hidden ? Infinity : this.outside.now();
     if (document.hidden) return this.log.hidden();
     this.#later(this.dirty);
   }
@@ -109,17 +260,21 @@ class LiveHub {
   #stateChanged(state) {
     window.__enterprisehub.state = state.name;
     this.view.showState(state);
-    if (state.name === "signed_out") this.tell("ended", "expired");
+    if (state.name === "signed_out") this.signedOut();
   }
 
   #attemptChanged(item) {
     this.view.refreshAction(item.key);
     this.drawer.attemptChanged(item);
+    this.#later(this.dirty.add("next_actions"));
   }
 
   stop() {
     this.connection.stop();
     this.actions.stop();
+    this.team.stop();
+    this.url.stop();
+    this.toast.hide();
     this.drawer.stop();
     this.view.stop();
     this.listening.abort();
@@ -138,12 +293,12 @@ function pagesOf(role) {
 /** Streamlit's entry. The cleanup of an older call does nothing: only the newest may end the screen. */
 export default function mount({ parentElement, data, setTriggerValue }) {
   let hub = MOUNTED.get(parentElement);
-  if (hub && hub.token !== data.token) {
+  if (hub && !hub.session.had(data.token)) {
     hub.stop();
     hub = null;
   }
   if (!hub) MOUNTED.set(parentElement, (hub = new LiveHub(parentElement, data, setTriggerValue)));
-  hub.tell = setTriggerValue;
+  hub.rerun(setTriggerValue);
   const call = {};
   hub.newestCall = call;
   return () => {

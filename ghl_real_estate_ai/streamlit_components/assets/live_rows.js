@@ -143,37 +143,6 @@ export function takeButton({ take }) {
   return { button, trouble, update };
 }
 
-export function actionRow(item, { openLead, take, attemptOf, writeTime }) {
-  const name = leadButton(item, openLead);
-  const tags = el("span.tags");
-  const score = el("span.meta");
-  const title = el("span.title");
-  const waiting = el("span.waiting");
-  const evidence = el("p.evidence");
-  const taker = takeButton({ take });
-  const node = el(
-    "li",
-    {},
-    el("div.line", {}, name, tags, el("span.push", {}, score)),
-    el("div.line.do", {}, el("p", {}, title, " ", waiting), el("span.push", {}, taker.button)),
-    evidence,
-    taker.trouble,
-  );
-  const update = (next) => {
-    const attempt = attemptOf(next.action.action_id);
-    setText(name, next.lead_name);
-    writeTags(tags, next);
-    setText(score, next.score === null ? "" : `score ${percent(next.score)}`);
-    setText(title, next.action.title);
-    writeWaiting(waiting, next.action.waiting_since);
-    if (next.action.waiting_since) writeTime(waiting);
-    setText(evidence, next.action.evidence[0]?.text ?? "");
-    taker.update(next, attempt);
-    setClass(node, "leaving", attempt?.name === "taking" || attempt?.name === "taken");
-  };
-  return { node, update };
-}
-
 /** "waiting 12 min", kept true by the view's clock; nothing for an action that nobody waits for. */
 export function writeWaiting(node, since) {
   if (since) Object.assign(node.dataset, { since, before: "waiting " });

@@ -13,7 +13,11 @@ export const STREAMS = [
 export const ITEMS_HELD = 2_000; // per stream; the oldest leave
 export const FEED_ROWS = 200;
 export const TABLE_ROWS = 50;
+export const QUEUE_ROWS = 200;
 const TREND_POINTS = 24;
+const MESSAGES_SEARCHED = 5; // newest of each lead that a search looks into
+
+const NO_FACET = { name: "", stage: "", source: "", assigned: null, risk: null, danger: null, cities: [], declined: [], said: [], next: null };
 
 /** Newest item per key of each stream, names of leads, and the score's trend since this screen was opened. */
 export class LiveStore {
@@ -24,6 +28,9 @@ export class LiveStore {
     this.trends = new Map(); // lead_id -> recent scores, oldest first
     this.genuine = false; // whether any lead's item came from a real account
     this.simulatedAt = -Infinity; // newest time of a simulated item
+    this.facets = new Map(); // lead_id -> what filters and rows ask about a lead, gathered from all streams
+    this.sorted = new Map(); // stream -> its items in order, until it changes
+    this.made = { all: 0, simulated: 0 }; // items held about leads
   }
 
   /** Take in a snapshot or a publication; returns the set of streams that changed. */
@@ -43,25 +50,63 @@ export class LiveStore {
     if (!items) return new Set();
     this.loaded.add(stream);
     if (recovered || !snapshot) return new Set([stream]);
-    items.clear();
+    this.sorted.delete(stream);
+    for (const key of [...items.keys()]) this.#drop(stream, items, key);
     for (const item of [...snapshot].sort(byTime)) this.#put(stream, items, item);
     if (stream === "lead_scores") this.#forgetOthers(items);
     return new Set([stream]);
   }
 
   #put(stream, items, item) {
+    this.sorted.delete(stream);
     if (item.simulated) this.simulatedAt = Math.max(this.simulatedAt, Date.parse(item.at));
     else if (stream !== "system_performance") this.genuine = true;
-    if (item.removed) return void items.delete(item.key); // the lead was deleted in the CRM
-    remember(items, item.key, item, stream === "conversation_feed" ? FEED_ROWS : ITEMS_HELD);
-    if (item.lead_id && item.lead_name) remember(this.names, item.lead_id, item.lead_name, ITEMS_HELD);
+    this.#drop(stream, items, item.key);
+    if (item.removed) return void this.facets.delete(item.lead_id); // the lead was deleted in the CRM
+    items.set(item.key, item); // the newest at the end
+    this.#count(stream, item, 1);
+    const bound = stream === "conversation_feed" ? FEED_ROWS : ITEMS_HELD;
+    if (items.size > bound) this.#drop(stream, items, items.keys().next().value);
+    if (!item.lead_id) return;
+    if (item.lead_name) remember(this.names, item.lead_id, item.lead_name, ITEMS_HELD);
     if (stream === "lead_scores") remember(this.trends, item.lead_id, this.#trend(item), ITEMS_HELD);
+    remember(this.facets, item.lead_id, { ...(this.facets.get(item.lead_id) ?? NO_FACET), ...this.#facet(stream, item) }, ITEMS_HELD);
+  }
+
+  #drop(stream, items, key) {
+    const item = items.get(key);
+    if (!item) return;
+    items.delete(key);
+    this.#count(stream, item, -1);
+  }
+
+  #count(stream, item, by) {
+    if (stream === "system_performance") return;
+    this.made.all += by;
+    if (item.simulated) this.made.simulated += by;
+  }
+
+  /** What one item adds to the picture of its lead. A facet is never changed in place: another object says that it changed. */
+  #facet(stream, item) {
+    const { lead_name: name, assigned_to: assigned } = item;
+    if (stream === "lead_scores") return { name, stage: item.stage, source: item.source ?? "", assigned };
+    if (stream === "churn_risk") return { name, risk: item.churn.value?.stage ?? null, danger: item.churn.value?.probability ?? null };
+    if (stream === "property_matches") return { cities: citiesOf(item.matches.value ?? []) };
+    if (stream === "next_actions") return { next: item, declined: item.declined_by ?? [], ...(name ? { name, assigned } : {}) };
+    const said = this.facets.get(item.lead_id)?.said ?? [];
+    return { said: [...said, item.text ?? ""].slice(-MESSAGES_SEARCHED) };
+  }
+
+  /** What is known of a lead across the streams: {name, stage, source, assigned, risk, danger, cities, declined, said, next}. */
+  facetOf(leadId) {
+    return this.facets.get(leadId) ?? NO_FACET;
   }
 
   /** A lead that the gateway no longer holds may have been forgotten on request: nothing of it may stay here. */
   #forgetOthers(known) {
     for (const leadId of this.names.keys()) if (!known.has(leadId)) this.names.delete(leadId);
     for (const leadId of this.trends.keys()) if (!known.has(leadId)) this.trends.delete(leadId);
+    for (const leadId of this.facets.keys()) if (!known.has(leadId)) this.facets.delete(leadId);
   }
 
   /** Scores seen so far. The first item brings its own past: its cause tells where the score stood before. */
@@ -82,51 +127,54 @@ export class LiveStore {
 
   /** 0 (nothing shown is simulated) to 1 (all of it is). */
   get simulatedShare() {
-    let simulated = 0;
-    let all = 0;
-    for (const [stream, items] of this.streams) {
-      if (stream === "system_performance") continue;
-      for (const item of items.values()) {
-        all += 1;
-        if (item.simulated) simulated += 1;
-      }
-    }
-    return all ? simulated / all : 0;
+    return this.made.all ? this.made.simulated / this.made.all : 0;
   }
 
-  /** The queue: what is open, most urgent first, then who has waited longest. */
-  openActions() {
-    return [...this.streams.get("next_actions").values()]
-      .filter((item) => item.action && !item.acknowledged_by)
-      .sort(
-        (a, b) =>
-          b.action.urgency - a.action.urgency ||
-          waitingSince(a) - waitingSince(b) ||
-          (b.score ?? 0) - (a.score ?? 0),
-      );
+  /** The queue: what is open at `now`, most valuable and urgent first, then who has waited longest. Snoozed actions come back by themselves. */
+  openActions(now = Infinity) {
+    return this.#ordered("next_actions", (items) => items.filter((item) => item.action && !item.acknowledged_by).sort(byPriority))
+      .filter((item) => snoozedUntil(item) <= now);
+  }
+
+  /** When the next snoozed action comes back, in ms; Infinity: none will. */
+  nextReturn(now) {
+    let next = Infinity;
+    for (const item of this.streams.get("next_actions").values()) {
+      const until = snoozedUntil(item);
+      if (until > now && until < next) next = until;
+    }
+    return next;
   }
 
   /** Hot leads first; a lead without a score comes last. */
   scores() {
-    return ranked(this.streams.get("lead_scores"), (item) => item.score.value?.probability ?? -1);
+    return this.#ordered("lead_scores", ranked((item) => item.score.value?.probability ?? -1));
   }
 
   /** Slipping leads first. */
   risks() {
-    return ranked(this.streams.get("churn_risk"), (item) => item.churn.value?.probability ?? -1);
+    return this.#ordered("churn_risk", ranked((item) => item.churn.value?.probability ?? -1));
   }
 
   /** Leads with the closest home first, of equal ones the one that meets more wishes; leads without any home last. */
   matches() {
-    return ranked(this.streams.get("property_matches"), (item) => {
+    const rank = (item) => {
       const best = item.matches.value?.[0];
       return best ? best.overall_score + best.wishes.filter((wish) => wish.outcome === "met").length / 1_000 : -1;
-    });
+    };
+    return this.#ordered("property_matches", ranked(rank));
   }
 
   /** Newest first. */
   conversation() {
-    return [...this.streams.get("conversation_feed").values()].sort((a, b) => byTime(b, a));
+    return this.#ordered("conversation_feed", (items) => items.sort((a, b) => byTime(b, a)));
+  }
+
+  /** In order, sorted once per change: a filter or a second look costs no sort. */
+  #ordered(stream, sort) {
+    let items = this.sorted.get(stream);
+    if (!items) this.sorted.set(stream, (items = sort([...this.streams.get(stream).values()])));
+    return items;
   }
 
   performance() {
@@ -148,8 +196,26 @@ function pastOf(item, score) {
   return byClock === null || byClock === undefined ? [before] : [before - byClock, before];
 }
 
-function ranked(items, rank) {
-  return [...items.values()].sort((a, b) => rank(b) - rank(a) || byTime(b, a));
+function ranked(rank) {
+  return (items) => items.sort((a, b) => rank(b) - rank(a) || byTime(b, a));
+}
+
+/** Most worth doing first, then the longest wait, then the lead's key, so that the order is the same on every screen. */
+export function byPriority(a, b) {
+  return (b.action.priority ?? 0) - (a.action.priority ?? 0) || order(waitingSince(a), waitingSince(b)) || order(a.key, b.key);
+}
+
+function order(a, b) {
+  return a < b ? -1 : Number(a > b);
+}
+
+/** When a snoozed action is to be shown again, in ms; -Infinity: it is not snoozed. */
+function snoozedUntil(item) {
+  return item.action?.snoozed_until ? Date.parse(item.action.snoozed_until) : -Infinity;
+}
+
+function citiesOf(matches) {
+  return [...new Set(matches.map(({ listing }) => listing?.City).filter(Boolean))];
 }
 
 function byTime(a, b) {

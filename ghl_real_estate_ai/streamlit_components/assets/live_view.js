@@ -1,10 +1,11 @@
 // Paints the store: six panels, the top bar, the clock. Called by live_hub.js inside an animation frame.
 
-import { TABLE_ROWS, FEED_ROWS, STREAMS } from "./live_store.js";
+import { QUEUE_ROWS, TABLE_ROWS, FEED_ROWS, STREAMS } from "./live_store.js";
 import { span } from "../../live_client/enterprisehub_live.js";
 import { ago, STAGE_WORDS } from "./live_words.js";
 import { el, KeyedList, setText } from "./live_dom.js";
-import { actionRow, matchRow, riskRow, scoreRow } from "./live_rows.js";
+import { matchRow, riskRow, scoreRow } from "./live_rows.js";
+import { ClockWall, nowRow } from "./live_now.js";
 import { FeedReplies, feedRow, isUnanswered } from "./live_feed.js";
 import { FirstRun } from "./live_first_run.js";
 import { HubCharts } from "./live_charts.js";
@@ -20,13 +21,14 @@ const NOTHING_YET = {
 };
 
 const MANAGERS_ONLY = "The gateway's own figures are visible to managers.";
+const NOTHING_PASSES = "Nothing here passes the filters above. Clear them to see all.";
 const HELD = "order held while you point here";
 const ROWS_AT_FIRST = 24; // of rows with several lines: more than a tall monitor shows
 const BLINK_MS = 500; // a line that is away for less has not been away, to the eye
 const POINTING_MS = 4_000; // a pointer that rests this long is not about to click
 
 export class HubView {
-  /** `root` is the element of live_hub.html; `deps`: {store, actions, openLead, repaint, nowMs, stateWords, paintQuantile}. */
+  /** `root` is the element of live_hub.html; `deps`: {store, actions, team, filter, menu, openLead, repaint, nowMs, stateWords, paintQuantile, tab, tabShown}. */
   constructor(root, deps) {
     Object.assign(this, deps, { root });
     this.refs = Object.fromEntries([...root.querySelectorAll("[data-ref]")].map((node) => [node.dataset.ref, node]));
@@ -36,6 +38,7 @@ export class HubView {
     this.system = new SystemPanel(system.node, system);
     this.firstRun = new FirstRun(root, this.refs.firstRun, deps);
     this.replies = new FeedReplies({ api: deps.api, changed: () => this.repaint("conversation_feed") });
+    this.clocks = new ClockWall();
     this.#makeLists();
     this.#makeTabs();
     this.charts = new HubCharts(root, this.panels, {
@@ -60,13 +63,19 @@ export class HubView {
       openLead,
       trendOf: (leadId) => store.trends.get(leadId) ?? [],
       nameOf: (leadId) => store.nameOf(leadId),
-      take: (item) => actions.take(item),
-      attemptOf: (actionId) => actions.attemptOf(actionId),
+      answers: actions,
+      menu: this.menu,
+      clocks: this.clocks,
+      facetOf: (leadId) => store.facetOf(leadId),
+      agentName: (userId) => this.team.nameOf(userId),
+      hasDeclined: (declined) => this.team.hasDeclined(declined),
+      now: () => store.now(this.nowMs()),
       writeTime: (node) => writeTime(node, store.now(this.nowMs())),
       replies: this.replies,
       waits: (message) => isUnanswered(message, store.streams.get("next_actions").get(message.lead_id)),
     };
-    list("next_actions", (item) => actionRow(item, deps));
+    // What a row of the queue tells comes from several streams: it is written again when the picture of its lead changes.
+    list("next_actions", (item) => nowRow(item, deps), (item) => store.facetOf(item.lead_id));
     list("lead_scores", (item) => scoreRow(item, deps));
     list("churn_risk", (item) => riskRow(item, deps));
     list("property_matches", (item) => matchRow(item, deps));
@@ -93,11 +102,17 @@ export class HubView {
 
   #makeTabs() {
     this.tabs = [...this.root.querySelectorAll(".tabs button")];
-    for (const tab of this.tabs) tab.addEventListener("click", () => this.#showTab(tab.dataset.tab));
-    this.#showTab("next_actions");
+    for (const tab of this.tabs) tab.addEventListener("click", () => this.#choseTab(tab.dataset.tab));
+    this.showTab(this.tab || "next_actions");
   }
 
-  #showTab(stream) {
+  #choseTab(stream) {
+    this.showTab(stream);
+    this.tabShown(stream);
+  }
+
+  showTab(stream) {
+    if (!this.panels.has(stream)) return;
     this.root.dataset.tab = stream;
     for (const tab of this.tabs) tab.setAttribute("aria-current", String(tab.dataset.tab === stream));
   }
@@ -118,9 +133,10 @@ export class HubView {
   }
 
   #paintActions() {
-    const open = this.store.openActions();
-    this.actions.settle(open);
-    const panel = this.#paintList("next_actions", open, TABLE_ROWS, { steady: true });
+    const now = this.store.now(this.nowMs());
+    const open = this.actions.queue(this.filter.of(this.store.openActions(now)), { mine: this.filter.values.who === "mine" });
+    const panel = this.#paintList("next_actions", open, QUEUE_ROWS, { steady: true });
+    panel.wakeAt = this.store.nextReturn(now);
     panel.longestWait = Math.min(...open.map((item) => Date.parse(item.action.waiting_since ?? "")).filter(Number.isFinite));
     panel.open = open.length;
     this.#noteActions();
@@ -142,14 +158,14 @@ export class HubView {
   }
 
   #paintScores() {
-    const scores = this.store.scores();
+    const scores = this.filter.of(this.store.scores());
     const panel = this.#paintList("lead_scores", scores, TABLE_ROWS, { steady: true });
     const horizon = scores.find((item) => item.score.value)?.score.value.horizon_days;
     writeNote(panel, horizon ? `chance of an appointment within ${horizon} days` : "");
   }
 
   #paintRisks() {
-    const risks = this.store.risks();
+    const risks = this.filter.of(this.store.risks());
     const panel = this.#paintList("churn_risk", risks, TABLE_ROWS, { steady: true });
     const count = (stage) => risks.filter((item) => item.churn.value?.stage === stage).length;
     const parts = [3, 2, 1].map((stage) => [count(stage), STAGE_WORDS[stage].toLowerCase()]).filter(([n]) => n);
@@ -159,13 +175,13 @@ export class HubView {
   }
 
   #paintMatches() {
-    const panel = this.#paintList("property_matches", this.store.matches(), TABLE_ROWS, { steady: true });
+    const panel = this.#paintList("property_matches", this.filter.of(this.store.matches()), TABLE_ROWS, { steady: true });
     writeNote(panel, "best home per lead, by stated wishes");
   }
 
   /** While a reply is open its message stays under the eye: what comes meanwhile is counted, and shown when it is closed. */
   #paintFeed() {
-    const messages = this.store.conversation();
+    const messages = this.filter.of(this.store.conversation());
     const panel = this.panels.get("conversation_feed");
     this.replies.settle(new Set(messages.map(({ key }) => key)));
     if (this.replies.openKey === null) this.#paintList("conversation_feed", messages, FEED_ROWS);
@@ -185,7 +201,9 @@ export class HubView {
 
   #paintEmpty(panel, stream, isEmpty) {
     panel.empty.hidden = !isEmpty;
-    if (isEmpty) setText(panel.empty, this.store.loaded.has(stream) ? NOTHING_YET[stream] : "Waiting for the gateway…");
+    const hidden = isEmpty && this.filter.active && this.store.streams.get(stream).size > 0;
+    if (hidden) setText(panel.empty, NOTHING_PASSES);
+    else if (isEmpty) setText(panel.empty, this.store.loaded.has(stream) ? NOTHING_YET[stream] : "Waiting for the gateway…");
   }
 
   #paintSystem() {
@@ -259,6 +277,8 @@ export class HubView {
     this.#noteActions();
     const shown = this.store.now(this.nowMs());
     for (const node of this.root.querySelectorAll("[data-since]")) writeTime(node, shown);
+    this.clocks.tick(shown);
+    if (shown >= this.panels.get("next_actions").wakeAt) this.repaint("next_actions"); // a snoozed action comes back
   }
 
   /** Whether an item has a row on the page; a lead beyond the table's bound has none. */
@@ -274,6 +294,59 @@ export class HubView {
   refreshAction(key) {
     this.panels.get("next_actions").list.refresh(key);
   }
+
+  /** Write all rows of a panel again, for a reason that no item holds: names came, say. */
+  rewrite(stream) {
+    const { list } = this.panels.get(stream);
+    for (const key of list.rows.keys()) list.refresh(key);
+  }
+
+  /** Other rows than before: lists begin short again. */
+  filterChanged() {
+    for (const panel of this.panels.values()) {
+      if (panel.sight) panel.reach = ROWS_AT_FIRST;
+      panel.rows.parentElement.scrollTop = 0;
+    }
+  }
+
+  // --- the keyboard's way through the rows -------------------------------------------------------------------------
+
+  /** To the next (1) or previous (-1) row of the panel that has the focus; the first step is to its first row. */
+  step(by) {
+    const { panel, row } = this.#focused();
+    const { nodes } = panel.list ?? this.panels.get("next_actions").list;
+    const at = nodes.indexOf(row);
+    focusRow(nodes[at < 0 ? 0 : Math.min(nodes.length - 1, Math.max(0, at + by))]);
+  }
+
+  /** Press a button of the lead that has the focus: act, snooze or decline. Without one the first row gets the focus. */
+  press(what) {
+    const { row } = this.#focused();
+    if (!row) return this.step(1);
+    const queued = this.panels.get("next_actions").list.rows.get(row.dataset.key);
+    queued?.node.querySelector(`[data-do=${what}]:not([inert])`)?.click();
+  }
+
+  goTo(stream) {
+    this.#choseTab(stream);
+    const panel = this.panels.get(stream);
+    panel.node.scrollIntoView({ block: "nearest" });
+    const heading = panel.node.querySelector("h2");
+    heading.tabIndex = -1;
+    if (panel.list?.nodes.length) focusRow(panel.list.nodes[0]);
+    else heading.focus();
+  }
+
+  #focused() {
+    const focused = this.root.getRootNode().activeElement;
+    const panel = [...this.panels.values()].find(({ node }) => focused && node.contains(focused)) ?? this.panels.get(this.root.dataset.tab);
+    return { panel, row: panel.list?.nodes.find((node) => node.contains(focused)) };
+  }
+}
+
+function focusRow(node) {
+  node?.querySelector("button.lead")?.focus({ preventScroll: true });
+  node?.scrollIntoView({ block: "nearest" });
 }
 
 const CAN_HOVER = globalThis.matchMedia?.("(hover: hover)"); // a finger leaves a lasting :hover, so it does not count

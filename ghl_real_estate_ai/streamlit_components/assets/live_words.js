@@ -69,6 +69,67 @@ export function clockTime(iso) {
   return new Date(iso).toLocaleString(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
 }
 
+/** "14:30" today, "Mon 9:00" on another day, in the browser's zone. */
+export function timeOfDay(ms, now = Date.now()) {
+  const [time, today] = [new Date(ms), new Date(now)];
+  const hours = time.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+  if (time.toDateString() === today.toDateString()) return hours;
+  return `${time.toLocaleDateString(undefined, { weekday: "short" })} ${hours}`;
+}
+
+const MINUTE = 60 * SECOND;
+const FINE_WITHIN_MS = 5 * MINUTE;
+const SLIPPING_WITHIN_MS = 60 * MINUTE;
+
+/** How long a lead has waited for a human: {text: "04:12", level: fine | slipping | late}. Hours are told as hours. */
+export function speedClock(waitedMs) {
+  const waited = Math.max(0, waitedMs);
+  const level = waited < FINE_WITHIN_MS ? "fine" : waited < SLIPPING_WITHIN_MS ? "slipping" : "late";
+  const two = (n) => String(Math.floor(n)).padStart(2, "0");
+  const text = waited < SLIPPING_WITHIN_MS ? `${two(waited / MINUTE)}:${two((waited % MINUTE) / SECOND)}` : span(waited);
+  return { text, level };
+}
+
+/** "worth about $180 now": two figures are as much as anybody knows; null without a value. */
+export function worthInWords({ expected_value: value }) {
+  if (value === null || value === undefined) return null;
+  if (value < 1) return "worth less than $1 now";
+  const step = 10 ** Math.max(0, Math.floor(Math.log10(value)) - 1);
+  return `worth about ${DOLLARS.format(Math.round(value / step) * step)} now`;
+}
+
+/** What the value rests on. */
+export function worthRestsOn({ value_assumed: assumed }) {
+  return assumed ? "Typical deal value assumed: the CRM states none for this lead" : "From the deal's own value in the CRM";
+}
+
+/** Where a tap on the button leads: the phone's own app with the lead's address; null where no app is known for the channel. */
+export function reachHref(reach) {
+  if (!reach) return null;
+  const number = reach.to.replace(/[^+0-9]/g, "");
+  if (reach.channel === "email") return `mailto:${encodeURIComponent(reach.to).replace("%40", "@")}`;
+  if (!number) return null;
+  if (reach.channel === "sms") return `sms:${number}`;
+  if (reach.channel === "call" || reach.channel === "voicemail") return `tel:${number}`;
+  return null;
+}
+
+const VERBS = { sms: "Text", email: "Email", call: "Call", voicemail: "Call", live_chat: "Chat", whatsapp: "WhatsApp", social: "Message" };
+
+/** "Call", "Text", "Email": what to do by this reach; "Done" where nothing may be sent or called from here. */
+export function reachVerb(reach) {
+  return reach ? (VERBS[reach.channel] ?? "Message") : "Done";
+}
+
+/** For how long an action may be put off: [words, until in ms], in the browser's zone, on the leads' own time line. */
+export function snoozeChoices(now) {
+  const day = new Date(now);
+  const at = (days, hour) => new Date(day.getFullYear(), day.getMonth(), day.getDate() + days, hour).getTime();
+  const daysToMonday = (8 - day.getDay()) % 7 || 7;
+  const choices = [["1 hour", now + 60 * MINUTE], ["This evening, 18:00", at(0, 18)], ["Tomorrow, 9:00", at(1, 9)], ["Monday, 9:00", at(daysToMonday, 9)]];
+  return choices.filter(([, until], i) => until > now && !choices.slice(0, i).some(([, other]) => other === until));
+}
+
 export function milliseconds(value) {
   if (value === null || value === undefined) return "–";
   return `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;

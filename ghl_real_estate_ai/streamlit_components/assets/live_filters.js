@@ -1,0 +1,149 @@
+// Which leads the screen shows: mine or the team's, stage, source, stage of risk, a search. Made by live_hub.js.
+// LeadFilter decides (pure, one look per lead and change); FilterBar is what the user touches.
+
+import { STAGE_WORDS } from "./live_words.js";
+import { el, setClass, setText } from "./live_dom.js";
+
+const SEARCH_AFTER_MS = 80; // a fast typist's pause
+const SHOW_ALL = { who: "team", stage: "", source: "", risk: [], q: "" };
+
+export class LeadFilter {
+  /** `facetOf(leadId)`: live_store's picture of a lead; `isMine(facet)`: whether it stands in the user's own queue. */
+  constructor({ facetOf, isMine }) {
+    Object.assign(this, { facetOf, isMine, values: SHOW_ALL });
+    this.verdicts = new WeakMap(); // facet -> whether it passes; a changed lead has another facet
+    this.haystacks = new WeakMap(); // facet -> its words in lower case
+  }
+
+  /** {who, stage, source, risk, q}; what is left out stays. */
+  set(values) {
+    this.values = { ...this.values, ...values };
+    this.words = this.values.q.toLowerCase().split(/\s+/).filter(Boolean);
+    this.verdicts = new WeakMap();
+  }
+
+  /** Whether anything is hidden at all. */
+  get active() {
+    const { who, stage, source, risk, q } = this.values;
+    return who === "mine" || Boolean(stage || source || risk.length || q.trim());
+  }
+
+  /** Those of the items whose lead is to be shown. An item without a lead always is. */
+  of(items) {
+    return this.active ? items.filter((item) => !item.lead_id || this.passes(item.lead_id)) : items;
+  }
+
+  passes(leadId) {
+    const facet = this.facetOf(leadId);
+    let verdict = this.verdicts.get(facet);
+    if (verdict === undefined) this.verdicts.set(facet, (verdict = this.#judge(facet)));
+    return verdict;
+  }
+
+  #judge(facet) {
+    const { who, stage, source, risk } = this.values;
+    if (who === "mine" && !this.isMine(facet)) return false;
+    if (stage && facet.stage !== stage) return false;
+    if (source && facet.source !== source) return false;
+    if (risk.length && !risk.includes(facet.risk)) return false;
+    return !this.words?.length || this.words.every((word) => this.#haystack(facet).includes(word));
+  }
+
+  #haystack(facet) {
+    let text = this.haystacks.get(facet);
+    if (text === undefined) {
+      const { name, source, cities, said, next } = facet;
+      const evidence = next?.action?.evidence?.map((proof) => proof.text) ?? [];
+      text = [name, source, ...cities, ...said, ...evidence].join("\n").toLowerCase();
+      this.haystacks.set(facet, text);
+    }
+    return text;
+  }
+}
+
+export class FilterBar {
+  /** `container` is the page's search region; `changed(values)` hears each choice, `cleared()` the way back to all. */
+  constructor(container, { outside, changed, cleared }) {
+    Object.assign(this, { container, outside, changed });
+    this.who = { mine: this.#whoButton("mine", "Mine"), team: this.#whoButton("team", "Team") };
+    this.stage = this.#select("stage", "Stage");
+    this.source = this.#select("source", "Source");
+    this.risk = [3, 2, 1, 0].map((stage) => this.#riskButton(stage));
+    this.search = el("input", { type: "search", placeholder: "Search (/)", "aria-label": "Search name, source, city, message", maxlength: "80", oninput: () => this.#typed() });
+    this.count = el("span.filter-count.meta", { role: "status" });
+    this.clear = el("button.quiet", { type: "button", hidden: true, onclick: () => cleared() }, "Clear");
+    this.more = el("button.quiet.more-filters", { type: "button", "aria-expanded": "false", onclick: () => this.#unfold() }, "Filters");
+    this.hint = el("p.filter-hint", { role: "note", hidden: true }, "Your account is not linked to a CRM user: ask an admin. Until then the whole team's leads are shown.");
+    container.append(
+      el("div.segments", { role: "group", "aria-label": "Whose leads" }, this.who.mine, this.who.team),
+      this.search,
+      this.more,
+      el("div.folding", {}, this.stage, this.source, el("div.segments", { role: "group", "aria-label": "Stage of risk" }, ...this.risk)),
+      this.count,
+      this.clear,
+      this.hint,
+    );
+  }
+
+  /** Write the choices. `stages`, `sources`: what there is to choose from; `canBeMine`: whether the user's own leads are known. */
+  show({ values, stages, sources, shown, all, active, canBeMine, hint }) {
+    for (const [who, button] of Object.entries(this.who)) button.setAttribute("aria-pressed", String(values.who === who));
+    this.who.mine.disabled = !canBeMine;
+    for (const button of this.risk) button.setAttribute("aria-pressed", String(values.risk.includes(Number(button.value))));
+    writeOptions(this.stage, "Any stage", stages, values.stage);
+    writeOptions(this.source, "Any source", sources, values.source);
+    if (!this.timer && this.search.value !== values.q) this.search.value = values.q;
+    const chosen = [values.stage, values.source, values.risk.length].filter(Boolean).length;
+    setText(this.more, chosen ? `Filters (${chosen})` : "Filters");
+    setText(this.count, all ? `${shown} of ${all} leads` : "");
+    this.clear.hidden = !active;
+    this.hint.hidden = !hint;
+    this.values = values;
+  }
+
+  focusSearch() {
+    this.search.focus();
+    this.search.select();
+  }
+
+  #typed() {
+    this.outside.cancel(this.timer);
+    this.timer = this.outside.later(() => {
+      this.timer = null;
+      this.changed({ q: this.search.value });
+    }, SEARCH_AFTER_MS);
+  }
+
+  #unfold() {
+    const open = !this.container.classList.contains("unfolded");
+    setClass(this.container, "unfolded", open);
+    this.more.setAttribute("aria-expanded", String(open));
+  }
+
+  #whoButton(who, words) {
+    const title = who === "mine" ? "Leads of mine and of nobody" : "All leads of the team";
+    return el("button", { type: "button", title, "aria-pressed": "false", onclick: () => this.changed({ who }) }, words);
+  }
+
+  #riskButton(stage) {
+    const choose = () => {
+      const { risk } = this.values;
+      this.changed({ risk: risk.includes(stage) ? risk.filter((other) => other !== stage) : [...risk, stage].sort() });
+    };
+    return el("button", { type: "button", value: String(stage), "aria-pressed": "false", onclick: choose }, el(`span.stage.stage-${stage}`, {}, STAGE_WORDS[stage]));
+  }
+
+  #select(field, words) {
+    return el("select", { "aria-label": words, onchange: (event) => this.changed({ [field]: event.target.value }) });
+  }
+}
+
+/** A choice that is no longer there stays in the list as long as it is chosen. */
+function writeOptions(select, any, names, chosen) {
+  const wanted = chosen && !names.includes(chosen) ? [...names, chosen] : names;
+  if (select.dataset.names !== wanted.join("\n")) {
+    select.dataset.names = wanted.join("\n");
+    select.replaceChildren(el("option", { value: "" }, any), ...wanted.map((name) => el("option", { value: name }, name)));
+  }
+  if (select.value !== chosen) select.value = chosen;
+}

@@ -1,0 +1,217 @@
+// One row of the Now queue: who, what to do, why, how long they have waited, and the answers. Called by live_view.js.
+// The lead page shows the same buttons (`answerButtons`) and the same clock.
+
+import { percent, reachHref, reachVerb, snoozeChoices, speedClock, worthInWords, worthRestsOn } from "./live_words.js";
+import { el, setClass, setText, simulatedTag } from "./live_dom.js";
+
+const SAID_WORDS = { take: ["Taking on…", "Taken on"], snooze: ["Snoozing…", "Snoozed"], decline: ["Passing on…", "Not yours"], back: ["Taking back…", "Open again"] };
+const EVIDENCE_SHOWN = 2; // lines before the row is opened
+const FIRST_RESPONSE = "first_response";
+
+/**
+ * The answers to one action: the channel's own button, snooze with its menu, not mine. `answers` is live_actions.Answers,
+ * `menu` a SnoozeMenu. -> {node, trouble, update(item)}; `trouble` is the line that tells why an answer was refused.
+ */
+export function answerButtons({ answers, menu }) {
+  let item = null;
+  const act = el("a.take", { "data-do": "act", onclick: (event) => actOn(event) });
+  const snooze = el("button.quiet", { type: "button", "data-do": "snooze", title: "Put off for 2 hours (s)", onclick: () => answers.snooze(item) }, "Snooze");
+  const longer = el("button.quiet.longer", { type: "button", "aria-haspopup": "menu", onclick: () => menu.open(longer, item) }, el("span.caret", { "aria-hidden": "true" }));
+  const decline = el("button.quiet", { type: "button", "data-do": "decline", title: "Out of my queue, not of the team's (n)", onclick: () => answers.decline(item) }, "Not mine");
+  const said = el("span.said.meta");
+  const node = el("div.answers", {}, act, el("span.joined", {}, snooze, longer), decline, said);
+  const trouble = el("p.trouble-line", { role: "alert" });
+  const actOn = (event) => {
+    if (!act.href) event.preventDefault();
+    answers.take(item); // the link itself opens the phone's app
+  };
+  const update = (next) => {
+    item = next;
+    const attempt = answers.attemptOf(next.action.action_id);
+    const busy = attempt && attempt.name !== "failed" && attempt.verb !== "back";
+    const verb = reachVerb(next.action.reach);
+    const href = reachHref(next.action.reach);
+    if (href) act.setAttribute("href", href);
+    else act.removeAttribute("href");
+    act.setAttribute("role", href ? "link" : "button");
+    act.tabIndex = 0;
+    setText(act, verb);
+    const where = next.action.reach ? `${verb} ${next.lead_name}, ${next.action.reach.to}` : `Done: ${next.action.title}`;
+    act.setAttribute("aria-label", where);
+    act.title = next.action.reach ? `${verb} ${next.action.reach.to} and take it on (a)` : "Take it on (a)";
+    snooze.setAttribute("aria-label", `Snooze ${next.lead_name} for 2 hours`);
+    longer.setAttribute("aria-label", `Snooze ${next.lead_name} for longer`);
+    decline.setAttribute("aria-label", `Not mine: ${next.lead_name}`);
+    setClass(node, "busy", Boolean(busy));
+    for (const part of [act, snooze, longer, decline]) part.inert = Boolean(busy);
+    setText(said, attempt && attempt.name !== "failed" ? SAID_WORDS[attempt.verb][Number(attempt.name === "sent")] : "");
+    setText(trouble, attempt?.message ?? "");
+  };
+  act.addEventListener("keydown", (event) => {
+    if (act.href || !["Enter", " "].includes(event.key)) return; // without an address it is a button
+    event.preventDefault();
+    act.click();
+  });
+  return { node, trouble, update };
+}
+
+/** The longer ways to put an action off, above everything else on the page. One for the whole screen. */
+export class SnoozeMenu {
+  /** `root`: where it may stand; `now()`: the leads' own time in ms; `answers`: live_actions.Answers. */
+  constructor(root, { now, answers }) {
+    Object.assign(this, { root, now, answers });
+    this.node = el("div.menu", { popover: "auto", role: "menu", "aria-label": "Snooze until" });
+    this.node.addEventListener("keydown", (event) => this.#move(event));
+    root.append(this.node);
+  }
+
+  open(from, item) {
+    const choose = (until) => () => {
+      this.node.hidePopover();
+      this.answers.snooze(item, until);
+    };
+    const choice = ([words, until]) => el("button", { type: "button", role: "menuitem", onclick: choose(until) }, words);
+    this.node.replaceChildren(...snoozeChoices(this.now()).map(choice));
+    const host = from.closest("dialog") ?? this.root; // a dialog makes everything beside it inert
+    if (this.node.parentNode !== host) host.append(this.node);
+    this.node.showPopover();
+    const at = from.getBoundingClientRect();
+    const { offsetWidth: width, offsetHeight: height } = this.node;
+    this.node.style.left = `${Math.max(8, Math.min(at.right - width, innerWidth - width - 8))}px`;
+    this.node.style.top = `${at.bottom + height + 8 < innerHeight ? at.bottom + 4 : Math.max(8, at.top - height - 4)}px`;
+    this.node.firstElementChild.focus();
+  }
+
+  #move(event) {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const choices = [...this.node.children];
+    const next = choices.indexOf(this.node.getRootNode().activeElement) + step;
+    choices.at(next % choices.length).focus();
+  }
+}
+
+/** A clock that counts a lead's wait. -> {node, update(action, now)}; `tick` is kept by ClockWall. */
+export function waitClock() {
+  const time = el("b.number");
+  const word = el("span");
+  const node = el("span.clock", {}, time, " ", word);
+  const update = (action) => {
+    node.hidden = !action.waiting_since;
+    node.dataset.waitingSince = action.waiting_since ?? "";
+    node.dataset.what = action.kind === FIRST_RESPONSE ? "first answer" : "answer";
+    node.title = `Waiting for a human's ${node.dataset.what}; automation does not stop this clock`;
+  };
+  return { node, update };
+}
+
+/** Write a wait clock as it stands at `now`. */
+export function writeClock(node, now) {
+  const { waitingSince, what } = node.dataset;
+  if (!waitingSince) return;
+  const { text, level } = speedClock(now - Date.parse(waitingSince));
+  setText(node.firstChild, text);
+  setText(node.lastChild, `${what} ${level === "fine" ? "due" : level}`);
+  if (node.dataset.level !== level) node.dataset.level = level;
+}
+
+/** The clocks that somebody can see: only they tick. */
+export class ClockWall {
+  constructor() {
+    this.visible = new Set();
+    this.sight = new IntersectionObserver((entries) => {
+      for (const { target, isIntersecting } of entries) {
+        if (isIntersecting) this.visible.add(target);
+        else this.visible.delete(target);
+      }
+    });
+  }
+
+  add(node) {
+    this.sight.observe(node);
+  }
+
+  tick(now) {
+    for (const node of this.visible) {
+      if (node.isConnected) writeClock(node, now);
+      else this.#forget(node);
+    }
+  }
+
+  #forget(node) {
+    this.visible.delete(node);
+    this.sight.unobserve(node);
+  }
+}
+
+/** A row of the queue. `deps`: {openLead, answers, menu, clocks, facetOf, agentName, now, hasDeclined}. */
+export function nowRow(first, deps) {
+  const name = el("button.lead", { type: "button", onclick: () => deps.openLead(first.lead_id) });
+  const tags = el("span.tags");
+  const clock = waitClock();
+  const what = el("p.now-what");
+  const numbers = el("span.now-numbers.push");
+  const why = nowWhy();
+  const about = el("p.now-about.meta");
+  const buttons = answerButtons(deps);
+  const node = el(
+    "li.now",
+    {},
+    el("div.line", {}, el("span.rank", { "aria-hidden": "true" }), name, tags, el("span.push", {}, clock.node)),
+    el("div.line", {}, what, numbers),
+    why.node,
+    el("div.now-foot", {}, buttons.node, about),
+    buttons.trouble,
+  );
+  deps.clocks.add(clock.node);
+  const update = (item) => {
+    const facet = deps.facetOf(item.lead_id);
+    setText(name, item.lead_name);
+    writeNowTags(tags, item.simulated, deps.hasDeclined(item.declined_by));
+    clock.update(item.action);
+    writeClock(clock.node, deps.now());
+    setText(what, item.action.title);
+    writeChances(numbers, item.score, facet.danger);
+    why.update(item.action);
+    setText(about, [facet.stage, deps.agentName(item.assigned_to ?? facet.assigned), worthInWords(item.action)].filter(Boolean).join(" · "));
+    about.title = item.action.expected_value == null ? "" : worthRestsOn(item.action);
+    buttons.update(item);
+  };
+  return { node, update };
+}
+
+function writeNowTags(holder, simulated, declined) {
+  const said = `${simulated} ${declined}`;
+  if (holder.dataset.said === said) return;
+  holder.dataset.said = said;
+  const mark = declined ? el("span.tag.tag-declined", { title: "You said that this lead is not yours" }, "not mine") : null;
+  holder.replaceChildren(...[simulated ? simulatedTag() : null, mark].filter(Boolean));
+}
+
+/** "34 % score · 12 % risk", aligned from row to row. */
+function writeChances(node, score, danger) {
+  const told = `${percent(score)} ${percent(danger)}`;
+  if (node.dataset.told === told) return;
+  node.dataset.told = told;
+  const one = (value, word) => el("span", {}, el("b.number", {}, percent(value)), el("span.meta", {}, ` ${word}`));
+  node.replaceChildren(one(score, "score"), one(danger, "risk"));
+}
+
+/** Why: the first lines of evidence, and on demand all of it with what the value rests on and where the lead is reached. */
+function nowWhy() {
+  const short = el("summary");
+  const rest = el("div.now-rest");
+  const node = el("details.now-why", {}, short, rest);
+  const update = (action) => {
+    const proofs = action.evidence.filter((evidence, i) => i === 0 || evidence.event_id); // the others repeat clock and numbers
+    const [shown, more] = [proofs.slice(0, EVIDENCE_SHOWN), action.evidence.filter((evidence) => !proofs.slice(0, EVIDENCE_SHOWN).includes(evidence))];
+    const unreachable = action.no_reach ? [el("span.no-reach", {}, `No call or message from here: ${action.no_reach}`)] : [];
+    short.replaceChildren(el("span.proofs", {}, ...shown.map((evidence) => el("span", {}, evidence.text)), ...unreachable));
+    const lines = more.map((evidence) => evidence.text);
+    if (action.expected_value != null) lines.push(worthRestsOn(action));
+    if (action.reach) lines.push(`${reachVerb(action.reach)}: ${action.reach.to}`);
+    rest.replaceChildren(...lines.map((line) => el("p.meta", {}, line)));
+  };
+  return { node, update };
+}

@@ -1,0 +1,161 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { LeadFilter } from "../../ghl_real_estate_ai/streamlit_components/assets/live_filters.js";
+import { meaningOf } from "../../ghl_real_estate_ai/streamlit_components/assets/live_keys.js";
+import { LiveSession } from "../../ghl_real_estate_ai/streamlit_components/assets/live_session.js";
+import { LiveTeam } from "../../ghl_real_estate_ai/streamlit_components/assets/live_team.js";
+import { stateOfUrl, UrlState, urlOfState } from "../../ghl_real_estate_ai/streamlit_components/assets/live_url.js";
+import { FakeOutside, answer } from "../live_client/fake_outside.mjs";
+
+const nothing = { name: "", stage: "", source: "", assigned: null, risk: null, cities: [], declined: [], said: [], next: null };
+const facets = {
+  maria: { ...nothing, name: "Maria Gómez", stage: "new", source: "zillow", assigned: "crm-1", risk: 3, cities: ["Elm Harbor"] },
+  omar: { ...nothing, name: "Omar Haddad", stage: "new", source: "website", assigned: "crm-2", risk: 1, said: ["Is the ROOF new?"] },
+  free: { ...nothing, name: "Free Lead", stage: "contacted", next: { action: { evidence: [{ text: "looked at 12 Oak St" }] } } },
+  passed: { ...nothing, name: "Passed On", assigned: "crm-1", declined: ["user-1"] },
+};
+const team = Object.assign(new LiveTeam({ userId: "user-1" }), { me: "crm-1" });
+const items = Object.keys(facets).map((lead) => ({ key: lead, lead_id: lead }));
+
+function shown(values) {
+  const filter = new LeadFilter({ facetOf: (leadId) => facets[leadId] ?? nothing, isMine: (facet) => team.isMine(facet) });
+  filter.set(values);
+  return filter.of(items).map(({ key }) => key);
+}
+
+test("mine are the user's own leads and nobody's, without those that they passed on", () => {
+  assert.deepEqual(shown({ who: "mine" }), ["maria", "free"]);
+  assert.deepEqual(shown({ who: "team" }), ["maria", "omar", "free", "passed"]);
+});
+
+test("stage, source and stages of risk narrow together", () => {
+  assert.deepEqual(shown({ stage: "new" }), ["maria", "omar"]);
+  assert.deepEqual(shown({ stage: "new", source: "website" }), ["omar"]);
+  assert.deepEqual(shown({ risk: [1, 3] }), ["maria", "omar"]);
+  assert.deepEqual(shown({ risk: [0] }), []);
+});
+
+test("the search looks into name, source, city, messages and evidence; every word must be there", () => {
+  assert.deepEqual(shown({ q: "gómez" }), ["maria"]);
+  assert.deepEqual(shown({ q: " elm zillow " }), ["maria"]);
+  assert.deepEqual(shown({ q: "roof" }), ["omar"]);
+  assert.deepEqual(shown({ q: "oak st" }), ["free"]);
+  assert.deepEqual(shown({ q: "omar zillow" }), []);
+});
+
+test("a lead is looked at once per change and choice", () => {
+  let looks = 0;
+  const facet = { ...nothing, get stage() { looks += 1; return "new"; } };
+  const filter = new LeadFilter({ facetOf: () => facet, isMine: () => true });
+  filter.set({ stage: "new" });
+  for (let i = 0; i < 5; i += 1) assert.ok(filter.passes("a"));
+  assert.equal(looks, 1);
+  filter.set({ stage: "won" });
+  assert.ok(!filter.passes("a"));
+});
+
+test("2,000 leads are filtered anew by each key press", () => {
+  const many = new Map(Array.from({ length: 2_000 }, (_, i) => [`l${i}`, { ...nothing, name: `Lead ${i}`, said: ["a message of some length ".repeat(8)] }]));
+  const filter = new LeadFilter({ facetOf: (leadId) => many.get(leadId), isMine: () => true });
+  const rows = [...many.keys()].map((lead) => ({ key: lead, lead_id: lead }));
+  for (const q of ["l", "le", "lead", "lead 1", "lead 19"]) {
+    filter.set({ q });
+    assert.ok(filter.of(rows).length > 0);
+  }
+  assert.equal(filter.of(rows).length, [...many.keys()].filter((lead) => lead.includes("19")).length);
+});
+
+test("the address says what is shown, and foreign parameters stay", () => {
+  const search = "?page=now&who=team&stage=new&risk=2,3&source=zillow&q=elm+st&lead=l%2F1&tab=churn_risk";
+  const state = stateOfUrl(search);
+  assert.deepEqual(state, { who: "team", stage: "new", risk: [2, 3], source: "zillow", q: "elm st", lead: "l/1", tab: "churn_risk" });
+  assert.equal(urlOfState("?page=now", state), search);
+  assert.equal(urlOfState(search, { risk: [] }), "?page=now");
+  assert.deepEqual(stateOfUrl("?who=everybody&risk=7,x,2,2"), { who: "", stage: "", risk: [2], source: "", q: "", lead: "", tab: "" });
+  assert.equal(stateOfUrl(`?q=${"x".repeat(900)}`).q.length, 200);
+});
+
+class Page extends EventTarget {
+  constructor(search) {
+    super();
+    this.steps = [search];
+    const put = (how) => (state, title, url) => {
+      if (how === "replace") this.steps.pop();
+      this.steps.push(url.replace("/", ""));
+    };
+    this.history = {
+      state: null,
+      pushState: put("push"),
+      replaceState: put("replace"),
+      back: () => (this.steps.pop(), this.dispatchEvent(new Event("popstate"))),
+    };
+  }
+
+  get location() {
+    return { search: this.steps.at(-1), pathname: "/", hash: "" };
+  }
+}
+
+test("opening a lead is a step that Back undoes; closing it takes that step back", () => {
+  const page = new Page("?page=now");
+  const seen = [];
+  const url = new UrlState({ page, wentBack: (state) => seen.push(state.lead) });
+  url.write({ q: "elm" });
+  url.push({ lead: "a" });
+  url.push({ lead: "b" }); // from one lead to another: one step back leaves both
+  assert.deepEqual(page.steps, ["?page=now&q=elm", "?page=now&q=elm&lead=b"]);
+  url.leadClosed();
+  assert.deepEqual([page.steps, seen], [["?page=now&q=elm"], [""]]);
+  url.leadClosed();
+  assert.deepEqual(page.steps, ["?page=now&q=elm"]);
+});
+
+test("a lead that a link opened is closed without leaving the page; a rerun that lost our part gets it back", () => {
+  const page = new Page("?lead=a&page=now");
+  const url = new UrlState({ page, wentBack: () => assert.fail("no step was taken back") });
+  url.leadClosed();
+  assert.deepEqual(page.steps, ["?page=now"]);
+  url.write({ q: "elm" });
+  page.history.pushState(null, "", "/?page=team");
+  url.keep();
+  assert.equal(page.steps.at(-1), "?page=team&q=elm");
+});
+
+test("keys mean something, but not while somebody types, with a modifier, or over a dialog", () => {
+  const press = (key, more = {}) => meaningOf({ key, ...more })?.name ?? null;
+  assert.deepEqual(["/", "j", "k", "a", "s", "n", "z", "?", "3", "7", "x"].map((key) => press(key)), ["search", "next", "previous", "act", "snooze", "decline", "undo", "keys", "panel", null, null]);
+  assert.equal(meaningOf({ key: "3" }).panel, 2);
+  for (const more of [{ isTyping: true }, { ctrlKey: true }, { metaKey: true }, { altKey: true }]) assert.equal(press("a", more), null);
+  assert.deepEqual(["a", "j", "z"].map((key) => press(key, { inDialog: true })), [null, null, "undo"]);
+});
+
+test("a session is renewed, kept for a reload, and forgotten at its end", async () => {
+  const kept = new Map();
+  const keep = { setItem: (key, value) => kept.set(key, value), removeItem: (key) => kept.delete(key) };
+  const renewed = [];
+  const outside = new FakeOutside({ tickets: [answer(201, { access_token: "t2", expires_at: "2030-01-01T00:00:00Z" }), answer(503), answer(401)] });
+  const session = new LiveSession({ apiUrl: "http://gateway", token: "t1", outside, keep, renewed: (made) => renewed.push(made.access_token) });
+  assert.equal(await session.renew(), "t2");
+  assert.equal(outside.requests[0].headers.Authorization, "Bearer t1");
+  assert.deepEqual([session.token, renewed], ["t2", ["t2"]]);
+  assert.ok(session.had("t1") && session.had("t2") && !session.had("t3"));
+  assert.equal(JSON.parse(kept.get("enterprisehub.session")).access_token, "t2");
+  await assert.rejects(session.renew(), /HTTP 503/); // may pass: the line tries again
+  assert.equal(await session.renew(), null);
+  session.forget();
+  assert.equal(kept.size, 0);
+});
+
+test("the team is asked hourly, sooner after trouble, and unknown agents are told by the end of their id", async () => {
+  const api = { replies: [{ ok: false }, { ok: true, body: { me: "crm-1", members: [{ user_id: "crm-1", name: "Alex Rivera" }] } }], get: async () => api.replies.shift() ?? { ok: false } };
+  const outside = new FakeOutside();
+  let changes = 0;
+  const asked = new LiveTeam({ api, outside, userId: "u", changed: () => (changes += 1) });
+  await asked.start();
+  assert.deepEqual([asked.known, changes, outside.timers[0].ms], [false, 0, 60_000]);
+  await outside.pass(60_000);
+  assert.deepEqual([asked.known, asked.me, changes, outside.timers[0].ms], [true, "crm-1", 1, 3_600_000]);
+  assert.deepEqual(["crm-1", "abcdef99", null].map((id) => asked.nameOf(id)), ["Alex Rivera", "agent ef99", "nobody yet"]);
+  asked.stop();
+  assert.equal(outside.timers.length, 0);
+});
