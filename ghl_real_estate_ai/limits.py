@@ -88,6 +88,9 @@ TICKET_TTL_S: Final = 30.0
 SESSION_UTMOST_DAYS: Final = 14
 """However often a session is renewed: so long after its sign-in it ends."""
 
+DEAD_LETTERS_AT_ONCE: Final = 500
+"""Dead letters that one request tries again."""
+
 ACCESS_LOOK_S: Final = 20.0
 """How often a gateway looks whose access was ended elsewhere: a removed user is out everywhere within this time."""
 

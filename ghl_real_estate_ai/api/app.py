@@ -23,15 +23,20 @@ from ghl_real_estate_ai.api.routes import (
     client,
     connections,
     crm_health,
+    dead_letters,
+    first_steps,
     health,
     judgements,
     leads,
+    locations,
     matches,
     properties,
     realtime,
     sessions,
+    switches,
     team,
     track_record,
+    users,
     webhooks,
 )
 from ghl_real_estate_ai.api.short_way import ShortWay
@@ -68,6 +73,7 @@ def create_app(settings: Settings, *, running: Running = bootstrap.running) -> F
     )
     for module in (
         webhooks, sessions, realtime, client, leads, matches, judgements, properties, track_record, team, connections, crm_health, health,
+        users, locations, switches, dead_letters, first_steps,
     ):  # fmt: skip
         app.include_router(module.router)
     add_error_handlers(app)
