@@ -1,0 +1,1 @@
+"""What the law asks of every word that leaves: pure rules, no model decides over them."""
