@@ -53,8 +53,9 @@ class AnsweredCurve:
 
 def answered_curve(waits: Waits) -> AnsweredCurve:
     """The curve; empty when nobody was answered."""
-    order = np.sort(waits.minutes)
-    times, deaths = np.unique(waits.minutes[waits.answered], return_counts=True)
+    order, answered = np.sort(waits.minutes), np.sort(waits.minutes[waits.answered])
+    first = np.flatnonzero(np.diff(answered, prepend=-1.0))  # of each distinct time
+    times, deaths = answered[first], np.diff(first, append=answered.size)
     at_risk = waits.minutes.size - np.searchsorted(order, times, side="left")
     left = at_risk - deaths
     unanswered = np.cumprod(left / np.maximum(at_risk, 1))
@@ -99,4 +100,4 @@ def drawn(curve: AnsweredCurve) -> npt.NDArray[np.intp]:
         return np.arange(steps)
     heights = np.linspace(curve.answered[0], curve.answered[-1], POINTS)
     rows = np.searchsorted(curve.answered, heights - 1e-12)
-    return np.unique(np.clip(rows, 0, steps - 1))
+    return np.array(sorted(set(np.clip(rows, 0, steps - 1).tolist())), dtype=np.intp)

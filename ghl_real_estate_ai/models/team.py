@@ -5,7 +5,7 @@ Made by services/team_response.py and services/team_directory.py; served under `
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from ghl_real_estate_ai.models.identifiers import Frozen, LeadId, Probability, UserId, UtcTime
 from ghl_real_estate_ai.models.intelligence import RiskStage
@@ -107,7 +107,7 @@ class TeamResponse(Frozen):
 
 
 class _Gist(BaseModel):
-    """Some fields of a stored model, by the same names; the others are passed over."""
+    """Some fields of a stored model, by the same names; the others are passed over. Times were made UTC when they were stored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -115,7 +115,7 @@ class _Gist(BaseModel):
 class StampGist(_Gist):
     """Of ``leads.Stamp``."""
 
-    at: UtcTime
+    at: AwareDatetime
 
 
 class MessageGist(_Gist):
@@ -127,10 +127,10 @@ class MessageGist(_Gist):
 class ActivityGist(_Gist):
     """Of ``leads.LeadActivity``."""
 
-    first_at: UtcTime | None = None
-    first_lead_at: UtcTime | None = None
-    first_agent_at: UtcTime | None = None
-    last_agent_at: UtcTime | None = None
+    first_at: AwareDatetime | None = None
+    first_lead_at: AwareDatetime | None = None
+    first_agent_at: AwareDatetime | None = None
+    last_agent_at: AwareDatetime | None = None
 
 
 class LeadGist(_Gist):
@@ -142,7 +142,7 @@ class LeadGist(_Gist):
     contact: Contact = Contact()
     opportunities: dict[str, Opportunity] = Field(default_factory=dict)
     last_inbound: MessageGist | None = None
-    inbound_times: tuple[UtcTime, ...] = ()
+    inbound_times: tuple[AwareDatetime, ...] = ()
     activity: ActivityGist = ActivityGist()
 
 
@@ -173,7 +173,7 @@ class RiskPartGist(_Gist):
 class ActionGist(_Gist):
     """Of ``intelligence.NextAction``."""
 
-    snoozed_until: UtcTime | None = None
+    snoozed_until: AwareDatetime | None = None
 
 
 class LookGist(_Gist):

@@ -73,11 +73,8 @@ class TeamResponses:
 
     async def _read(self, location_id: LocationId) -> _Read:
         """Page by page, so that no other reader waits for more than one of them."""
-        simulated, newest = await self._memory.read(
-            lambda uow: (not uow.team.has_real_leads(location_id), uow.leads.newest_simulated(location_id))
-        )
-        simulated = simulated and newest is not None
-        now = newest if simulated and newest is not None else self._clock.now()
+        simulated_now = await self._memory.read(partial(_simulated_now, location_id=location_id))
+        simulated, now = simulated_now is not None, simulated_now or self._clock.now()
         found: dict[LeadId, TeamLead] = {}
         look = partial(_next, location_id=location_id, simulated=simulated)
         after: LeadPlace | None = None
@@ -91,6 +88,13 @@ class TeamResponses:
                 return _Read(tuple(found.values()), now, simulated, truncated=False)
         _, more = await self._memory.read(partial(look, after=after, limit=1))
         return _Read(tuple(found.values()), now, simulated, truncated=more is not None)
+
+
+def _simulated_now(uow: UnitOfWork, *, location_id: LocationId) -> datetime | None:
+    """What time it is for simulated leads, where there are no others; else None."""
+    if uow.team.has_real_leads(location_id):
+        return None
+    return uow.leads.newest_simulated(location_id)
 
 
 def _next(

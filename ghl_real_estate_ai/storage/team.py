@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId, UserId, fact_id
 from ghl_real_estate_ai.models.team import LeadGist, LookGist
-from ghl_real_estate_ai.storage.schema import events, leads
+from ghl_real_estate_ai.storage.schema import Microseconds, events, leads
 from ghl_real_estate_ai.team_ports import LeadPlace, TeamRow
 
 _log = telemetry.get_logger("team")
@@ -36,14 +36,8 @@ class SqlTeamStore:
         """The next real or simulated leads, newest activity first; rows that cannot be read are left out."""
         query = _ROWS.where(leads.c.location_id == location_id, leads.c.simulated == simulated).limit(limit)
         if after is not None:
-            query = query.where(
-                sa.or_(
-                    leads.c.last_activity_at < after.last_activity_at,
-                    sa.and_(
-                        leads.c.last_activity_at == after.last_activity_at, leads.c.lead_id < after.lead_id
-                    ),
-                )
-            )
+            here = sa.tuple_(sa.literal(after.last_activity_at, Microseconds), sa.literal(after.lead_id))
+            query = query.where(sa.tuple_(leads.c.last_activity_at, leads.c.lead_id) < here)
         found = []
         for row in self._connection.execute(query):
             read = _read(row.state, row.intelligence)
