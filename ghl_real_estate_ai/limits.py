@@ -452,7 +452,7 @@ TEAM_LEADS_LOOKED_AT: Final = 20_000
 """Leads with the newest activity that the team's page counts; beyond them it says that it is cut off."""
 
 TEAM_PAGE_LEADS: Final = 500
-"""Leads that one read for it takes: some 20 ms of a reader's thread."""
+"""Leads that one read for it takes: some 50 ms of a reader's thread."""
 
 TEAM_ANSWER_S: Final = 30.0
 """How old the team's page may be."""
