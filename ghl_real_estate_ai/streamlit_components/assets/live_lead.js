@@ -13,6 +13,7 @@ import { LeadTimeline } from "./live_lead_timeline.js";
 
 const REFRESH_AFTER_MS = 400; // several streams speak of one event: ask once
 const TRY_AGAIN_MS = 5_000; // after trouble, while the page is open
+const CURVE_STEP_MS = 60_000;
 const GONE = 404;
 const GONE_WORDS = "This lead is not here: it was deleted or forgotten, or belongs to another location. Close this page and look for it in the list.";
 
@@ -153,7 +154,7 @@ export class LeadPage {
     this.#show();
     const curve = await this.api.get(`${path}/risk-curve`);
     if (leadId !== this.leadId) return;
-    this.curve.show(curve.ok ? curve.body : { trouble: curve.message }, this.#now());
+    this.curve.show(curve.ok ? curve.body : { trouble: curve.message }, Math.floor(this.#now() / CURVE_STEP_MS) * CURVE_STEP_MS);
   }
 
   #fail({ status, message }) {

@@ -9,21 +9,26 @@ import { el, setText } from "./live_dom.js";
 export class LeadAction {
   /** `answers`: live_actions.js, `menu`: live_now.js; `now()`: ms on the lead's own time line. */
   constructor({ answers, menu, now }) {
-    Object.assign(this, { answers, now });
+    Object.assign(this, { answers, menu, now });
     this.part = leadPart("Next action", () => [], { kind: "action" });
     this.title = el("p.title");
     this.clock = waitClock();
     this.why = el("div");
-    this.buttons = answerButtons({ answers, menu });
+    this.answer = el("div");
     this.worth = el("p.meta");
-    this.open = el("div", {}, this.title, this.clock.node, this.why, this.buttons.node, this.buttons.trouble, this.worth);
+    this.open = el("div", {}, this.title, this.clock.node, this.why, this.answer, this.worth);
     this.none = el("p.meta", {}, "Nothing to do for this lead now.");
     this.part.body.replaceChildren(this.open, this.none);
     this.forget();
   }
 
+  /** Nothing of the lead stays, not even in a label. */
   forget() {
     this.action = null;
+    this.buttons = answerButtons({ answers: this.answers, menu: this.menu });
+    this.answer.replaceChildren(this.buttons.node, this.buttons.trouble);
+    this.why.replaceChildren();
+    for (const node of [this.title, this.worth]) setText(node, "");
     this.open.hidden = true;
     this.none.hidden = false;
   }

@@ -67,7 +67,7 @@ export function curveInWords(points, crossings, now) {
 }
 
 /** The drawing, its sentences and its table. `now` in ms on the lead's own time line. */
-export function riskCurve({ points, crossings }, now) {
+export function riskCurve({ points, crossings }, now, { tableOpen, tableToggled }) {
   if (points.length < 2) return el("p.meta", {}, "No curve ahead: not enough data.");
   const sentences = curveInWords(points, crossings, now);
   const [ends, ...reached] = sentences;
@@ -77,7 +77,7 @@ export function riskCurve({ points, crossings }, now) {
     {},
     picture(curveShape(points, crossings), sentences.join(" ")),
     el("ul.crossings", {}, ...reached.map((words, i) => el(`li.stage.stage-${crossings[i].stage}`, {}, words)), none ?? ""),
-    el("details.as-table", {}, el("summary", { "data-focus": "curve-table" }, "As a table"), el("p.meta", {}, ends), curveTable(points)),
+    el("details.as-table", { open: tableOpen, ontoggle: (event) => tableToggled(event.target.open) }, el("summary", { "data-focus": "curve-table" }, "As a table"), el("p.meta", {}, ends), curveTable(points)),
   );
 }
 

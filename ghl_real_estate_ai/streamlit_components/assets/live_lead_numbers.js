@@ -81,10 +81,11 @@ export function churnPart() {
 
 /** `show(curve, now)`; a curve that could not be had is {trouble}. */
 export function curvePart() {
+  let tableOpen = false; // a table that somebody reads stays open while the curve is drawn anew
   return leadPart("If the lead stays silent", (curve, now) => {
     if (!curve) return [el("p.meta", {}, "Asking for the curve…")];
     if (curve.trouble) return [el("p.trouble-line", {}, `The curve ahead is not there: ${curve.trouble}`)];
-    return [riskCurve(curve, now)];
+    return [riskCurve(curve, now, { tableOpen, tableToggled: (open) => (tableOpen = open) })];
   });
 }
 

@@ -73,19 +73,19 @@ export class LeadWishes {
 
   forget() {
     for (const { timer } of this.expected?.values() ?? []) this.door.cancel(timer);
-    Object.assign(this, { leadId: null, wishes: {}, offers: [], expected: new Map(), shown: null });
+    Object.assign(this, { leadId: null, wishes: {}, messages: [], expected: new Map(), shown: null });
     this.#closeEditor();
+    this.chips.replaceChildren();
     this.done.clear();
   }
 
   show(leadId, wishes, messages, correctedAt) {
-    Object.assign(this, { leadId, wishes });
+    Object.assign(this, { leadId, wishes, messages, correctedAt });
     for (const [field, { value, posting, timer }] of this.expected) {
       if (posting || !sameWish(wishes[field], value)) continue;
       this.door.cancel(timer);
       this.expected.delete(field);
     }
-    this.offers = offeredWishes(messages, this.#current(), correctedAt);
     this.#write();
   }
 
@@ -95,13 +95,14 @@ export class LeadWishes {
   }
 
   #write() {
-    const inWords = JSON.stringify([this.leadId, this.#current(), this.offers, [...this.expected.keys()]]);
+    const offers = offeredWishes(this.messages, this.#current(), this.correctedAt);
+    const inWords = JSON.stringify([this.leadId, this.#current(), offers, [...this.expected.keys()]]);
     if (inWords === this.shown) return;
     this.shown = inWords;
     const stated = statedWishes(this.#current());
     const chips = stated.flatMap(([field, value]) => (field === "features" ? value.map((one) => this.#featureChip(one, value)) : [this.#chip(field, value)]));
     const add = el("li", {}, el("button.wish-add", { type: "button", "data-focus": "add", onclick: () => this.#edit(null) }, stated.length ? "Add a wish" : "No wish is stated yet: add one"));
-    keepingFocus(this.chips, this.part.head, () => this.chips.replaceChildren(...chips, ...this.offers.map((offer) => this.#offer(offer)), add));
+    keepingFocus(this.chips, this.part.head, () => this.chips.replaceChildren(...chips, ...offers.map((offer) => this.#offer(offer)), add));
   }
 
   #chip(field, value) {

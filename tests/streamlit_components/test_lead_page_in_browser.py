@@ -1,0 +1,449 @@
+"""The lead page in a real browser, before a scripted gateway: every state that an agent may meet, at both widths."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.support.browser import PHONE, open_browser, open_page
+from tests.support.lead_screen import (
+    LEAD,
+    ORIGIN,
+    SUGGESTED,
+    WISHES,
+    ScriptedGateway,
+    error,
+    home,
+    intelligence,
+    lead_detail,
+    message,
+)
+
+pytestmark = pytest.mark.browser
+
+PATH = f"/v1/leads/{LEAD}"
+ASK = ("GET", PATH)
+
+
+@pytest.fixture(name="browser", scope="module")
+def _browser() -> Iterator[Any]:
+    with open_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(name="gateway")
+def _gateway() -> ScriptedGateway:
+    return ScriptedGateway()
+
+
+@pytest.fixture(name="page")
+def _page(browser: Any, gateway: ScriptedGateway) -> Iterator[Any]:
+    with open_page(browser) as page:
+        yield from _at(page, gateway)
+
+
+@pytest.fixture(name="phone")
+def _phone(browser: Any, gateway: ScriptedGateway) -> Iterator[Any]:
+    with open_page(browser, size=PHONE, scheme="dark", reduced_motion=True) as page:
+        yield from _at(page, gateway)
+
+
+def _at(page: Any, gateway: ScriptedGateway) -> Iterator[Any]:
+    troubles: list[str] = []
+    page.on("pageerror", lambda trouble: troubles.append(str(trouble)))
+    gateway.serve(page)
+    page.goto(f"{ORIGIN}/")
+    page.wait_for_function("window.lead")
+    yield page
+    assert troubles == []
+
+
+def open_lead(page: Any) -> Any:
+    """The dialog with the lead in it."""
+    page.evaluate(f"void lead.open('{LEAD}', 'Maria Gomez')")
+    dialog = page.get_by_role("dialog", name="Maria Gomez")
+    dialog.get_by_role("heading", name="Next action").wait_for()
+    return dialog
+
+
+def part(dialog: Any, title: str) -> Any:
+    return dialog.get_by_role("region", name=title, exact=True)
+
+
+def hear(page: Any) -> None:
+    """A stream speaks of the lead."""
+    page.evaluate(f"lead.heard('{LEAD}')")
+
+
+def fresh(gateway: ScriptedGateway, **fields: Any) -> None:
+    gateway.answers[ASK] = (200, lead_detail(**fields))
+
+
+def test_the_head_says_who_it_is_and_how_to_reach_them(page: Any) -> None:
+    dialog = open_lead(page)
+    dialog.get_by_text("Stage new · from zillow · with Alex Rivera", exact=False).wait_for()
+    ways = dialog.get_by_role("group", name="Reach the lead")
+    assert ways.get_by_role("link").evaluate_all("(links) => links.map((link) => link.href)") == [
+        "tel:+15550102030",
+        "sms:+15550102030",
+        "mailto:maria@example.com",
+    ]
+
+
+def test_do_not_disturb_is_said_and_only_the_way_that_the_lead_waits_on_stays(
+    page: Any, gateway: ScriptedGateway
+) -> None:
+    detail = lead_detail()
+    detail["lead"]["contact"]["dnd"] = True
+    gateway.answers[ASK] = (200, detail)
+    dialog = open_lead(page)
+    ways = dialog.get_by_role("group", name="Reach the lead")
+    assert ways.get_by_role("link").all_inner_texts() == ["Call"]  # the next action answers by a call
+    assert ways.get_by_role("button", disabled=True).all_inner_texts() == ["Text", "Email"]
+    ways.get_by_text("Do not disturb is set in the CRM.").wait_for()
+
+
+def test_the_next_action_is_answered_as_in_the_queue_and_taken_back_within_the_page(
+    page: Any, gateway: ScriptedGateway
+) -> None:
+    gateway.answers["POST", f"{PATH}/actions/act-1/snooze"] = (202, {"event_id": "e", "position": 10})
+    gateway.answers["POST", f"{PATH}/actions/act-1/reopen"] = (202, {"event_id": "f", "position": 11})
+    dialog = open_lead(page)
+    action = part(dialog, "Next action")
+    action.get_by_text("wrote: “can we see 12 Oak St on Saturday at 2?”").wait_for()
+    action.get_by_text("first answer slipping").wait_for()
+    action.get_by_role("button", name="Snooze Maria Gomez for 2 hours").click()
+    dialog.get_by_role("button", name="Undo").click()  # reachable: the line stands inside of the dialog
+    action.get_by_text("Open again").wait_for()
+    assert [path for path, _ in gateway.posts] == [
+        f"{PATH}/actions/act-1/snooze",
+        f"{PATH}/actions/act-1/reopen",
+    ]
+
+
+def test_numbers_come_with_their_interval_their_prior_and_what_moved_them(page: Any) -> None:
+    dialog = open_lead(page)
+    score = part(dialog, "Score")
+    score.get_by_text("chance of an appointment within 14 days").wait_for()
+    score.get_by_text("between 11 % and 27 %, 80 % sure.", exact=False).wait_for()
+    score.get_by_text("too few leads of your own yet", exact=False).wait_for()
+    score.get_by_text("+6 points").wait_for()
+    score.get_by_text("−2 points with the time before that", exact=False).wait_for()
+    score.get_by_text("simulated data, not real leads", exact=False).wait_for()
+    why = part(dialog, "Why")
+    assert why.locator("li").first.inner_text().split("\n")[:2] == [
+        "messages from the lead, this week",
+        "raises",
+    ]
+
+
+def test_not_enough_data_is_an_answer(page: Any, gateway: ScriptedGateway) -> None:
+    nothing = {"value": None, "stale_reason": "not enough data: nothing was seen yet"}
+    fresh(
+        gateway,
+        intelligence=intelligence(score=nothing, won={}, churn=nothing),
+        reasons={"score": {}, "won": {}, "churn": {}},
+    )
+    gateway.answers["GET", f"{PATH}/risk-curve"] = (200, {"points": [], "crossings": []})
+    dialog = open_lead(page)
+    part(dialog, "Score").get_by_text("not enough data: nothing was seen yet", exact=False).wait_for()
+    part(dialog, "Score").get_by_text("Chance of a won deal: not enough data.").wait_for()
+    part(dialog, "Churn risk").get_by_text("Not known: not enough data", exact=False).wait_for()
+    part(dialog, "If the lead stays silent").get_by_text("No curve ahead: not enough data.").wait_for()
+
+
+def test_the_curve_ahead_is_a_picture_sentences_and_a_table(page: Any) -> None:
+    dialog = open_lead(page)
+    ahead = part(dialog, "If the lead stays silent")
+    picture = ahead.get_by_role("img")
+    assert picture.get_attribute("aria-label").startswith("Churn risk ahead. Now 42 %, in 14 days 93 %")
+    assert picture.locator(".mark").count() == 2
+    ahead.get_by_text("Active in 3 d", exact=False).wait_for()
+    ahead.get_by_text("As a table").click()
+    assert ahead.get_by_role("row").count() == 16  # a head, and a row a day
+
+
+def test_homes_say_what_is_met_missed_and_unknown_with_a_photo_or_a_place_for_one(page: Any) -> None:
+    dialog = open_lead(page)
+    first, second = part(dialog, "Homes").locator(".home-card").all()
+    photo = first.get_by_role("img", name="Front of the house")
+    assert photo.get_attribute("referrerpolicy") == "no-referrer"
+    assert photo.get_attribute("loading") == "lazy"
+    second.get_by_role("img", name="No photo of 14 Oak St").wait_for()
+    assert [text.split(":")[0] for text in first.locator(".wish-results li").all_inner_texts()] == [
+        "✓met",
+        "✕missed",
+        "?unknown",
+    ]
+    first.get_by_text("Not considered: neighborhood, commute.").wait_for()
+    first.get_by_text("Also listed as OLD-7.").wait_for()
+    assert second.get_by_role("button", name="Like").get_attribute("aria-pressed") == "true"
+
+
+def test_a_verdict_is_noted_and_can_be_taken_back_even_when_the_home_has_gone(
+    page: Any, gateway: ScriptedGateway
+) -> None:
+    path = f"{PATH}/listings/12/judgement"
+    gateway.answers["POST", path] = (202, {"event_id": "e", "position": 10})
+    dialog = open_lead(page)
+    homes = part(dialog, "Homes")
+    homes.locator(".home-card").first.get_by_role("button", name="Pass").click()
+    homes.get_by_text("Passed on: 12 Oak St.").wait_for()
+    fresh(
+        gateway,
+        intelligence=intelligence(matches={"value": [home("14", photo=False)]}),
+        judged={"12": "pass"},
+    )
+    hear(page)
+    homes.get_by_text("$425,000", exact=True).nth(1).wait_for(state="detached")
+    homes.get_by_label("The lead said so", exact=False).check()
+    homes.get_by_role("button", name="Undo").click()
+    homes.get_by_text("Taken back: 12 Oak St.").wait_for()
+    assert gateway.posts == [
+        (path, {"verdict": "pass", "by": "agent"}),
+        (path, {"verdict": "undo", "by": "lead"}),
+    ]
+
+
+def test_more_homes_come_with_what_would_give_more(page: Any, gateway: ScriptedGateway) -> None:
+    gateway.answers["GET", f"{PATH}/matches?k=20"] = (
+        200,
+        {
+            "wishes": WISHES,
+            "matches": [home(key, photo=False) for key in ("12", "14", "16")],
+            "learned": [],
+            "meeting_all": 2,
+            "relaxations": [{"wish": "max_list_price", "change": "raise the maximum by $15,000 to $465,000", "more": 6, "cost": 0.3, "wishes": WISHES}],
+        },
+    )  # fmt: skip
+    homes = part(open_lead(page), "Homes")
+    homes.get_by_role("button", name="More homes, and what would give more").click()
+    homes.get_by_text("Raise the maximum by $15,000 to $465,000: 6 more homes").wait_for()
+    assert homes.locator(".home-card").count() == 3
+
+
+def test_a_wish_is_taken_out_shown_as_pending_and_put_back(page: Any, gateway: ScriptedGateway) -> None:
+    gateway.answers["POST", f"{PATH}/wishes"] = (
+        202,
+        {"event_id": "e", "position": 10, "before": {"city": "Elm Harbor"}},
+    )
+    wishes = part(open_lead(page), "Wishes")
+    wishes.get_by_role("button", name="Take out: in Elm Harbor").click()
+    wishes.get_by_text("Taken out: in Elm Harbor.").wait_for()
+    assert wishes.get_by_role("button", name="Change: in Elm Harbor").count() == 0
+    wishes.get_by_role("button", name="Undo").click()
+    wishes.locator(".pending", has_text="in Elm Harbor").wait_for()
+    hear(page)  # the lead as it stands again
+    wishes.locator(".wish-chip:not(.pending)", has_text="in Elm Harbor").wait_for()
+    assert [body for _, body in gateway.posts] == [
+        {"wishes": {"city": None}},
+        {"wishes": {"city": "Elm Harbor"}},
+    ]
+
+
+def test_a_refused_value_shows_the_gateways_sentence_at_the_field_and_news_do_not_disturb_the_typing(
+    page: Any, gateway: ScriptedGateway
+) -> None:
+    sentence = "max_list_price: must be at most 1000000000 US dollars"
+    gateway.answers["POST", f"{PATH}/wishes"] = (422, error(sentence))
+    wishes = part(open_lead(page), "Wishes")
+    wishes.get_by_role("button", name="Change: up to $450,000").click()
+    field = wishes.get_by_label("Highest price, US dollars")
+    field.fill("99000000000")
+    page.keyboard.press("Enter")
+    wishes.get_by_role("alert").get_by_text(sentence).wait_for()
+    assert field.get_attribute("aria-invalid") == "true"
+    fresh(gateway, lead={**lead_detail()["lead"], "wishes": {**WISHES, "min_bedrooms": 4}})
+    hear(page)
+    wishes.get_by_role("button", name="Change: 4+ bedrooms").wait_for()
+    assert field.input_value() == "99000000000"
+    assert field.evaluate("(node) => node === document.activeElement")
+    page.keyboard.press("Escape")  # leaves the field, not the page
+    field.wait_for(state="detached")
+    assert page.get_by_role("dialog", name="Maria Gomez").is_visible()
+    wishes.get_by_role("button", name="Change: up to $450,000").wait_for()
+
+
+def test_a_wish_from_a_message_is_added_with_one_tap_and_any_other_by_its_own_input(
+    page: Any, gateway: ScriptedGateway
+) -> None:
+    gateway.answers["POST", f"{PATH}/wishes"] = (202, {"event_id": "e", "position": 10, "before": {}})
+    wishes = part(open_lead(page), "Wishes")
+    wishes.get_by_role("button", name="Add: 2+ bathrooms (from message)").click()
+    wishes.get_by_role("button", name="Change: 2+ bathrooms").wait_for()
+    assert wishes.get_by_text("(from message)").count() == 0
+    wishes.get_by_role("button", name="Add a wish").click()
+    wishes.get_by_label("Which wish").select_option("property_sub_type")
+    wishes.get_by_label("Type of home").select_option("Townhouse")
+    wishes.get_by_role("button", name="Save").click()
+    wishes.get_by_role("button", name="Change: Townhouse").wait_for()
+    wishes.get_by_role("button", name="Change: pool").click()
+    wishes.get_by_label("garage").check()
+    wishes.get_by_role("button", name="Save").click()
+    wishes.get_by_role("button", name="Change: garage").wait_for()
+    sent = [body["wishes"] for _, body in gateway.posts]
+    assert sent == [
+        {"min_bathrooms": 2},
+        {"property_sub_type": "Townhouse"},
+        {"features": ["garage", "pool"]},
+    ]
+
+
+def test_the_conversation_marks_automation_and_shows_where_a_fact_was_read(page: Any) -> None:
+    talk = part(open_lead(page), "Conversation")
+    assert talk.locator(".bubble.automatic").count() == 1
+    talk.get_by_text("Automation · Text", exact=False).wait_for()
+    talk.locator(".fact", has_text="2 or more bathrooms").focus()
+    assert talk.locator(".quote-on").all_inner_texts() == ["2 baths"]
+
+
+def test_a_new_message_comes_at_the_bottom_and_does_not_pull_a_reader_away(
+    page: Any, gateway: ScriptedGateway
+) -> None:
+    many = [message(n, timedelta(hours=40 - n), f"line {n} " * 20) for n in range(20)]
+    fresh(gateway, conversation=many)
+    talk = part(open_lead(page), "Conversation")
+    rows = talk.locator(".bubbles")
+    at_end = "(node) => node.scrollHeight - node.scrollTop - node.clientHeight < 2"
+    assert rows.evaluate(at_end)
+    rows.evaluate("(node) => node.scrollTo(0, 100)")
+    fresh(gateway, conversation=[*many, message(90, timedelta(minutes=1), "Are you there?")])
+    hear(page)
+    talk.get_by_text("Are you there?").wait_for(state="attached")
+    assert rows.evaluate("(node) => node.scrollTop") == 100
+
+
+def test_a_suggested_reply_is_copied_never_sent_and_says_what_it_rests_on(
+    page: Any, gateway: ScriptedGateway
+) -> None:
+    gateway.answers["GET", f"{PATH}/suggested-reply"] = (200, SUGGESTED)
+    talk = part(open_lead(page), "Conversation")
+    talk.get_by_role("button", name="Suggest a reply").click()
+    assert talk.get_by_label("Suggested reply").input_value() == SUGGESTED["text"]
+    talk.get_by_text("Nothing is sent from here.", exact=False).wait_for()
+    talk.get_by_text("listed at $425,000 · listing 12 ListPrice").wait_for()
+    talk.get_by_role("button", name="Copy").click()
+    talk.get_by_text("Copied.").wait_for()
+    talk.get_by_label("Suggested reply").evaluate(
+        "(node) => node.after(Object.assign(document.createElement('textarea'), { id: 'pasted' }))"
+    )
+    page.locator("#pasted").focus()
+    page.keyboard.press("Control+v")
+    assert page.locator("#pasted").input_value() == SUGGESTED["text"]
+    assert gateway.posts == []
+    fresh(gateway, conversation=[message(9, timedelta(0), "Hello?")])
+    hear(page)
+    talk.get_by_role("button", name="The lead wrote since: suggest again").wait_for()
+
+
+def test_a_reply_that_is_withheld_says_why(page: Any, gateway: ScriptedGateway) -> None:
+    why = "The lead asked to stop. Do not write; set do not disturb in the CRM."
+    gateway.answers["GET", f"{PATH}/suggested-reply"] = (
+        200,
+        {"text": None, "withheld": why, "grounds": [], "answers": None, "by": "rules"},
+    )
+    talk = part(open_lead(page), "Conversation")
+    talk.get_by_role("button", name="Suggest a reply").click()
+    talk.get_by_text(why).wait_for()
+    assert talk.get_by_role("button", name="Copy").count() == 0
+
+
+def test_the_timeline_goes_by_day_with_own_answers_and_conclusions_on_demand(page: Any) -> None:
+    timeline = part(open_lead(page), "Timeline")
+    timeline.get_by_text("action snoozed by you").wait_for()
+    assert timeline.get_by_role("heading", level=4).count() == 3
+    assert timeline.get_by_text("score 18%", exact=False).count() == 0
+    timeline.get_by_label("Also each new score and risk").check()
+    timeline.get_by_text("score 18%", exact=False).wait_for()
+
+
+def test_a_gateway_that_is_away_leaves_the_old_content_marked_and_comes_back_by_itself(
+    page: Any, gateway: ScriptedGateway
+) -> None:
+    dialog = open_lead(page)
+    gateway.answers[ASK] = None
+    hear(page)
+    trouble = dialog.get_by_role("alert").filter(has_text="This lead could not be read")
+    trouble.filter(has_text="What you see below is from before, as of").wait_for()
+    assert part(dialog, "Conversation").get_by_text("2 baths", exact=False).first.is_visible()
+    fresh(gateway, judged={})
+    trouble.wait_for(state="hidden")  # without a click
+
+
+def test_a_lead_that_is_gone_leaves_nothing_of_it_on_the_page(page: Any, gateway: ScriptedGateway) -> None:
+    dialog = open_lead(page)
+    gateway.answers[ASK] = (404, error("no such lead in this location"))
+    hear(page)
+    page.get_by_text("This lead is not here: it was deleted or forgotten", exact=False).wait_for()
+    text = page.locator("dialog.lead-page").evaluate("(node) => node.textContent")
+    assert not any(word in text for word in ("Maria", "Oak St", "450,000", "2 baths"))
+    assert dialog.count() == 0  # nor by its name
+
+
+def test_news_write_only_what_changed_and_keep_focus_and_scroll(page: Any, gateway: ScriptedGateway) -> None:
+    dialog = open_lead(page)
+    part(dialog, "Homes").locator(".home-card").first.wait_for()
+    numbers = dialog.locator(".lead-numbers")
+    numbers.evaluate("(node) => node.scrollTo(0, 300)")
+    page.evaluate(
+        """() => { window.kept = [...document.querySelectorAll(".home-card, .bubble, .part-body > .chance")]; }"""
+    )
+    part(dialog, "Homes").get_by_role("button", name="Save").first.focus()
+    scroll = numbers.evaluate("(node) => node.scrollTop")
+    moved = {**intelligence()["churn"]["value"], "probability": 0.55}
+    fresh(gateway, intelligence=intelligence(churn={"value": moved}))
+    hear(page)
+    part(dialog, "Churn risk").get_by_text("55 %").wait_for()
+    assert page.evaluate("window.kept.every((node) => node.isConnected)")
+    assert numbers.evaluate("(node) => node.scrollTop") == scroll
+    assert page.evaluate("document.activeElement.textContent") == "Save"
+
+
+def test_escape_closes_and_gives_the_focus_back_and_headings_stand_in_order(page: Any) -> None:
+    page.evaluate("""() => {
+        const button = Object.assign(document.createElement("button"), { id: "from-here", textContent: "row" });
+        document.body.prepend(button);
+        button.focus();
+    }""")
+    dialog = open_lead(page)
+    levels = dialog.locator("h2, h3, h4").evaluate_all("(all) => all.map((node) => Number(node.tagName[1]))")
+    assert levels[0] == 2
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="hidden")
+    assert page.evaluate("document.activeElement.id") == "from-here"
+    assert page.evaluate("window.wasClosed")
+
+
+def test_what_anybody_writes_is_text_and_never_markup(page: Any, gateway: ScriptedGateway) -> None:
+    attack = '<img src=x onerror="window.pwned=1">'
+    detail = lead_detail(conversation=[message(1, timedelta(hours=1), attack)])
+    detail["lead"] |= {"name": attack, "wishes": {**WISHES, "city": attack}}
+    gateway.answers[ASK] = (200, detail)
+    page.evaluate(f"void lead.open('{LEAD}', 'x')")
+    page.locator(".bubble").get_by_text(attack).wait_for()
+    assert page.evaluate("window.pwned") is None
+
+
+def test_on_a_phone_it_is_one_column_with_jumps_and_targets_for_a_thumb(phone: Any) -> None:
+    dialog = open_lead(phone)
+    part(dialog, "Homes").locator(".home-card").first.wait_for()
+    assert phone.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert dialog.locator(".lead-columns").evaluate("(node) => node.scrollWidth <= node.clientWidth")
+    jump = dialog.get_by_role("navigation", name="Parts of this page")
+    for title, heading in (
+        ("Homes", "Homes"),
+        ("Talk", "Conversation"),
+        ("Timeline", "Timeline"),
+        ("Do", "Next action"),
+    ):
+        jump.get_by_role("button", name=title).click()
+        phone.wait_for_function("(words) => document.activeElement.textContent === words", arg=heading)
+    small = dialog.locator("button:visible, a:visible, summary:visible").evaluate_all(
+        "(all) => all.filter((node) => node.getBoundingClientRect().height < 44).map((node) => node.textContent)"
+    )
+    assert small == []
