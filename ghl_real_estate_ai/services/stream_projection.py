@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TypedDict
 
 from ghl_real_estate_ai.ml.lead_state import summary
+from ghl_real_estate_ai.ml.message_facts import facts_of
 from ghl_real_estate_ai.models.conversations import Direction, Message
 from ghl_real_estate_ai.models.events import (
     ActionAcknowledged,
@@ -171,6 +172,7 @@ def message_of(event: MessageReceived | MessageSent) -> Message:
         human=event.human if isinstance(event, MessageSent) else True,
         user_id=event.user_id if isinstance(event, MessageSent) else None,
         simulated=event.simulated,
+        facts=() if sent else facts_of(event.text or ""),
     )
 
 
@@ -192,6 +194,7 @@ def _conversation_item(
         text=message.text,
         human=message.human,
         call_seconds=event.call_seconds,
+        facts=message.facts,
     )
 
 
@@ -206,6 +209,7 @@ def _last_message_item(lead: Lead, message: LastMessage, direction: Direction) -
         channel=message.channel,
         text=message.text,
         human=True,
+        facts=facts_of(message.text or "") if direction is Direction.INBOUND else (),
     )
 
 
