@@ -26,7 +26,7 @@ Admin = Annotated[Identity, Depends(allowed(Role.ADMIN))]
 Who = Annotated[UserId, Path(min_length=1, max_length=200)]
 Email = Annotated[str, Field(min_length=3, max_length=254)]
 Name = Annotated[str, Field(max_length=200)]
-Password = Annotated[str, Field(min_length=1, max_length=user_accounts.LONGEST_PASSWORD, repr=False)]
+Password = Annotated[str, Field(min_length=1, max_length=user_accounts.LONGEST_PASSWORD)]
 CrmUserId = Annotated[UserId, Field(min_length=1, max_length=100)]
 
 
