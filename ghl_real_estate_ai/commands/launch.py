@@ -25,6 +25,7 @@ from ghl_real_estate_ai import bootstrap, telemetry
 from ghl_real_estate_ai.errors import ConfigurationError, EnterpriseHubError
 from ghl_real_estate_ai.limits import CLIENT_FRAME_BYTES
 from ghl_real_estate_ai.settings import Settings
+from ghl_real_estate_ai.streamlit_components import theme
 
 if TYPE_CHECKING:
     import uvicorn
@@ -153,6 +154,7 @@ def dashboard_command(settings: Settings) -> list[str]:
         "browser.gatherUsageStats": "false",
         "client.toolbarMode": "minimal",
         "logger.level": "warning",
+        **theme.widget_colours(),
     }
     arguments = [f"--{name}={value}" for name, value in flags.items()]
     return [sys.executable, "-m", "streamlit", "run", str(script), *arguments]

@@ -5,10 +5,11 @@ Called by ``streamlit run`` (``enterprisehub dashboard`` and ``enterprisehub ser
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import streamlit as st
 from pydantic import ValidationError
+from streamlit.delta_generator import DeltaGenerator
 
 from ghl_real_estate_ai.errors import (
     ConfigurationError,
@@ -21,19 +22,31 @@ from ghl_real_estate_ai.errors import (
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.settings import load_settings
 from ghl_real_estate_ai.streamlit_components import page_frame, theme
+from ghl_real_estate_ai.streamlit_components.administration import show_administration
 from ghl_real_estate_ai.streamlit_components.live_client import GatewayClient, Session
-from ghl_real_estate_ai.streamlit_components.page_frame import EXPIRED, LIVE, SIGNED_OUT, TRACK_RECORD
+from ghl_real_estate_ai.streamlit_components.location_switches import show_banner
+from ghl_real_estate_ai.streamlit_components.page_frame import (
+    ADMIN,
+    ENDED,
+    EXPIRED,
+    LIVE,
+    RENEW_AT,
+    SIGNED_OUT,
+    TEAM,
+    TRACK_RECORD,
+)
 from ghl_real_estate_ai.streamlit_components.realtime_lead_intelligence_hub import show_hub
 from ghl_real_estate_ai.streamlit_components.score_track_record import HELD, show_track_record
 from ghl_real_estate_ai.streamlit_components.session_keeper import keep
+from ghl_real_estate_ai.streamlit_components.team_response import show_team
 
 SESSION = "session"
-RENEW_AT = "renew_at"
-SEEN = "kept_session_seen"
-"""What the tab kept, once it was looked at: the same is not believed twice."""
+RENEW_AGAIN = timedelta(minutes=1)  # between two attempts, when the gateway does not answer
+SEEN = "kept_session_seen"  # what the tab kept, once it was looked at: the same is not believed twice
 NOTICE = "notice"
 SEVERAL_LOCATIONS = "several_locations"
 PAGE = "page"
+SIGN_IN = "sign_in"
 NOTICES = {
     EXPIRED: "Your session has expired. Sign in again to go on.",
     SIGNED_OUT: "You are signed out.",
@@ -59,10 +72,19 @@ def main() -> None:
         st.rerun()
     if kept.found is not None and kept.found != st.session_state.get(SEEN):
         come_back(kept.found, client)
-    elif session is None:
-        show_sign_in(client, opening=SEEN not in st.session_state)
-    else:
-        _show(session, page, client, gateway_url)
+        return
+    with _slots(SIGN_IN if session is None else page):
+        if session is None:
+            show_sign_in(client, opening=SEEN not in st.session_state)
+        else:
+            _show(session, page, client, gateway_url)
+
+
+def _slots(shown: str) -> DeltaGenerator:
+    """A place for each page; only the one that is shown is filled. The others are emptied at once: what stood there
+    would else stay on the screen, dimmed, until the run has ended."""
+    places = {name: st.container() if name == shown else st.empty() for name in (SIGN_IN, *page_frame.PAGES)}
+    return places[shown]
 
 
 def _session(client: GatewayClient) -> Session | None:
@@ -71,10 +93,10 @@ def _session(client: GatewayClient) -> Session | None:
     now = datetime.now(UTC)
     if session is None:
         return None
-    if session.expired(now):
-        end_session(EXPIRED)
+    if session.expired(now) or ENDED in st.session_state:
+        end_session(st.session_state.pop(ENDED, EXPIRED))
         return None
-    if st.session_state.get(PAGE) != LIVE and now >= st.session_state.get(RENEW_AT, now):
+    if st.session_state.get(PAGE) != LIVE and page_frame.renewal_due():
         try:
             session = client.renew(session)
             keep_session(session)
@@ -82,7 +104,7 @@ def _session(client: GatewayClient) -> Session | None:
             end_session(EXPIRED)
             return None
         except EnterpriseHubError:
-            pass  # the token still holds: the next run asks again
+            st.session_state[RENEW_AT] = now + RENEW_AGAIN  # the token still holds
     return session
 
 
@@ -91,6 +113,7 @@ def _show(session: Session, page: str, client: GatewayClient, gateway_url: str) 
     if page != TRACK_RECORD:
         st.session_state.pop(HELD, None)
     if page == LIVE:
+        show_banner(session, client)
         said = show_hub(session, gateway_url=gateway_url)
         if said.session is not None:
             _renewed_by_screen(session, said.session)
@@ -108,16 +131,16 @@ def _show(session: Session, page: str, client: GatewayClient, gateway_url: str) 
 def _show_page(session: Session, page: str, client: GatewayClient) -> str | None:
     if page_frame.show_bar(session, page):
         return SIGNED_OUT
+    show_banner(session, client)
     with st.container(key="page_body"):
         if session.user.role not in page_frame.PAGES[page].roles:
             page_frame.refuse(session, page)
             return None
-        try:
-            if page == TRACK_RECORD:
-                show_track_record(session, client)
-        except Unauthenticated:
-            return EXPIRED
+        _BODIES[page](session, client)
     return None
+
+
+_BODIES = {TEAM: show_team, TRACK_RECORD: show_track_record, ADMIN: show_administration}
 
 
 # --- the session --------------------------------------------------------------------------------------------------

@@ -5,12 +5,16 @@ Called by ``streamlit_components/app.py`` and by the pages. The live screen draw
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime
 from html import escape
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, NoReturn
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
+from ghl_real_estate_ai.errors import EnterpriseHubError, Unauthenticated
 from ghl_real_estate_ai.models.leads import Role
 from ghl_real_estate_ai.streamlit_components.live_client import Session
 
@@ -20,6 +24,9 @@ TRACK_RECORD: Final = "track_record"
 ADMIN: Final = "admin"
 SIGNED_OUT: Final = "signed_out"
 EXPIRED: Final = "expired"
+ENDED: Final = "page_ended"
+RENEW_AT: Final = "renew_at"
+_RESULTS: Final = "results"
 
 
 class Page(NamedTuple):
@@ -68,7 +75,8 @@ def show_bar(session: Session, page: str) -> bool:
             f'<nav class="pages" aria-label="Pages">{links}</nav>'
             f'<span class="who">{escape(session.user.name)} · {escape(role)}</span></div>'
         )
-        return st.button("Sign out", key="bar_sign_out")
+        clicked: bool = st.button("Sign out", key="bar_sign_out")
+    return clicked
 
 
 def _current(is_it: bool) -> str:
@@ -89,3 +97,63 @@ def refuse(session: Session, page: str) -> None:
         icon=":material/lock:",
     )
     st.html(f'<a class="page-button" href="{page_link(LIVE)}">Back to the live screen</a>')
+
+
+def expire() -> NoReturn:
+    """The gateway refused the token: begin anew at the form, from wherever in a page this is found out."""
+    st.session_state[ENDED] = EXPIRED
+    st.rerun()
+    raise AssertionError  # st.rerun does not return; its type does not say so
+
+
+def renewal_due() -> bool:
+    """Whether the token is half-way through: a part of a page that runs by itself then has the whole script run."""
+    at: datetime | None = st.session_state.get(RENEW_AT)
+    return at is not None and datetime.now(UTC) >= at
+
+
+# --- words and answers --------------------------------------------------------------------------------------------
+
+
+def title(words: str) -> None:
+    """What page this is."""
+    st.html(f'<h1 class="page-title">{escape(words)}</h1>')
+
+
+def heading(words: str) -> None:
+    """What part of the page this is."""
+    st.html(f'<h2 class="page-heading">{escape(words)}</h2>')
+
+
+def zone() -> ZoneInfo:
+    """The browser's time zone; UTC where it told none that we know."""
+    try:
+        return ZoneInfo(st.context.timezone or "UTC")
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
+
+
+def when(at: datetime) -> str:
+    """A moment in the browser's zone, e.g. '26 Nov 2026 23:14'."""
+    return f"{at.astimezone(zone()):%-d %b %Y %H:%M}"
+
+
+def attempt(place: str, work: Callable[[], str]) -> None:
+    """In a button's callback: do it, and keep what happened, or why it did not, for ``tell_results(place)``."""
+    try:
+        result = ("done", work())
+    except Unauthenticated:
+        st.session_state[ENDED] = EXPIRED
+        return
+    except EnterpriseHubError as error:
+        result = ("refused", str(error))
+    st.session_state.setdefault(_RESULTS, {})[place] = result
+
+
+def tell_results(place: str) -> None:
+    """What the last click at this place did; said once."""
+    kind, words = st.session_state.get(_RESULTS, {}).pop(place, (None, ""))
+    if kind == "done":
+        st.success(words, icon=":material/check:")
+    elif kind == "refused":
+        st.error(words, icon=":material/error:")

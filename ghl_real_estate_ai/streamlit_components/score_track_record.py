@@ -12,7 +12,7 @@ import streamlit as st
 from ghl_real_estate_ai.errors import EnterpriseHubError, Unauthenticated
 from ghl_real_estate_ai.models.track_record import Figures, TargetRecord, TrackRecord
 from ghl_real_estate_ai.streamlit_components.live_client import GatewayClient, Session
-from ghl_real_estate_ai.streamlit_components.page_frame import simulated_mark
+from ghl_real_estate_ai.streamlit_components.page_frame import expire, simulated_mark, title
 
 HELD: Final = "record_held"
 """The record in the user's session until the page is left: each click runs the page anew, and the record is the same."""
@@ -33,14 +33,14 @@ _INK, _RIVAL, _MUTED = "#2f7ec4", "#c4622f", "#8a94a0"
 
 
 def show_track_record(session: Session, client: GatewayClient) -> None:
-    """Draw the page. Raises Unauthenticated."""
+    """Draw the page."""
     with st.container(key="record_page"):
-        st.subheader("Track record", anchor=False)
+        title("Track record")
         st.caption("What was said of leads when it was shown, beside what came true once its time was over.")
         try:
             record = _record(session, client)
         except Unauthenticated:
-            raise
+            expire()
         except EnterpriseHubError as error:
             st.error(f"{error} Try again in a moment.")
             return

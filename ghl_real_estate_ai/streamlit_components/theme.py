@@ -12,6 +12,16 @@ from typing import Final
 
 ASSETS: Final = Path(__file__).parent / "assets"
 _TOKEN = re.compile(r"^\s*(--[a-z-]+: [^;{}]+;)", re.MULTILINE)
+_PAIR = re.compile(r"--([a-z-]+): light-dark\((#[0-9a-f]{6}, #[0-9a-f]{6})\);")
+_WIDGETS: Final = {
+    "primaryColor": "accent",
+    "backgroundColor": "page",
+    "secondaryBackgroundColor": "card",
+    "textColor": "text",
+    "borderColor": "line",
+    "linkColor": "accent",
+}
+"""Streamlit's option: our token."""
 
 
 @functools.cache
@@ -20,3 +30,15 @@ def page_style() -> str:
     tokens = "\n".join(_TOKEN.findall((ASSETS / "live_hub.css").read_text(encoding="utf-8")))
     sheet = (ASSETS / "pages.css").read_text(encoding="utf-8")
     return f"<style>\n:root {{\n{tokens}\n}}\n{sheet}</style>"
+
+
+@functools.cache
+def widget_colours() -> dict[str, str]:
+    """Options by which Streamlit's own widgets take the live screen's colours, in both schemes."""
+    css = (ASSETS / "live_hub.css").read_text(encoding="utf-8")
+    pairs = dict(_PAIR.findall(css))
+    options = {"theme.baseRadius": "6px"}
+    for number, scheme in enumerate(("light", "dark")):
+        for option, token in _WIDGETS.items():
+            options[f"theme.{scheme}.{option}"] = pairs[token].split(", ")[number]
+    return options

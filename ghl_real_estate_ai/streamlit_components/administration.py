@@ -1,0 +1,120 @@
+"""The page "Admin": the kill switch, the doctor's findings, and everything that an admin of a location sees to.
+
+Called by ``streamlit_components/app.py``. Each section asks the gateway for its own part, when it is opened.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Final
+
+import streamlit as st
+
+from ghl_real_estate_ai.errors import EnterpriseHubError, Unauthenticated
+from ghl_real_estate_ai.models.diagnosis import Finding, FindingStatus
+from ghl_real_estate_ai.streamlit_components.dead_letters import show_dead_letters
+from ghl_real_estate_ai.streamlit_components.gateway_answers import FirstSteps, Health, Locations
+from ghl_real_estate_ai.streamlit_components.live_client import GatewayClient, Session
+from ghl_real_estate_ai.streamlit_components.location_switches import show_kill_switch, show_switches
+from ghl_real_estate_ai.streamlit_components.location_users import show_users
+from ghl_real_estate_ai.streamlit_components.page_frame import expire, heading, title
+from ghl_real_estate_ai.streamlit_components.page_tables import NOTHING, Column, mark, show_table
+
+_WORST_FIRST: Final = (
+    FindingStatus.FAILURE,
+    FindingStatus.WARNING,
+    FindingStatus.UNKNOWN,
+    FindingStatus.OK,
+)
+_STATUS_WORDS: Final = {
+    FindingStatus.FAILURE: ("failure", "Failure"),
+    FindingStatus.WARNING: ("warning", "Warning"),
+    FindingStatus.UNKNOWN: ("unknown", "Not known"),
+    FindingStatus.OK: ("ok", "Fine"),
+}
+
+
+def show_administration(session: Session, client: GatewayClient) -> None:
+    """Draw the page."""
+    with st.container(key="admin_page"):
+        title("Admin")
+        show_kill_switch(session, client)
+        chosen = st.segmented_control(
+            "Section", list(_SECTIONS), default="Health", label_visibility="collapsed", key="admin_section"
+        )
+        try:
+            _SECTIONS[chosen or "Health"](session, client)
+        except Unauthenticated:
+            expire()
+        except EnterpriseHubError as error:
+            st.error(str(error))
+            st.button("Try again", key="admin_again")
+
+
+def _health(session: Session, client: GatewayClient) -> None:
+    """What the doctor knows, worst first."""
+    heading("Health")
+    health = client.read(Health, "/v1/health/crm", session)
+    found = sorted(health.findings, key=lambda one: _WORST_FIRST.index(one.status))
+    counts = [
+        f"{count} {_STATUS_WORDS[status][1].lower()}"
+        for status in _WORST_FIRST
+        if (count := sum(one.status is status for one in found))
+    ]
+    st.html(f'<p class="page-line">{escape(", ".join(counts)) or "Nothing was looked at."}.</p>')
+    st.html("".join(_finding(one) for one in found))
+    st.caption("This asks the CRM nothing. To have it asked now, run on the server:")
+    st.code(f"enterprisehub doctor --location {health.location_id}", language=None)
+
+
+def _finding(one: Finding) -> str:
+    fix = f'<p class="fix"><strong>What to do:</strong> {escape(one.fix)}</p>' if one.fix else ""
+    return (
+        f'<section class="finding"><p>{mark(*_STATUS_WORDS[one.status])} <strong>{escape(one.check)}</strong></p>'
+        f"<p>{escape(one.what)}</p>{fix}</section>"
+    )
+
+
+def _locations(session: Session, client: GatewayClient) -> None:
+    heading("Locations")
+    items = client.read(Locations, "/v1/locations", session).items
+    columns = [Column("Location"), Column("Id"), Column("CRM"), Column("Leads", number=True), Column("")]
+    rows = [
+        [
+            one.name,
+            one.location_id,
+            mark("ok", one.connection)
+            if one.connection == "active"
+            else mark("warning", one.connection or "not connected"),
+            f"{one.leads:,}",
+            "you are here" if one.here else NOTHING,
+        ]
+        for one in items
+    ]
+    show_table("Locations in which you are an admin", columns, rows)
+    st.caption("To see another one, sign out and sign in with its id. To add one, run on the server:")
+    st.code("enterprisehub connect --location <GHL locationId>", language=None)
+
+
+def _first_steps(session: Session, client: GatewayClient) -> None:
+    heading("First steps")
+    told = client.read(FirstSteps, "/v1/first-steps", session)
+    st.html(f'<p class="page-line">{told.leads:,} leads and {told.listings:,} homes are here.</p>')
+    for step in told.steps:
+        with st.container(border=True, key=f"step_{step.name}"):
+            state = mark("ok", "Done") if step.done else mark("warning", "To do")
+            st.html(f'<p class="page-line">{state} <strong>{escape(step.title)}</strong></p>')
+            if not step.done:
+                st.code(step.how, language=None, wrap_lines=True)
+                if step.href:
+                    st.link_button("Open", step.href)
+
+
+_SECTIONS: Final = {
+    "Health": _health,
+    "Users": show_users,
+    "Switches": show_switches,
+    "Dead letters": show_dead_letters,
+    "Locations": _locations,
+    "First steps": _first_steps,
+}

@@ -1,0 +1,209 @@
+"""The admin's section "Users": who signs in here, added, changed and removed. Called by ``administration.py``.
+
+Reads and changes ``/v1/users``; the people of the CRM come from ``/v1/team``.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from functools import partial
+from typing import Final
+from urllib.parse import quote
+
+import streamlit as st
+
+from ghl_real_estate_ai.models.identifiers import UserId
+from ghl_real_estate_ai.models.leads import Role
+from ghl_real_estate_ai.models.team import Team
+from ghl_real_estate_ai.streamlit_components.gateway_answers import Users, UserView
+from ghl_real_estate_ai.streamlit_components.live_client import GatewayClient, Session
+from ghl_real_estate_ai.streamlit_components.page_frame import attempt, heading, tell_results
+from ghl_real_estate_ai.streamlit_components.page_tables import Column, show_table
+
+_PLACE: Final = "users"
+_HANDED_OUT: Final = "user_handed_out"
+_REMOVE: Final = "user_remove"
+_PASSWORD_BYTES: Final = 12
+"""96 bits: nobody guesses it, and 16 characters can be dictated."""
+_ROLE_WORDS: Final = {
+    Role.AGENT: "Agent: works leads",
+    Role.MANAGER: "Manager: also sees the team",
+    Role.ADMIN: "Admin: also runs the location",
+}
+
+
+def show_users(session: Session, client: GatewayClient) -> None:
+    """The list, and below it what can be done. Raises what the gateway refuses."""
+    heading("Users")
+    users = client.read(Users, "/v1/users", session).items
+    people = {one.user_id: one.name for one in client.read(Team, "/v1/team", session).members}
+    columns = [Column("Name"), Column("Email"), Column("Role"), Column("In the CRM")]
+    show_table(
+        "Users", columns, [[one.name, one.email, one.role.title(), _in_crm(one, people)] for one in users]
+    )
+    tell_results(_PLACE)
+    _new_password()
+    with st.expander("Add a user", key="user_add"):
+        _add(session, client, people)
+    with st.expander("Change or remove a user", key="user_edit"):
+        _change(session, client, users, people)
+
+
+def _in_crm(user: UserView, people: Mapping[UserId, str]) -> str:
+    if user.crm_user_id is None:
+        return "By email"
+    return people.get(user.crm_user_id, f"agent {user.crm_user_id[-4:]}")
+
+
+def _new_password() -> None:
+    """Shown until the admin says that it is copied; then it is nowhere but in the user's hands."""
+    held: tuple[str, str] | None = st.session_state.get(_HANDED_OUT)
+    if held is None:
+        return
+    email, password = held
+    with st.container(border=True, key="user_password_box"):
+        st.markdown(f"Give **{_plain(email)}** this password. It is shown here only, and not kept.")
+        st.code(password, language=None)
+        st.button("I have copied it", key="user_password_done", on_click=_forget_password)
+
+
+def _forget_password() -> None:
+    st.session_state.pop(_HANDED_OUT, None)
+
+
+def _plain(text: str) -> str:
+    """Without what Markdown would read as its own."""
+    return "".join(f"\\{sign}" if sign in "\\`*_{}[]<>()#+-!|$:" else sign for sign in text)
+
+
+def _add(session: Session, client: GatewayClient, people: Mapping[UserId, str]) -> None:
+    with st.form("user_add_form", border=False):
+        st.text_input("Email", key="new_email")
+        st.text_input("Name", key="new_name")
+        st.selectbox("Role", list(_ROLE_WORDS), format_func=_ROLE_WORDS.__getitem__, key="new_role")
+        _crm_choice(people, key="new_crm", chosen=None)
+        st.caption("A password is made for them and shown once.")
+        st.form_submit_button("Add user", type="primary", on_click=partial(_added, session, client))
+
+
+def _crm_choice(people: Mapping[UserId, str], *, key: str, chosen: UserId | None) -> None:
+    options: list[UserId | None] = [None, *people]
+    if chosen not in options:
+        options.append(chosen)
+    st.selectbox(
+        "Who they are in the CRM",
+        options,
+        index=options.index(chosen),
+        format_func=lambda one: (
+            "Found by their email" if one is None else people.get(one, f"agent {one[-4:]}")
+        ),
+        key=key,
+    )
+
+
+def _added(session: Session, client: GatewayClient) -> None:
+    asked = st.session_state
+    password = secrets.token_urlsafe(_PASSWORD_BYTES)
+
+    def work() -> str:
+        added = client.post(
+            UserView,
+            "/v1/users",
+            session,
+            body={
+                "email": asked["new_email"].strip(),
+                "name": asked["new_name"].strip(),
+                "role": str(asked["new_role"]),
+                "password": password,
+                **({"crm_user_id": asked["new_crm"]} if asked["new_crm"] else {}),
+            },
+        )
+        asked[_HANDED_OUT] = (added.email, password)
+        asked["new_email"] = asked["new_name"] = ""
+        return f"{added.name} is added as {added.role}."
+
+    attempt(_PLACE, work)
+
+
+def _change(
+    session: Session, client: GatewayClient, users: tuple[UserView, ...], people: Mapping[UserId, str]
+) -> None:
+    by_id = {one.user_id: one for one in users}
+    chosen = st.selectbox(
+        "User",
+        list(by_id),
+        format_func=lambda one: f"{by_id[one].name}, {by_id[one].email}",
+        key="user_chosen",
+    )
+    if chosen is None:
+        return
+    user = by_id[chosen]
+    with st.form(f"user_form_{chosen}", border=False):
+        st.text_input("Name", value=user.name, key=f"name_{chosen}")
+        roles = list(_ROLE_WORDS)
+        st.selectbox(
+            "Role",
+            roles,
+            index=roles.index(user.role),
+            format_func=_ROLE_WORDS.__getitem__,
+            key=f"role_{chosen}",
+        )
+        _crm_choice(people, key=f"crm_{chosen}", chosen=user.crm_user_id)
+        st.checkbox("Make a new password; it ends their sessions", key=f"reset_{chosen}")
+        st.form_submit_button("Save", type="primary", on_click=partial(_changed, user, session, client))
+    _removal(user, session, client)
+
+
+def _changed(user: UserView, session: Session, client: GatewayClient) -> None:
+    asked, which = st.session_state, user.user_id
+    password = secrets.token_urlsafe(_PASSWORD_BYTES) if asked[f"reset_{which}"] else None
+
+    def work() -> str:
+        changed = client.post(
+            UserView,
+            f"/v1/users/{quote(which, safe='')}",
+            session,
+            body={
+                "name": asked[f"name_{which}"].strip(),
+                "role": str(asked[f"role_{which}"]),
+                "crm_user_id": asked[f"crm_{which}"],
+                **({"password": password} if password else {}),
+            },
+        )
+        if password:
+            asked[_HANDED_OUT] = (changed.email, password)
+            asked[f"reset_{which}"] = False
+        return f"{changed.name} is saved."
+
+    attempt(_PLACE, work)
+
+
+def _removal(user: UserView, session: Session, client: GatewayClient) -> None:
+    if st.session_state.get(_REMOVE) != user.user_id:
+        st.button("Remove this user", key="user_remove_ask", on_click=partial(_ask_removal, user.user_id))
+        return
+    st.warning(
+        f"Remove {user.name}? Their screens close and they cannot sign in. Their leads stay as they are."
+    )
+    with st.container(horizontal=True):
+        st.button(
+            "Yes, remove",
+            key="user_remove_yes",
+            type="primary",
+            on_click=partial(_removed, user, session, client),
+        )
+        st.button("No, keep", key="user_remove_no", on_click=partial(_ask_removal, None))
+
+
+def _ask_removal(user_id: UserId | None) -> None:
+    st.session_state[_REMOVE] = user_id
+
+
+def _removed(user: UserView, session: Session, client: GatewayClient) -> None:
+    def work() -> str:
+        client.tell(f"/v1/users/{quote(user.user_id, safe='')}/removal", session)
+        return f"{user.name} is removed. Add {user.email} again to give access back, with a new password."
+
+    st.session_state.pop(_REMOVE, None)
+    attempt(_PLACE, work)
