@@ -151,6 +151,12 @@ RATE_KEYS_HELD: Final = 10_000
 PAGE_ROWS: Final = 200
 """Most rows of one page of a list."""
 
+CLICKS_LOOKED_AT: Final = 50
+"""Newest events of a lead among which a click looks for those that it follows."""
+
+SNOOZE_DAYS: Final = 30
+"""A next action may be put off at most so far ahead."""
+
 TIMELINE_EVENTS: Final = 200
 """Newest events of a lead that its timeline and conversation are read from."""
 

@@ -20,6 +20,7 @@ from ghl_real_estate_ai.api.error_handlers import add_error_handlers
 from ghl_real_estate_ai.api.rate_limit import RateLimiter
 from ghl_real_estate_ai.api.request_guard import RequestGuard
 from ghl_real_estate_ai.api.routes import (
+    actions,
     client,
     connections,
     crm_health,
@@ -38,6 +39,7 @@ from ghl_real_estate_ai.api.routes import (
     track_record,
     users,
     webhooks,
+    wishes,
 )
 from ghl_real_estate_ai.api.short_way import ShortWay
 from ghl_real_estate_ai.limits import (
@@ -72,7 +74,7 @@ def create_app(settings: Settings, *, running: Running = bootstrap.running) -> F
         redoc_url=None,
     )
     for module in (
-        webhooks, sessions, realtime, client, leads, matches, judgements, properties, track_record, team, connections, crm_health, health,
+        webhooks, sessions, realtime, client, leads, actions, wishes, matches, judgements, properties, track_record, team, connections, crm_health, health,
         users, locations, switches, dead_letters, first_steps,
     ):  # fmt: skip
         app.include_router(module.router)

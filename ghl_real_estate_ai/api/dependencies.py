@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated, cast
 
 from fastapi import Depends
@@ -18,6 +19,7 @@ from ghl_real_estate_ai.api.entrance import Entrance
 from ghl_real_estate_ai.bootstrap import Services
 from ghl_real_estate_ai.errors import Forbidden, Unauthenticated
 from ghl_real_estate_ai.live_ports import RateLimit
+from ghl_real_estate_ai.models.intelligence import LeadIntelligence
 from ghl_real_estate_ai.models.leads import Identity, Role
 
 
@@ -75,3 +77,8 @@ def allowed(*roles: Role) -> Callable[[Identity], Awaitable[Identity]]:
         return identity
 
     return check
+
+
+def now_of(services: Services, known: LeadIntelligence | None) -> datetime:
+    """Now on the lead's own time line: simulated leads live on another one than the clock's."""
+    return known.as_of if known is not None and known.simulated else services.clock.now()

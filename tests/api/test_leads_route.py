@@ -1,4 +1,4 @@
-"""The list of leads, one lead whole, and taking on an action."""
+"""The list of leads, and one lead whole."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from ghl_real_estate_ai.limits import PAGE_ROWS
-from ghl_real_estate_ai.models.identifiers import EventId, LeadId, lead_hash
 from ghl_real_estate_ai.models.leads import Role
 from ghl_real_estate_ai.models.streams import Stream
 from ghl_real_estate_ai.services.single_flight import SingleFlight
@@ -116,77 +115,18 @@ async def test_a_lead_that_is_not_there_is_not_found(gateway: Gateway) -> None:
     assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
 
 
-async def test_taking_an_action_on_is_one_fact_however_often_it_is_sent(gateway: Gateway) -> None:
-    lead_id = await gateway.lead("Ana Acted")
-    action_id = await action_of(gateway, lead_id)
-    path = f"/v1/leads/{lead_id}/actions/{action_id}/acknowledge"
-    answers = await asyncio.gather(
-        *(gateway.post(path, user_of(role)) for role in (Role.AGENT, Role.AGENT, Role.MANAGER))
-    )
-    answers.append(await gateway.post(path, AGENT))
-    assert {answer.status_code for answer in answers} == {202}
-    assert len({answer.text for answer in answers}) == 1
-    fact = answers[0].json()
-    recorded = await gateway.services.memory.read(lambda uow: uow.events.get(HOME, EventId(fact["event_id"])))
-    assert recorded is not None
-    assert (recorded.position, recorded.event.type) == (fact["position"], "ActionAcknowledged")
+async def test_what_the_lead_thinks_of_homes_is_told_with_it(gateway: Gateway) -> None:
+    lead_id = await gateway.lead("Ana Judges")
+    homes = [{"ListingKey": key, "ListPrice": 400_000, "City": "Marfa"} for key in ("D1", "D2")]
+    await gateway.post("/v1/listings", user_of(Role.MANAGER), {"value": homes})
+    for key, verdict in (("D1", "like"), ("D2", "pass"), ("D2", "undo")):
+        await gateway.post(f"/v1/leads/{lead_id}/listings/{key}/judgement", AGENT, {"verdict": verdict})
 
-    async def off_the_queue() -> bool:
-        known = (await gateway.get(f"/v1/leads/{lead_id}", AGENT)).json()["intelligence"]
-        return known["next_action"] is None or known["next_action"]["action_id"] != action_id
+    async def told() -> bool:
+        detail = (await gateway.get(f"/v1/leads/{lead_id}", AGENT)).json()
+        return bool(detail["judged"] == {"D1": "like"} and len(detail["timeline"]) >= 5)
 
-    await eventually(off_the_queue)
-    assert (await gateway.post(path, AGENT)).json() == fact
-
-
-async def test_taking_an_action_on_brings_nothing_back_of_a_lead_forgotten_meanwhile(
-    gateway: Gateway,
-) -> None:
-    lead_id = LeadId(await gateway.lead("Ana Gone"))
-    action_id = await action_of(gateway, lead_id)
-    memory = gateway.services.memory
-    digest = lead_hash(HOME, lead_id)
-    # As if the erasure were committed between the route's look and its write: the lead can still be seen, just once.
-    lead, known = await memory.read(
-        lambda uow: (uow.leads.get(HOME, lead_id), uow.leads.intelligence(HOME, lead_id))
-    )
-    assert lead is not None
-    await memory.write(lambda uow: uow.leads.forget(HOME, lead_id, lead_hash=digest))
-    await memory.write(lambda uow: uow.leads.put(lead, known))
-    answer = await gateway.post(f"/v1/leads/{lead_id}/actions/{action_id}/acknowledge", AGENT)
-    assert answer.status_code == 404
-    assert await memory.read(lambda uow: uow.events.of_lead(HOME, lead_id, before=None, limit=9)) == []
-
-
-async def test_an_acknowledgement_reaches_the_screens(gateway: Gateway) -> None:
-    lead_id = await gateway.lead("Ana Seen")
-    action_id = await action_of(gateway, lead_id)
-    async with gateway.live(AGENT) as client:
-        await client.say({"subscribe": [{"stream": Stream.NEXT_ACTIONS}]})
-        await client.hear_until(lambda message: "subscribed" in message)
-        await gateway.post(f"/v1/leads/{lead_id}/actions/{action_id}/acknowledge", AGENT)
-        message = await client.hear_until(lambda m: m.get("e", {}).get("acknowledged_by") is not None)
-        assert (message["e"]["key"], message["e"]["action"]) == (lead_id, None)
-        assert message["e"]["acknowledged_by"] == AGENT.user_id
-
-
-async def test_an_action_that_is_not_open_is_not_found(gateway: Gateway) -> None:
-    lead_id = await gateway.lead("Ana Calm")
-    for path in (
-        f"/v1/leads/{lead_id}/actions/unknown/acknowledge",
-        "/v1/leads/nobody/actions/x/acknowledge",
-    ):
-        assert (await gateway.post(path, AGENT)).status_code == 404
-
-
-async def test_another_tenants_lead_can_be_neither_seen_nor_acted_on(gateway: Gateway) -> None:
-    lead_id = await gateway.lead("Ana Home")
-    action_id = await action_of(gateway, lead_id)
-    stranger = user_of(Role.ADMIN, AWAY)
-    assert (await gateway.get(f"/v1/leads/{lead_id}", stranger)).status_code == 404
-    path = f"/v1/leads/{lead_id}/actions/{action_id}/acknowledge"
-    assert (await gateway.post(path, stranger)).status_code == 404
-    assert await action_of(gateway, lead_id) == action_id
+    await eventually(told)
 
 
 # --- what many screens ask at once --------------------------------------------------------------------------------

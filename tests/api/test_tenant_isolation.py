@@ -40,6 +40,10 @@ SIGNED_IN = {
     "POST /v1/leads/{lead_id}/listings/{listing_key}/judgement",
     "GET /v1/leads/{lead_id}/risk-curve",
     "POST /v1/leads/{lead_id}/actions/{action_id}/acknowledge",
+    "POST /v1/leads/{lead_id}/actions/{action_id}/not-mine",
+    "POST /v1/leads/{lead_id}/actions/{action_id}/reopen",
+    "POST /v1/leads/{lead_id}/actions/{action_id}/snooze",
+    "POST /v1/leads/{lead_id}/wishes",
     "GET /v1/streams/{stream}",
     "GET /v1/streams/{stream}/history",
     "POST /v1/listings",
@@ -50,6 +54,8 @@ SIGNED_IN = {
 BODIES: dict[str, object] = {
     "POST /v1/listings": {"value": [{"ListingKey": "intruder", "ListPrice": 1, "City": "Austin"}]},
     "POST /v1/leads/{lead_id}/listings/{listing_key}/judgement": {"verdict": "like"},
+    "POST /v1/leads/{lead_id}/actions/{action_id}/snooze": {"until": "2026-11-24T12:00:00Z"},
+    "POST /v1/leads/{lead_id}/wishes": {"wishes": {"city": "Austin"}},
 }
 SOCKETS = {"WS /v1/realtime"}
 MANAGERS_ONLY = {"POST /v1/listings"}

@@ -1,4 +1,4 @@
-"""Leads: the list, one lead whole, and taking on its next action. Called by the screens.
+"""Leads: the list, one lead whole, its risk ahead. Called by the screens.
 
 The tenant is the caller's; another tenant's lead is simply not found.
 """
@@ -11,31 +11,27 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from ghl_real_estate_ai.api.dependencies import IdentityDep, ServicesDep
+from ghl_real_estate_ai.api.dependencies import IdentityDep, ServicesDep, now_of
 from ghl_real_estate_ai.bootstrap import Services
 from ghl_real_estate_ai.errors import NotFound
 from ghl_real_estate_ai.limits import ANSWER_TTL_S, PAGE_ROWS, TIMELINE_EVENTS
 from ghl_real_estate_ai.models.conversations import Message
 from ghl_real_estate_ai.models.events import (
-    ActionAcknowledged,
-    Delivery,
     MessageReceived,
     MessageSent,
     RecordedEvent,
-    Source,
 )
 from ghl_real_estate_ai.models.identifiers import (
-    ActionId,
-    CorrelationId,
     EventId,
     Frozen,
     LeadId,
+    ListingKey,
     LocationId,
     UserId,
-    derived_id,
 )
 from ghl_real_estate_ai.models.intelligence import Crossing, LeadIntelligence, RiskPoint
-from ghl_real_estate_ai.models.leads import Contact, Identity, Lead
+from ghl_real_estate_ai.models.leads import Contact, Lead
+from ghl_real_estate_ai.models.matching_models import Verdict
 from ghl_real_estate_ai.models.properties import Wishes
 from ghl_real_estate_ai.ports import UnitOfWork
 from ghl_real_estate_ai.services.ml_lead_intelligence_engine import WON
@@ -44,7 +40,6 @@ from ghl_real_estate_ai.services.stream_projection import message_of, summary_of
 router = APIRouter(prefix="/v1/leads", tags=["leads"])
 
 LeadPath = Annotated[LeadId, Path(min_length=1, max_length=100)]
-ActionPath = Annotated[ActionId, Path(min_length=1, max_length=100)]
 
 
 class LeadHead(Frozen):
@@ -107,20 +102,17 @@ class RiskCurve(Frozen):
 
 
 class LeadDetail(Frozen):
-    """One lead, whole: timeline newest first, conversation oldest first, both from its TIMELINE_EVENTS newest events."""
+    """One lead, whole: timeline newest first, conversation oldest first, both from its TIMELINE_EVENTS newest events.
+
+    ``judged``: the newest verdict per home, of those that were not taken back.
+    """
 
     lead: LeadFacts
     intelligence: LeadIntelligence | None
     timeline: list[TimelineEntry]
     conversation: list[Message]
+    judged: dict[ListingKey, Verdict]
     reasons: Reasons
-
-
-class Acknowledgement(Frozen):
-    """The fact that the click became."""
-
-    event_id: EventId
-    position: int
 
 
 @router.get("", response_model=LeadPage)
@@ -177,12 +169,13 @@ async def _detail(services: Services, location_id: LocationId, lead_id: LeadId) 
     lead, intelligence, events = await services.memory.read(look)
     if lead is None:
         raise NotFound(_NO_LEAD)
-    now = _now_of(services, intelligence)
+    now = now_of(services, intelligence)
     return LeadDetail(
         lead=_facts(lead),
         intelligence=intelligence,
         timeline=[_entry(recorded) for recorded in events],
         conversation=_conversation(events),
+        judged={key: said.verdict for key, said in lead.judged.items() if said.verdict is not Verdict.UNDO},
         reasons=Reasons(
             score=services.engine.explain(lead, now),
             won=services.engine.explain(lead, now, name=WON),
@@ -202,46 +195,9 @@ async def get_risk_curve(lead_id: LeadPath, identity: IdentityDep, services: Ser
         raise NotFound(_NO_LEAD)
     risk = None if known is None else known.churn.value
     return RiskCurve(
-        points=services.churn.ahead(lead, _now_of(services, known)),
+        points=services.churn.ahead(lead, now_of(services, known)),
         crossings=() if risk is None else risk.crossings,
     )
-
-
-@router.post("/{lead_id}/actions/{action_id}/acknowledge", status_code=202)
-async def acknowledge(
-    lead_id: LeadPath, action_id: ActionPath, identity: IdentityDep, services: ServicesDep
-) -> Acknowledgement:
-    """The caller takes the action on. Repeating it gives the same answer: it is one fact, whoever clicked first."""
-    location_id = identity.location_id
-    event_id = EventId(derived_id("action_acknowledged", location_id, lead_id, action_id))
-
-    def look(uow: UnitOfWork) -> tuple[Lead | None, LeadIntelligence | None, RecordedEvent | None]:
-        return (
-            uow.leads.get(location_id, lead_id),
-            uow.leads.intelligence(location_id, lead_id),
-            uow.events.get(location_id, event_id),
-        )
-
-    lead, known, done = await services.memory.read(look)
-    if lead is None:
-        raise NotFound(_NO_LEAD)
-    if done is None:
-        action = None if known is None else known.next_action
-        if action is None or action.action_id != action_id:
-            raise NotFound("this action is not open for the lead any more; look at its newest one")
-        delivery = _acknowledgement(identity, lead, action_id, event_id, services.clock.now())
-        await services.inbox.receive(
-            delivery
-        )  # refuses a lead that was forgotten between our look and our write
-        done = await services.memory.read(lambda uow: uow.events.get(location_id, event_id))
-    if done is None:
-        raise NotFound(_NO_LEAD)
-    return Acknowledgement(event_id=done.event.event_id, position=done.position)
-
-
-def _now_of(services: Services, known: LeadIntelligence | None) -> datetime:
-    """Now on the lead's own time line: simulated leads live on another one than the clock's."""
-    return known.as_of if known is not None and known.simulated else services.clock.now()
 
 
 _NO_LEAD = "no such lead in this location"
@@ -254,23 +210,6 @@ def _key(*parts: str | int) -> str:
 
 def _json(body: bytes) -> Response:
     return Response(body, media_type="application/json")
-
-
-def _acknowledgement(
-    identity: Identity, lead: Lead, action_id: ActionId, event_id: EventId, now: datetime
-) -> Delivery:
-    event = ActionAcknowledged(
-        event_id=event_id,
-        location_id=identity.location_id,
-        occurred_at=now,
-        correlation_id=CorrelationId(event_id),
-        source=Source.API,
-        simulated=lead.simulated,
-        lead_id=lead.lead_id,
-        action_id=action_id,
-        user_id=identity.user_id,
-    )
-    return Delivery(delivery_id=f"ack:{lead.lead_id}:{action_id}", event=event, received_at=now)
 
 
 def _row(lead: Lead, known: LeadIntelligence | None) -> LeadRow:
