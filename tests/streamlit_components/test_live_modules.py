@@ -24,7 +24,7 @@ def test_assembled_module_is_valid_and_holds_each_file_once(tmp_path: Path) -> N
     assert run.returncode == 0, run.stderr  # also finds a name that two files declare
     assert "\nimport {" not in source
     assert source.count("export ") == source.count("export default") == 1
-    for name in ("LiveConnection", "LiveStore", "HubView", "LeadDrawer", "KeyedList"):
+    for name in ("LiveConnection", "LiveStore", "HubView", "LeadPage", "Answers", "LeadFilter", "KeyedList"):
         assert source.count(f"class {name} ") == 1
 
 

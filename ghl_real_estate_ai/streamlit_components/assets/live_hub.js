@@ -13,7 +13,7 @@ import { SnoozeMenu } from "./live_now.js";
 import { Toast } from "./live_toast.js";
 import { UrlState } from "./live_url.js";
 import { HubView } from "./live_view.js";
-import { LeadDrawer } from "./live_drawer.js";
+import { LeadPage } from "./live_lead.js";
 import { el } from "./live_dom.js";
 
 const STREAMS_SHOWN = ["next_actions", "lead_scores", "churn_risk", "property_matches", "conversation_feed", "system_performance"]; // keys 1 to 6
@@ -73,7 +73,8 @@ class LiveHub {
   #makeView() {
     const { outside, root, api, team, actions } = this;
     const menu = new SnoozeMenu(root, { now: () => this.leadsNow(), answers: actions });
-    this.drawer = new LeadDrawer(root.querySelector("dialog"), { apiUrl: api.apiUrl, token: this.session.token, outside, signedOut: this.signedOut, actions });
+    const [dialog, toast] = ["drawer", "toast"].map((name) => root.querySelector(`[data-ref=${name}]`));
+    this.page = new LeadPage(dialog, { api, team, answers: actions, menu, outside, user: this.user, toast, closed: () => this.url.leadClosed() });
     this.view = new HubView(root, {
       api,
       team,
@@ -83,6 +84,7 @@ class LiveHub {
       store: this.store,
       actions,
       filter: this.filter,
+      choose: (values) => this.#choose(values),
       tab: this.url.state.tab,
       tabShown: (tab) => this.url.write({ tab: tab === STREAMS_FIRST ? "" : tab }),
       openLead: (leadId) => this.#openLead(leadId),
@@ -145,6 +147,7 @@ class LiveHub {
 
   #everySecond() {
     this.view.everySecond();
+    this.page.everySecond();
     this.#showFilters();
   }
 
@@ -186,11 +189,12 @@ class LiveHub {
     this.#applyUrl(this.url.state);
     this.#filterChanged();
     this.view.rewrite("next_actions");
+    this.page.refresh();
   }
 
   #openLead(leadId) {
     this.url.push({ lead: leadId });
-    this.drawer.open(leadId, this.store.nameOf(leadId));
+    this.page.open(leadId, this.store.nameOf(leadId));
   }
 
   /** The browser's Back or Forward. */
@@ -198,14 +202,13 @@ class LiveHub {
     this.#applyUrl(state);
     this.#filterChanged();
     this.view.showTab(state.tab || STREAMS_FIRST);
-    if (state.lead) this.drawer.open(state.lead, this.store.nameOf(state.lead));
-    else if (this.drawer.dialog.open) this.drawer.dialog.close();
+    if (state.lead) this.page.open(state.lead, this.store.nameOf(state.lead));
+    else this.page.close();
   }
 
   // --- the session ------------------------------------------------------------------------------------------------
 
   #renewed(session) {
-    this.drawer.token = session.access_token;
     this.tell("session", session);
   }
 
@@ -234,7 +237,7 @@ class LiveHub {
     for (const stream of this.store.apply(message)) this.dirty.add(stream);
     // What came while nobody looked is shown late on purpose: its time says nothing about this screen's speed.
     if (message.e && receivedMs >= this.seenSince) this.log.arrived(message, receivedMs);
-    if (message.e?.lead_id) this.drawer.heard(message.e.lead_id);
+    if (message.e?.lead_id) this.page.heard(message.e.lead_id);
     this.#later(this.dirty);
   }
 
@@ -265,7 +268,7 @@ class LiveHub {
 
   #attemptChanged(item) {
     this.view.refreshAction(item.key);
-    this.drawer.attemptChanged(item);
+    if (item.lead_id === this.page.leadId) this.page.refresh();
     this.#later(this.dirty.add("next_actions"));
   }
 
@@ -275,7 +278,7 @@ class LiveHub {
     this.team.stop();
     this.url.stop();
     this.toast.hide();
-    this.drawer.stop();
+    this.page.stop();
     this.view.stop();
     this.listening.abort();
     clearInterval(this.clock);

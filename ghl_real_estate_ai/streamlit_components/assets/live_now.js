@@ -153,15 +153,15 @@ export function nowRow(first, deps) {
   const what = el("p.now-what");
   const numbers = el("span.now-numbers.push");
   const why = nowWhy();
-  const about = el("p.now-about.meta");
+  const about = el("span.now-about.meta");
   const buttons = answerButtons(deps);
   const node = el(
     "li.now",
     {},
-    el("div.line", {}, el("span.rank", { "aria-hidden": "true" }), name, tags, el("span.push", {}, clock.node)),
+    el("div.line", {}, el("span.rank", { "aria-hidden": "true" }), name, tags, about, clock.node),
     el("div.line", {}, what, numbers),
     why.node,
-    el("div.now-foot", {}, buttons.node, about),
+    buttons.node,
     buttons.trouble,
   );
   deps.clocks.add(clock.node);
@@ -174,8 +174,8 @@ export function nowRow(first, deps) {
     setText(what, item.action.title);
     writeChances(numbers, item.score, facet.danger);
     why.update(item.action);
-    setText(about, [facet.stage, deps.agentName(item.assigned_to ?? facet.assigned), worthInWords(item.action)].filter(Boolean).join(" · "));
-    about.title = item.action.expected_value == null ? "" : worthRestsOn(item.action);
+    setText(about, [facet.stage, deps.agentName(item.assigned_to ?? facet.assigned)].filter(Boolean).join(" · "));
+    about.title = about.textContent; // the line is cut where it is too long
     buttons.update(item);
   };
   return { node, update };
@@ -207,7 +207,8 @@ function nowWhy() {
     const proofs = action.evidence.filter((evidence, i) => i === 0 || evidence.event_id); // the others repeat clock and numbers
     const [shown, more] = [proofs.slice(0, EVIDENCE_SHOWN), action.evidence.filter((evidence) => !proofs.slice(0, EVIDENCE_SHOWN).includes(evidence))];
     const unreachable = action.no_reach ? [el("span.no-reach", {}, `No call or message from here: ${action.no_reach}`)] : [];
-    short.replaceChildren(el("span.proofs", {}, ...shown.map((evidence) => el("span", {}, evidence.text)), ...unreachable));
+    const worth = el("span.worth.meta", { title: action.expected_value == null ? null : worthRestsOn(action) }, worthInWords(action));
+    short.replaceChildren(el("span.proofs", {}, ...shown.map((evidence) => el("span", {}, evidence.text)), ...unreachable), worth);
     const lines = more.map((evidence) => evidence.text);
     if (action.expected_value != null) lines.push(worthRestsOn(action));
     if (action.reach) lines.push(`${reachVerb(action.reach)}: ${action.reach.to}`);

@@ -3,7 +3,7 @@
 import { QUEUE_ROWS, TABLE_ROWS, FEED_ROWS, STREAMS } from "./live_store.js";
 import { span } from "../../live_client/enterprisehub_live.js";
 import { ago, STAGE_WORDS } from "./live_words.js";
-import { el, KeyedList, setText } from "./live_dom.js";
+import { el, KeyedList, setClass, setText } from "./live_dom.js";
 import { matchRow, riskRow, scoreRow } from "./live_rows.js";
 import { ClockWall, nowRow } from "./live_now.js";
 import { FeedReplies, feedRow, isUnanswered } from "./live_feed.js";
@@ -42,10 +42,12 @@ export class HubView {
     this.#makeLists();
     this.#makeTabs();
     this.charts = new HubCharts(root, this.panels, {
-      items: (stream) => [...this.store.streams.get(stream).values()],
+      items: (stream) => this.filter.of([...this.store.streams.get(stream).values()]),
       now: () => this.store.now(this.nowMs()),
       speed: () => ({ ...this.#ownSpeed(), lag: this.store.performance()?.log_lag_events ?? null }),
+      waits: (message) => isUnanswered(message, this.store.streams.get("next_actions").get(message.lead_id)),
       counted: (stream, count) => this.#countOnTab(stream, count),
+      picked: (stage) => this.choose({ risk: this.filter.values.risk.join() === String(stage) ? [] : [stage] }),
     });
   }
 
@@ -201,6 +203,7 @@ export class HubView {
 
   #paintEmpty(panel, stream, isEmpty) {
     panel.empty.hidden = !isEmpty;
+    setClass(panel.node, "loading", isEmpty && !this.store.loaded.has(stream));
     const hidden = isEmpty && this.filter.active && this.store.streams.get(stream).size > 0;
     if (hidden) setText(panel.empty, NOTHING_PASSES);
     else if (isEmpty) setText(panel.empty, this.store.loaded.has(stream) ? NOTHING_YET[stream] : "Waiting for the gateway…");
@@ -227,7 +230,7 @@ export class HubView {
     setText(
       this.refs.simulatedText,
       share === 1
-        ? "Every lead, home and message here was made by a simulator. No real person is shown."
+        ? "Made by a simulator: no lead here is a real person."
         : "Rows marked SIM were made by a simulator. The others are real.",
     );
   }
