@@ -19,7 +19,10 @@ const SAMPLES_HELD = 120; // ten minutes
 /** Streams whose figures change with the clock, not only with an event. */
 const TICKING = new Set(["next_actions", "churn_risk", "conversation_feed", "system_performance"]);
 
-/** All charts of the screen. `panels`: by stream {node}; `deps`: {items(stream), now() on the leads' time line, speed() -> {p50, p95, lag}, counted(stream, n)}. */
+/**
+ * All charts of the screen. `panels`: by stream {node}. `deps`: {items(stream), now() on the leads' time line,
+ * speed() -> {p50, p95, lag}, waits(message), counted(stream, n) for the tabs, picked(stage) when a bar of risk is clicked}.
+ */
 export class HubCharts {
   constructor(root, panels, deps) {
     Object.assign(this, deps, { root });
@@ -32,6 +35,7 @@ export class HubCharts {
       const holder = node.querySelector('[data-part="chart"]');
       if (holder) this.charts.set(stream, new SmallChart(holder, stream === "system_performance" ? speedPlot : barPlot, this.colours));
     }
+    this.charts.get("churn_risk")?.onPick((stage) => this.picked(stage));
   }
 
   /** These streams brought something. Costs nothing: the chart is drawn with the next tick. */
@@ -72,7 +76,8 @@ export class HubCharts {
     if (stream === "lead_scores") return scoreFigure(items);
     if (stream === "churn_risk") return stageFigure(items, this.now());
     if (stream === "property_matches") return fitFigure(items);
-    return talkFigure(items, this.now(), { full: items.length >= FEED_ROWS });
+    const unanswered = new Set(items.filter(({ direction }) => direction === "inbound").filter(this.waits).map((item) => item.lead_id));
+    return { ...talkFigure(items, this.now(), { full: items.length >= FEED_ROWS }), badge: unanswered.size };
   }
 
   #sample() {
@@ -134,6 +139,16 @@ class SmallChart {
     this.#draw();
   }
 
+  /** A click on a bar tells its number. A short cut for the pointer: the filters above do the same for the keyboard. */
+  onPick(picked) {
+    this.canvas.classList.add("pickable");
+    this.canvas.addEventListener("click", (event) => {
+      if (!this.plot) return;
+      const at = Math.round(this.plot.posToVal(event.clientX - this.plot.over.getBoundingClientRect().left, "x"));
+      if (this.figure.values[at] !== undefined) picked(at);
+    });
+  }
+
   redraw() {
     this.plot?.redraw(false);
   }
@@ -182,12 +197,12 @@ const SILENT = { cursor: { show: false }, legend: { show: false }, padding: [2, 
 function barPlot({ values, below }, colours) {
   const count = values.length;
   const bars = (fill, stroke) => uPlot.paths.bars({ size: [0.74, 56], disp: { fill: { unit: 3, values: fill }, stroke: { unit: 3, values: stroke } } });
-  const tone = (plot) => plot.figure.tones?.map((name) => colours.of(name)) ?? Array(count).fill(colours.of("accent"));
+  const tone = (plot) => plot.figure.values.map((value, i) => (value ? colours.of(plot.figure.tones?.[i] ?? "accent") : "transparent"));
   const under = (plot) => (below ? Array(count).fill(colours.of("muted")) : plot.figure.values.map(() => "transparent"));
-  const edge = (plot) => (below ? under(plot) : tone(plot));
+  const edge = (plot) => (below ? under(plot) : plot.figure.values.map((value, i) => (plot.figure.ahead?.[i] ? colours.of(plot.figure.tones[i]) : "transparent")));
   return {
     ...SILENT,
-    scales: { x: { time: false, range: [-0.5, count - 0.5] }, y: { range: (plot, low, high) => [below ? Math.min(low, -1) : 0, Math.max(high, 1) * (below ? 1.1 : 1.32)] } },
+    scales: { x: { time: false, range: [-0.5, count - 0.5] }, y: { range: (plot, low, high) => [below ? Math.min(low, -1) : 0, Math.max(high, 1) * (below ? 1.1 : 1.6)] } },
     axes: [
       chartAxis(colours, { splits: () => values.map((_, i) => i), values: (plot) => plot.figure.labels, space: 1 }),
       { show: false },
@@ -225,7 +240,7 @@ function speedPlot(_, colours) {
   return {
     ...SILENT,
     padding: [4, 8, 0, 0],
-    scales: { y: { range: (plot, low, high) => [0, Math.max(high ?? 0, 10) * 1.1] }, lag: { range: (plot, low, high) => [0, Math.max(high ?? 0, 1) * 1.1] } },
+    scales: { x: { range: (plot, low, high) => [high - SAMPLES_HELD * (SAMPLE_EVERY_MS / 1_000), high] }, y: { range: (plot, low, high) => [0, Math.max(high ?? 0, 10) * 1.1] }, lag: { range: (plot, low, high) => [0, Math.max(high ?? 0, 1) * 1.1] } },
     axes: [
       chartAxis(colours, { space: 90, values: (plot, splits) => splits.map((at) => new Date(at * 1_000).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" })) }),
       chartAxis(colours, { size: 48, splits: (plot, i, low, high) => [0, high / 1.1], values: (plot, splits) => splits.map((value) => `${Math.round(value)} ms`) }),

@@ -99,8 +99,8 @@ export function feedRow(item, { openLead, nameOf, writeTime, replies, waits }) {
   const node = el(
     `li.${inbound ? "inbound" : "outbound"}`,
     {},
-    el("div.line", {}, senderOf(item), name, tags, waiting, el("span.push", {}, way, " ", age)),
-    el("div.said", {}, text, reply),
+    el("div.line", {}, senderOf(item), name, tags, waiting, el("span.push", {}, way, el("span.meta", { "aria-hidden": "true" }, " · "), age)),
+    el("div.feed-said", {}, text, reply),
     facts,
     holder,
   );

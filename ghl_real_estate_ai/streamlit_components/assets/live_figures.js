@@ -4,23 +4,23 @@
 import { percent, milliseconds, STAGE_WORDS } from "./live_words.js";
 import { span } from "../../live_client/enterprisehub_live.js";
 
-const MINUTE_MS = 60_000;
-const HOUR_MS = 60 * MINUTE_MS;
+const ONE_MINUTE_MS = 60_000;
+const ONE_HOUR_MS = 60 * ONE_MINUTE_MS;
 
 /** Up to when a lead that waits has been waiting, with the word below its bar and the colour's name. */
 const WAITS = [
-  [5 * MINUTE_MS, "<5 min", "good"],
-  [15 * MINUTE_MS, "<15 min", "early"],
-  [HOUR_MS, "<1 h", "active"],
-  [4 * HOUR_MS, "<4 h", "critical"],
+  [5 * ONE_MINUTE_MS, "<5 min", "good"],
+  [15 * ONE_MINUTE_MS, "<15 min", "early"],
+  [ONE_HOUR_MS, "<1 h", "active"],
+  [4 * ONE_HOUR_MS, "<4 h", "critical"],
   [Infinity, "longer", "critical"],
 ];
 const BINS = 10; // of a number from 0 to 1
 const CLOSE_FIT = 0.8;
 const HOT = 0.5; // more likely than not
-const ONE_DAY_MS = 24 * HOUR_MS;
-export const TALK_STEP_MS = 5 * MINUTE_MS;
-const TALK_SPAN_MS = 2 * HOUR_MS;
+const ONE_DAY_MS = 24 * ONE_HOUR_MS;
+export const TALK_STEP_MS = 5 * ONE_MINUTE_MS;
+const TALK_SPAN_MS = 2 * ONE_HOUR_MS;
 
 /** How long leads wait for a person. `now` in ms, on the leads' time line. */
 export function waitFigure(items, now) {
@@ -37,7 +37,7 @@ export function waitFigure(items, now) {
     labels: WAITS.map(([, label]) => label),
     tones: WAITS.map(([, , tone]) => tone),
     values,
-    caption: "Leads that wait for a person, by how long",
+    caption: all ? `${leadCount(all)} wait for a person, longest ${span(longest)}` : "Nobody waits for a person",
     words: all ? `${leadCount(all)} wait for a person: ${listed(WAITS.map(([, label], i) => [values[i], label]))}. Longest ${span(longest)}.` : "Nobody waits for a person.",
   };
 }
@@ -115,7 +115,7 @@ export function talkFigure(items, now, { full = false } = {}) {
   const [received, sent] = [total(incoming), total(outgoing)];
   const since = span(steps * TALK_STEP_MS);
   return {
-    labels: incoming.map((_, i) => (i === 0 ? `${since} ago` : i === steps - 1 ? "now" : "")),
+    labels: incoming.map((_, i) => (i === Math.min(2, steps - 1) ? `${since} ago` : i === steps - 2 ? "now" : "")),
     values: incoming,
     below: outgoing.map((count) => -count),
     caption: `▲ ${received} in, ▼ ${sent} out, per 5 min`,

@@ -3,32 +3,38 @@
 
 import { el, setText } from "./live_dom.js";
 import { milliseconds } from "./live_words.js";
+import { span } from "../../live_client/enterprisehub_live.js";
 
 const FAST_MS = 100; // an eye takes it for at once
 const SLOW_MS = 1_000;
 const MANY_BEHIND = 25; // events: more than a burst that is worked off within a second
 const ALARM_SHOWN = 90; // letters of a drift alarm; the whole is in the title
 
+/** Milliseconds; from ten seconds on as people say it. */
+function quick(ms) {
+  return ms >= 10 * SLOW_MS ? span(ms) : milliseconds(ms);
+}
+
 /** The state of things in a word and a sentence. `tone`: good, early or critical. */
 export function verdictOf({ connected, lag, p95 }) {
   if (!connected) return { word: "Not connected", tone: "critical", sentence: "What you see is from before." };
   if (lag > MANY_BEHIND) return { word: `Behind by ${lag} events`, tone: "critical", sentence: "The gateway works them off in their order." };
   if (p95 === null) return { word: "Ready", tone: "good", sentence: "Nothing has happened since this screen was opened." };
-  if (p95 < FAST_MS) return { word: "Fast", tone: "good", sentence: `95 % of events are on this screen within ${milliseconds(p95)}.` };
-  if (p95 < SLOW_MS) return { word: "Steady", tone: "good", sentence: `95 % of events are on this screen within ${milliseconds(p95)}.` };
-  return { word: "Slow", tone: "early", sentence: `Some events take ${milliseconds(p95)} to this screen: look at the machine or the network.` };
+  if (p95 < FAST_MS) return { word: "Fast", tone: "good", sentence: `95 % of events are on this screen within ${quick(p95)}.` };
+  if (p95 < SLOW_MS) return { word: "Steady", tone: "good", sentence: `95 % of events are on this screen within ${quick(p95)}.` };
+  return { word: "Slow", tone: "early", sentence: `Some events take ${quick(p95)} to this screen: look at the machine or the network.` };
 }
 
 /** What the gateway tells of itself: [label, value, title, alarming]. */
 export function gatewayFigures(item) {
   const letters = item.dead_letters;
   return [
-    ["Publish p50", milliseconds(item.event_to_publish_p50_ms), "From a delivery's arrival to its publication: half are faster"],
-    ["Publish p95", milliseconds(item.event_to_publish_p95_ms), "From a delivery's arrival to its publication: 95 % are faster"],
-    ["Stored p95", milliseconds(item.ingest_p95_ms), "From a delivery's arrival to its committed row: 95 % are faster"],
+    ["Publish p50", quick(item.event_to_publish_p50_ms), "From a delivery's arrival to its publication: half are faster"],
+    ["Publish p95", quick(item.event_to_publish_p95_ms), "From a delivery's arrival to its publication: 95 % are faster"],
+    ["Stored p95", quick(item.ingest_p95_ms), "From a delivery's arrival to its committed row: 95 % are faster"],
     ["Lag", String(item.log_lag_events), "Events in the log that are not handled yet", item.log_lag_events > MANY_BEHIND],
     ["Events /s", item.events_per_s.toFixed(1), "Events handled per second"],
-    ["Loop delay", milliseconds(item.loop_delay_ms), "How late the gateway's own timers fire"],
+    ["Loop delay", quick(item.loop_delay_ms), "How late the gateway's own timers fire"],
     ["Screens", String(item.connections), "Open live connections"],
     ["Dead letters", String(letters), "Deliveries that could not be used: an admin can replay them on the Admin page", letters > 0],
   ];
@@ -75,8 +81,8 @@ export class SystemPanel {
     this.empty.hidden = item !== null;
     setText(this.empty, nothing);
     this.#write([
-      ["Screen p50", milliseconds(own.p50), "From the gateway's publication to the paint in this browser: half are faster"],
-      ["Screen p95", milliseconds(own.p95), "From the gateway's publication to the paint in this browser: 95 % are faster"],
+      ["Screen p50", quick(own.p50), "From the gateway's publication to the paint in this browser: half are faster"],
+      ["Screen p95", quick(own.p95), "From the gateway's publication to the paint in this browser: 95 % are faster"],
       ...(item ? gatewayFigures(item) : []),
       ...(item ? modelLines(item).map((line) => [...line, "model"]) : []),
     ]);
