@@ -22,6 +22,7 @@ from ghl_real_estate_ai import __version__, bootstrap
 from ghl_real_estate_ai.cli_crm import crm_app
 from ghl_real_estate_ai.cli_learning import learning_app
 from ghl_real_estate_ai.cli_measuring import measuring_app
+from ghl_real_estate_ai.cli_switches import switch_app
 from ghl_real_estate_ai.commands import records
 from ghl_real_estate_ai.commands.terminal import (
     AsJson,
@@ -52,6 +53,7 @@ lead_app = typer.Typer(help="A lead's right to its data: export and erasure.", n
 app.add_typer(user_app, name="user")
 app.add_typer(location_app, name="location")
 app.add_typer(lead_app, name="lead")
+app.add_typer(switch_app, name="switch")
 app.add_typer(crm_app)
 app.add_typer(learning_app)
 app.add_typer(measuring_app)

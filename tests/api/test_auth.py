@@ -13,7 +13,7 @@ import pytest
 
 from ghl_real_estate_ai.api.auth import OwnTickets, TicketOffice, TokenIssuer, hash_password, verify_password
 from ghl_real_estate_ai.errors import BrokerUnavailable, Unauthenticated
-from ghl_real_estate_ai.limits import TICKET_TTL_S, TICKETS_HELD, TOKENS_CACHED
+from ghl_real_estate_ai.limits import SESSION_UTMOST_DAYS, TICKET_TTL_S, TICKETS_HELD, TOKENS_CACHED
 from ghl_real_estate_ai.live_ports import TicketStore
 from ghl_real_estate_ai.models.identifiers import LocationId, UserId
 from ghl_real_estate_ai.models.leads import Identity, Role, User
@@ -87,6 +87,45 @@ def test_a_token_proves_the_user_until_it_expires(tokens: TokenIssuer, clock: Fa
         tokens.verify(token)
 
 
+def test_a_renewed_token_goes_on_the_session_with_what_is_stored_now(
+    tokens: TokenIssuer, clock: FakeClock
+) -> None:
+    _, first = tokens.issue(USER, also_at=[LocationId("loc-2")])
+    clock.set_forward(20 * 60)
+    promoted = USER.model_copy(update={"role": Role.MANAGER, "name": "Ana Diaz"})
+    token, renewed = tokens.issue(promoted, of=first)
+    assert tokens.verify(token) == renewed
+    assert (renewed.signed_in_at, renewed.also_at) == (NOON, (LocationId("loc-2"),))
+    assert renewed.expires_at == clock.now() + timedelta(minutes=30)
+    assert (renewed.role, renewed.name) == (Role.MANAGER, "Ana Diaz")
+
+
+def test_no_renewal_goes_beyond_the_utmost_age_of_a_session(tokens: TokenIssuer, clock: FakeClock) -> None:
+    _, session = tokens.issue(USER)
+    end = NOON + timedelta(days=SESSION_UTMOST_DAYS)
+    clock.set_forward(SESSION_UTMOST_DAYS * 86_400 - 60)
+    token, last = tokens.issue(USER, of=session)
+    assert last.expires_at == end
+    assert tokens.verify(token) == last
+    clock.set_forward(60)
+    with pytest.raises(Unauthenticated, match="14 days ago"):
+        tokens.issue(USER, of=last)
+
+
+def test_a_session_that_was_ended_has_no_good_token_not_even_a_remembered_one(clock: FakeClock) -> None:
+    over: set[str] = set()
+    tokens = TokenIssuer(SECRET, minutes=30, clock=clock, is_over=lambda who: who.user_id in over)
+    token, identity = tokens.issue(USER)
+    assert tokens.verify(token) == tokens.admit(identity) == identity
+    over.add(USER.user_id)
+    with pytest.raises(Unauthenticated, match="ended"):
+        tokens.verify(token)
+    with pytest.raises(Unauthenticated, match="ended"):
+        tokens.admit(identity)
+    over.clear()
+    assert tokens.verify(token) == identity
+
+
 def test_the_claims_above_are_accepted_as_they_are(tokens: TokenIssuer) -> None:
     assert tokens.verify(signed(CLAIMS)).user_id == "u-1"
 
@@ -105,6 +144,8 @@ def test_a_token_that_lacks_a_claim_is_refused(tokens: TokenIssuer, claim: str) 
         {"role": "superuser"},
         {"exp": "soon"},
         {"exp": 10**30},
+        {"auth_time": 1e300},
+        {"also": "loc-2"},
         {"exp": int(NOON.timestamp()) - 1},
         {"iat": int(NOON.timestamp()) + 60},
         {"loc": ["loc-1", "loc-2"]},

@@ -114,3 +114,59 @@ async def test_a_body_above_the_limit_is_refused(gateway: Gateway) -> None:
     response = await sign_in(gateway, "a@example.com", "x" * REQUEST_BODY_BYTES)
     assert response.status_code == 413
     assert response.json()["error"]["code"] == "payload_too_large"
+
+
+# --- staying signed in --------------------------------------------------------------------------------------------
+
+
+async def renewed(gateway: Gateway, token: str) -> httpx.Response:
+    return await gateway.http.post("/v1/sessions/renewal", headers={"Authorization": f"Bearer {token}"})
+
+
+async def test_a_renewed_token_says_what_is_stored_now(gateway: Gateway) -> None:
+    await add(gateway, "lasting@example.com", home=PASSWORD)
+    first = (await sign_in(gateway, "lasting@example.com")).json()
+    promoted = User(
+        location_id=HOME,
+        user_id=UserId("lasting@example.com-home"),
+        email="lasting@example.com",
+        name="Lasting Lee",
+        role=Role.MANAGER,
+    )
+    await gateway.services.memory.write(lambda uow: uow.tenants.change_user(promoted))
+    answer = await renewed(gateway, first["access_token"])
+    assert answer.status_code == 201
+    assert answer.headers["cache-control"] == "no-store"
+    second = answer.json()
+    assert (second["user"]["role"], second["user"]["name"]) == ("manager", "Lasting Lee")
+    was, is_now = (gateway.doors.tokens.verify(one["access_token"]) for one in (first, second))
+    assert was.signed_in_at == is_now.signed_in_at
+    assert (await renewed(gateway, second["access_token"])).status_code == 201
+
+
+async def test_a_user_whom_another_process_removed_is_not_renewed_and_out_here_from_then_on(
+    gateway: Gateway,
+) -> None:
+    await add(gateway, "leaving@example.com", home=PASSWORD)
+    token = (await sign_in(gateway, "leaving@example.com")).json()["access_token"]
+    await gateway.services.memory.write(
+        lambda uow: uow.tenants.remove_user(HOME, UserId("leaving@example.com-home"))
+    )
+    assert (await renewed(gateway, token)).status_code == 401
+    me = await gateway.http.get("/v1/me", headers={"Authorization": f"Bearer {token}"})
+    assert me.status_code == 401
+    assert "removed" in me.json()["error"]["message"]
+
+
+async def test_a_renewal_needs_a_token_that_is_still_good(gateway: Gateway) -> None:
+    assert (await renewed(gateway, "x")).status_code == 401
+    assert (await gateway.http.post("/v1/sessions/renewal")).status_code == 401
+
+
+async def test_an_open_socket_takes_the_renewed_token(gateway: Gateway) -> None:
+    agent = user_of(Role.AGENT)
+    token = (await renewed(gateway, gateway.token(agent))).json()["access_token"]
+    async with gateway.live(agent) as client:
+        await client.say({"auth": token})
+        heard = await client.hear_until(lambda message: "renewed" in message)
+        assert heard["renewed"]["expires_at"]

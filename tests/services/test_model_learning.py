@@ -12,9 +12,11 @@ from ghl_real_estate_ai.errors import TrainingFailed
 from ghl_real_estate_ai.learning_ports import LearnedModel, ModelRole
 from ghl_real_estate_ai.limits import LEARN_LOOK_S
 from ghl_real_estate_ai.models.events import Delivery
-from ghl_real_estate_ai.models.identifiers import LocationId
+from ghl_real_estate_ai.models.identifiers import LocationId, UserId
 from ghl_real_estate_ai.models.leads import Location
+from ghl_real_estate_ai.models.switches import Switch
 from ghl_real_estate_ai.services.model_learning import FIRST_AFTER, NEW_FACTS, ModelLearning, known_events
+from ghl_real_estate_ai.services.switches import turn
 from tests.support.clock import FakeClock
 from tests.support.facts import LOCATION, NOON, message
 from tests.support.fake_memory import FakeMemory
@@ -173,3 +175,13 @@ async def test_a_card_says_how_much_history_it_knew(card: str, known: int) -> No
         fitted_at=NOON,
     )
     assert known_events(model) == known
+
+
+async def test_a_location_whose_learning_is_turned_off_is_left_alone_until_it_is_on_again() -> None:
+    house = House()
+    await house.tell()
+    for on, learned in ((False, []), (True, [LOCATION])):
+        await house.memory.write(
+            lambda uow, on=on: turn(uow, LOCATION, Switch.LEARNING, on=on, by=UserId("u-1"), now=LATER)  # type: ignore[misc]
+        )
+        assert await house.learning.look() == learned

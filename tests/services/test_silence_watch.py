@@ -23,9 +23,10 @@ from ghl_real_estate_ai.limits import (
 from ghl_real_estate_ai.ml.churn_risk import KNOWN_FOR
 from ghl_real_estate_ai.ml.risk_stages import DWELL
 from ghl_real_estate_ai.models.events import LEAD_NEWS, Event, LeadIntelligenceUpdated, LeadWentQuiet
-from ghl_real_estate_ai.models.identifiers import LeadId, LocationId, lead_hash
+from ghl_real_estate_ai.models.identifiers import LeadId, LocationId, UserId, lead_hash
 from ghl_real_estate_ai.models.intelligence import ChurnRisk, Crossing, RiskStage
 from ghl_real_estate_ai.models.leads import Lead, LeadActivity, Location
+from ghl_real_estate_ai.models.switches import Switch
 from ghl_real_estate_ai.ports import Memory, UnitOfWork
 from ghl_real_estate_ai.services.churn_prediction_service import ChurnPredictionService
 from ghl_real_estate_ai.services.event_bus import EventBus
@@ -33,6 +34,7 @@ from ghl_real_estate_ai.services.ml_lead_intelligence_engine import MlLeadIntell
 from ghl_real_estate_ai.services.property_matching_service import PropertyMatchingService
 from ghl_real_estate_ai.services.realtime_lead_intelligence import RealtimeLeadIntelligence
 from ghl_real_estate_ai.services.silence_watch import TRY_AGAIN, SilenceWatch, timers_of
+from ghl_real_estate_ai.services.switches import turn
 from ghl_real_estate_ai.services.tenant_models import TenantModels
 from ghl_real_estate_ai.storage.database import Database
 from ghl_real_estate_ai.storage.schema import leads, risk_timers
@@ -442,3 +444,16 @@ def test_a_lead_whose_deal_is_done_or_that_was_deleted_has_no_timers() -> None:
     seen = seen.model_copy(update={"churn": seen.churn.model_copy(update={"value": risk})})
     assert len(timers_of(a_lead(), seen)) == 1
     assert timers_of(a_lead().model_copy(update={"deleted": True}), seen) == []
+
+
+@pytest.mark.asyncio
+async def test_where_the_watch_is_turned_off_timers_wait_and_are_told_when_it_is_on_again() -> None:
+    house = await a_house_with_a_lead()
+    early, *_ = await house.timers()
+    house.clock.set_forward((early.due_at - house.clock.now()).total_seconds() + 1)
+    for on, told in ((False, 0), (True, 1)):
+        await house.memory.write(
+            lambda uow, on=on: turn(uow, LOCATION, Switch.SILENCE_WATCH, on=on, by=UserId("u-1"), now=NOON)  # type: ignore[misc]
+        )
+        assert await house.watch.look() == (SILENCE_REST_S if told else SILENCE_LOOK_S)
+        assert len(await house.quiet()) == told
