@@ -31,16 +31,17 @@ from ghl_real_estate_ai.streamlit_components.page_frame import (
     EXPIRED,
     LIVE,
     RENEW_AT,
+    SESSION,
     SIGNED_OUT,
     TEAM,
     TRACK_RECORD,
+    keep_session,
 )
 from ghl_real_estate_ai.streamlit_components.realtime_lead_intelligence_hub import show_hub
 from ghl_real_estate_ai.streamlit_components.score_track_record import HELD, show_track_record
 from ghl_real_estate_ai.streamlit_components.session_keeper import keep
 from ghl_real_estate_ai.streamlit_components.team_response import show_team
 
-SESSION = "session"
 RENEW_AGAIN = timedelta(minutes=1)  # between two attempts, when the gateway does not answer
 SEEN = "kept_session_seen"  # what the tab kept, once it was looked at: the same is not believed twice
 NOTICE = "notice"
@@ -144,13 +145,6 @@ _BODIES = {TEAM: show_team, TRACK_RECORD: show_track_record, ADMIN: show_adminis
 
 
 # --- the session --------------------------------------------------------------------------------------------------
-
-
-def keep_session(session: Session) -> None:
-    """From here on this is who is signed in."""
-    now = datetime.now(UTC)
-    st.session_state[SESSION] = session
-    st.session_state[RENEW_AT] = now + (session.expires_at - now) / 2
 
 
 def end_session(why: str) -> None:

@@ -5,6 +5,7 @@ Called by ``streamlit_components/app.py`` and its pages.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import httpx
@@ -22,7 +23,7 @@ from ghl_real_estate_ai.limits import OUTBOUND_TIMEOUT_S
 from ghl_real_estate_ai.models.identifiers import LocationId, UtcTime
 from ghl_real_estate_ai.models.leads import User
 
-type Body = dict[str, str | bool | None]
+type Body = Mapping[str, str | bool | None]
 
 
 class Session(BaseModel):
@@ -48,7 +49,7 @@ class GatewayClient:
 
     def sign_in(self, email: str, password: str, location_id: LocationId | None = None) -> Session:
         """A new session. Raises Unauthenticated, TooManyRequests, InputError (the message says what is missing), Unreachable."""
-        body: Body = {"email": email, "password": password}
+        body = {"email": email, "password": password}
         if location_id:
             body["location_id"] = location_id
         return self._as(Session, self._ask("POST", "/v1/sessions", body=body))

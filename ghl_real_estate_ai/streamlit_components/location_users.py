@@ -18,7 +18,12 @@ from ghl_real_estate_ai.models.leads import Role
 from ghl_real_estate_ai.models.team import Team
 from ghl_real_estate_ai.streamlit_components.gateway_answers import Users, UserView
 from ghl_real_estate_ai.streamlit_components.live_client import GatewayClient, Session
-from ghl_real_estate_ai.streamlit_components.page_frame import attempt, heading, tell_results
+from ghl_real_estate_ai.streamlit_components.page_frame import (
+    attempt,
+    heading,
+    keep_session,
+    tell_results,
+)
 from ghl_real_estate_ai.streamlit_components.page_tables import Column, show_table
 
 _PLACE: Final = "users"
@@ -52,7 +57,7 @@ def show_users(session: Session, client: GatewayClient) -> None:
 
 def _in_crm(user: UserView, people: Mapping[UserId, str]) -> str:
     if user.crm_user_id is None:
-        return "By email"
+        return "Not known"
     return people.get(user.crm_user_id, f"agent {user.crm_user_id[-4:]}")
 
 
@@ -159,21 +164,25 @@ def _changed(user: UserView, session: Session, client: GatewayClient) -> None:
     asked, which = st.session_state, user.user_id
     password = secrets.token_urlsafe(_PASSWORD_BYTES) if asked[f"reset_{which}"] else None
 
+    wanted: dict[str, str | None] = {
+        "name": asked[f"name_{which}"].strip(),
+        "role": str(asked[f"role_{which}"]),
+        "crm_user_id": asked[f"crm_{which}"],
+    }
+    # only what is new: a CRM user found by the email is no link until somebody says so
+    body = {name: value for name, value in wanted.items() if value != getattr(user, name)}
+
     def work() -> str:
-        changed = client.post(
-            UserView,
-            f"/v1/users/{quote(which, safe='')}",
-            session,
-            body={
-                "name": asked[f"name_{which}"].strip(),
-                "role": str(asked[f"role_{which}"]),
-                "crm_user_id": asked[f"crm_{which}"],
-                **({"password": password} if password else {}),
-            },
-        )
+        if password:
+            body["password"] = password
+        elif not body:
+            return "Nothing was changed."
+        changed = client.post(UserView, f"/v1/users/{quote(which, safe='')}", session, body=body)
         if password:
             asked[_HANDED_OUT] = (changed.email, password)
             asked[f"reset_{which}"] = False
+            if which == session.user.user_id:  # it ended this session too, before the password was seen
+                keep_session(client.sign_in(changed.email, password, session.user.location_id))
         return f"{changed.name} is saved."
 
     attempt(_PLACE, work)

@@ -24,6 +24,7 @@ TRACK_RECORD: Final = "track_record"
 ADMIN: Final = "admin"
 SIGNED_OUT: Final = "signed_out"
 EXPIRED: Final = "expired"
+SESSION: Final = "session"
 ENDED: Final = "page_ended"
 RENEW_AT: Final = "renew_at"
 _RESULTS: Final = "results"
@@ -97,6 +98,13 @@ def refuse(session: Session, page: str) -> None:
         icon=":material/lock:",
     )
     st.html(f'<a class="page-button" href="{page_link(LIVE)}">Back to the live screen</a>')
+
+
+def keep_session(session: Session) -> None:
+    """From here on this is who is signed in."""
+    now = datetime.now(UTC)
+    st.session_state[SESSION] = session
+    st.session_state[RENEW_AT] = now + (session.expires_at - now) / 2
 
 
 def expire() -> NoReturn:
