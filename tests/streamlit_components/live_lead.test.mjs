@@ -82,7 +82,7 @@ const budget = (value, quote) => ({ kind: "budget", wish: "max_list_price", wish
 
 test("wishes are told as chips, only those that are stated", () => {
   const wishes = { city: "Elm Harbor", max_list_price: "450000", min_bedrooms: 0, min_bathrooms: null, features: [] };
-  assert.deepEqual(statedWishes(wishes).map(([field, value]) => words.wishInWords(field, value)), ["in Elm Harbor", "up to $450,000", "0+ bedrooms"]);
+  assert.deepEqual(statedWishes(wishes).map(([field, value]) => words.wishInWords(field, value)), ["in Elm Harbor", "up to $450,000"]);
   assert.equal(words.wishInWords("property_sub_type", "SingleFamilyResidence"), "Single family residence");
 });
 

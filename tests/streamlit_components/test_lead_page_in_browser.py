@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
-from tests.support.browser import PHONE, open_browser, open_page
+from tests.support.accessibility import grave_findings
+from tests.support.browser import DESKTOP, PHONE, open_browser, open_page
 from tests.support.lead_screen import (
     LEAD,
     ORIGIN,
@@ -447,3 +448,19 @@ def test_on_a_phone_it_is_one_column_with_jumps_and_targets_for_a_thumb(phone: A
         "(all) => all.filter((node) => node.getBoundingClientRect().height < 44).map((node) => node.textContent)"
     )
     assert small == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_axe_finds_nothing_grave_with_everything_open(
+    browser: Any, gateway: ScriptedGateway, size: tuple[int, int], scheme: Literal["light", "dark"]
+) -> None:
+    gateway.answers["GET", f"{PATH}/suggested-reply"] = (200, SUGGESTED)
+    with open_page(browser, size=size, scheme=scheme) as page:
+        for _ in _at(page, gateway):
+            dialog = open_lead(page)
+            part(dialog, "If the lead stays silent").get_by_text("As a table").click()
+            part(dialog, "Wishes").get_by_role("button", name="Change: up to $450,000").click()
+            part(dialog, "Conversation").get_by_role("button", name="Suggest a reply").click()
+            part(dialog, "Conversation").get_by_label("Suggested reply").wait_for()
+            assert grave_findings(page, within="dialog.lead-page") == []

@@ -45,7 +45,6 @@ class ScriptedGateway:
             ),
         }
         self.posts: list[tuple[str, Any]] = []
-        self.asked: list[str] = []
 
     def serve(self, page: Any) -> None:
         """Answer all requests of the Playwright page."""
@@ -55,17 +54,21 @@ class ScriptedGateway:
         request = route.request
         path = request.url.removeprefix(ORIGIN)
         if path == "/":
-            return route.fulfill(body=lead_html(), content_type="text/html; charset=utf-8")
-        if request.url.startswith("https://"):
-            return route.fulfill(body=PIXEL, content_type="image/svg+xml")
-        self.asked.append(path)
+            route.fulfill(body=lead_html(), content_type="text/html; charset=utf-8")
+        elif request.url.startswith("https://"):
+            route.fulfill(body=PIXEL, content_type="image/svg+xml")
+        else:
+            self._answer(route, path)
+
+    def _answer(self, route: Any, path: str) -> None:
+        request = route.request
         if request.method == "POST":
             self.posts.append((path, json.loads(request.post_data) if request.post_data else None))
         answer = self.answers.get((request.method, path), (404, error("no such route")))
         if answer is None:
-            return route.abort()
-        status, body = answer
-        return route.fulfill(status=status, json=body)
+            route.abort()
+        else:
+            route.fulfill(status=answer[0], json=answer[1])
 
 
 PIXEL = "<svg xmlns='http://www.w3.org/2000/svg' width='400' height='300'><rect width='400' height='300' fill='#7a9'/></svg>"

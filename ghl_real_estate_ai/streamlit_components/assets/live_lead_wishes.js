@@ -21,11 +21,11 @@ export const WISH_FIELDS = {
   features: { label: "Features", kind: "features" },
 };
 
-/** The stated wishes: [[field, value]] in the order of the fields. */
+/** The stated wishes: [[field, value]] in the order of the fields. At least nothing is no wish. */
 export function statedWishes(wishes) {
   return Object.keys(WISH_FIELDS)
     .map((field) => [field, wishes[field]])
-    .filter(([, value]) => value !== null && value !== undefined && value !== "" && !(Array.isArray(value) && !value.length));
+    .filter(([, value]) => value !== null && value !== undefined && Number(value) !== 0); // "" and [] are 0 too
 }
 
 /** Whether two values of a field say the same: "450000.00" is 450000, "austin" is "Austin". */
