@@ -1,0 +1,160 @@
+"""Dead letters by the API: the location's own, newest first; what can be used now is replayed, the rest stays and says why."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import pytest
+
+from ghl_real_estate_ai.models.events import DeadLetter
+from ghl_real_estate_ai.models.identifiers import LocationId
+from ghl_real_estate_ai.models.leads import Role
+from ghl_real_estate_ai.services.event_inbox import INBOX
+from tests.support.facts import NOON
+from tests.support.gateway import AWAY, HOME, Gateway, eventually, user_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ADMIN = user_of(Role.ADMIN)
+_numbers = itertools.count(1)
+
+
+def readable(location_id: LocationId = HOME) -> tuple[str, str]:
+    """A lead, and the text that brings it."""
+    lead_id = f"late-{next(_numbers)}"
+    return lead_id, json.dumps(
+        {"type": "ContactCreate", "locationId": location_id, "id": lead_id, "name": "Lee Late"}
+    )
+
+
+async def bury(gateway: Gateway, raw: str | None, location_id: LocationId = HOME) -> int:
+    """A letter; its number."""
+    name = f"d-{next(_numbers)}"
+    letter = DeadLetter(
+        dead_letter_id=0,
+        location_id=location_id,
+        subscriber=INBOX,
+        delivery_id=name,
+        reason="an old version could not read it",
+        raw=raw,
+        failed_at=NOON,
+    )
+    await gateway.services.memory.write(lambda uow: uow.cursors.bury(letter))
+    held = await gateway.services.memory.read(lambda uow: uow.cursors.dead_letters(location_id))
+    return next(one.dead_letter_id for one in held if one.delivery_id == name)
+
+
+async def empty(gateway: Gateway) -> None:
+    for letter in await gateway.services.memory.read(lambda uow: uow.cursors.dead_letters()):
+        await gateway.services.memory.write(lambda uow, it=letter: uow.cursors.revive(it.dead_letter_id))  # type: ignore[misc]
+
+
+async def known(gateway: Gateway, lead_id: str) -> bool:
+    return (await gateway.get(f"/v1/leads/{lead_id}", ADMIN)).status_code == 200
+
+
+async def test_they_are_paged_newest_first_without_what_they_hold(gateway: Gateway) -> None:
+    await empty(gateway)
+    numbers = [await bury(gateway, raw) for raw in ("{", None, '{"name": "Zenobia"}')]
+    first = await gateway.get("/v1/dead-letters", ADMIN, limit=2)
+    assert [one["dead_letter_id"] for one in first.json()["items"]] == numbers[:0:-1]
+    assert [one["has_raw"] for one in first.json()["items"]] == [True, False]
+    assert first.json()["total"] == 3
+    assert "Zenobia" not in first.text
+    rest = await gateway.get("/v1/dead-letters", ADMIN, limit=2, after=numbers[1])
+    (last,) = rest.json()["items"]
+    assert last == {
+        "dead_letter_id": numbers[0],
+        "subscriber": INBOX,
+        "delivery_id": last["delivery_id"],
+        "position": None,
+        "reason": "an old version could not read it",
+        "failed_at": "2026-03-02T12:00:00Z",
+        "simulated": False,
+        "has_raw": True,
+    }
+
+
+async def test_one_that_can_be_read_now_becomes_a_lead_and_is_gone(gateway: Gateway) -> None:
+    await empty(gateway)
+    lead_id, raw = readable()
+    number = await bury(gateway, raw)
+    answer = await gateway.post(f"/v1/dead-letters/{number}/replay", ADMIN)
+    assert answer.json() == {"replayed": 1, "left": 0, "reason": None}
+    await eventually(lambda: known(gateway, lead_id))
+    again = await gateway.post(f"/v1/dead-letters/{number}/replay", ADMIN)
+    assert again.status_code == 404
+
+
+async def test_one_that_still_cannot_be_read_stays_with_its_new_reason(gateway: Gateway) -> None:
+    await empty(gateway)
+    number = await bury(gateway, "{")
+    answer = (await gateway.post(f"/v1/dead-letters/{number}/replay", ADMIN)).json()
+    assert (answer["replayed"], answer["left"]) == (0, 1)
+    (item,) = (await gateway.get("/v1/dead-letters", ADMIN)).json()["items"]
+    assert item["dead_letter_id"] == number
+    assert item["reason"] == answer["reason"] != "an old version could not read it"
+    assert item["failed_at"] > "2026-03-02T12:00:00Z"
+
+
+async def test_one_that_speaks_of_another_tenant_stays(gateway: Gateway) -> None:
+    await empty(gateway)
+    lead_id, raw = readable(AWAY)
+    number = await bury(gateway, raw)
+    answer = (await gateway.post(f"/v1/dead-letters/{number}/replay", ADMIN)).json()
+    assert "another location" in answer["reason"]
+    away = await gateway.get(f"/v1/leads/{lead_id}", user_of(Role.ADMIN, AWAY))
+    assert away.status_code == 404
+
+
+async def test_all_are_tried_and_what_stays_is_counted(gateway: Gateway) -> None:
+    await empty(gateway)
+    leads = []
+    for _ in range(2):
+        lead_id, raw = readable()
+        leads.append(lead_id)
+        await bury(gateway, raw)
+    await bury(gateway, "{")
+    answer = (await gateway.post("/v1/dead-letters/replay", ADMIN)).json()
+    assert (answer["replayed"], answer["left"]) == (2, 1)
+    assert answer["reason"].startswith("1 of 3 cannot be used yet")
+    for lead_id in leads:
+        await eventually(lambda lead_id=lead_id: known(gateway, lead_id))  # type: ignore[misc]
+    assert (await gateway.post("/v1/dead-letters/replay", ADMIN)).json()["replayed"] == 0
+
+
+async def test_an_event_that_a_handler_gave_up_on_is_heard_again(gateway: Gateway) -> None:
+    await empty(gateway)
+    lead_id = await gateway.lead("Heard Twice")
+    before = await gateway.services.memory.read(
+        lambda uow: uow.events.of_lead(HOME, lead_id, before=None, limit=50)  # type: ignore[arg-type]
+    )
+    said = next(one for one in before if one.event.type == "MessageReceived")
+    letter = DeadLetter(
+        dead_letter_id=0,
+        location_id=HOME,
+        subscriber="lead_intelligence",
+        position=said.position,
+        delivery_id=said.delivery_id,
+        reason="a bug, mended since",
+        failed_at=NOON,
+    )
+    await gateway.services.memory.write(lambda uow: uow.cursors.bury(letter))
+    (item,) = (await gateway.get("/v1/dead-letters", ADMIN)).json()["items"]
+    assert item["position"] == said.position
+    answer = await gateway.post(f"/v1/dead-letters/{item['dead_letter_id']}/replay", ADMIN)
+    assert answer.json() == {"replayed": 1, "left": 0, "reason": None}
+    assert await gateway.services.memory.read(lambda uow: uow.events.head(HOME)) > said.position
+
+
+async def test_letters_of_another_tenant_and_of_nobody_known_are_not_reached(gateway: Gateway) -> None:
+    await empty(gateway)
+    for place in (AWAY, LocationId("")):
+        _, raw = readable(AWAY)
+        number = await bury(gateway, raw, place)
+        assert (await gateway.post(f"/v1/dead-letters/{number}/replay", ADMIN)).status_code == 404
+        assert (await gateway.post("/v1/dead-letters/replay", ADMIN)).json()["replayed"] == 0
+        assert (await gateway.get("/v1/dead-letters", ADMIN)).json() == {"items": [], "total": 0}
+        held = await gateway.services.memory.read(lambda uow, place=place: uow.cursors.dead_letters(place))  # type: ignore[misc]
+        assert [one.dead_letter_id for one in held] == [number]

@@ -1,0 +1,98 @@
+"""What is still to do first: what is done is seen, admins get commands and pages, others whom to ask."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ghl_real_estate_ai.models.connections import LocationSetup
+from ghl_real_estate_ai.models.identifiers import LocationId
+from ghl_real_estate_ai.models.leads import Location, Role, StageRole, User
+from ghl_real_estate_ai.services.first_steps import ADMIN_PAGE, Known, first_steps
+from tests.support.gateway import Gateway, served, settings_for, user_of
+from tests.support.ghl import GhlSigner
+from tests.support.outbox_house import connection
+
+NEW = LocationId("loc-new")
+ADMIN, AGENT, MANAGER = (user_of(role, NEW) for role in (Role.ADMIN, Role.AGENT, Role.MANAGER))
+
+
+async def steps(gateway: Gateway, user: User) -> dict[str, dict[str, Any]]:
+    answer = await gateway.get("/v1/first-steps", user)
+    assert answer.status_code == 200, answer.text
+    return {step["name"]: step for step in answer.json()["steps"]}
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_new_location_is_told_each_step_until_all_are_done(gateway: Gateway) -> None:
+    memory = gateway.services.memory
+    await memory.write(
+        lambda uow: (
+            uow.tenants.put_location(Location(location_id=NEW, name="New")),
+            uow.tenants.add_user(ADMIN, password_hash="x"),
+        )
+    )
+    found = await steps(gateway, ADMIN)
+    assert list(found) == ["connect", "stages", "history", "listings", "team"]
+    assert not any(step["done"] for step in found.values())
+    assert (
+        found["connect"]["how"]
+        == f"On the server: `enterprisehub connect --location {NEW}`. It asks for what it needs."
+    )
+    assert "client_id=appTest-client" in found["connect"]["href"]
+    assert (await steps(gateway, ADMIN))["connect"]["href"] == found["connect"]["href"], (
+        "not one for each look"
+    )
+    assert found["team"]["href"] == ADMIN_PAGE
+
+    await memory.write(lambda uow: uow.tenants.add_user(AGENT, password_hash="x"))
+    await memory.write(lambda uow: uow.connections.put(connection(owner_id=NEW)))
+    setup = LocationSetup(location_id=NEW, stages={"s-1": StageRole.WON})
+    await memory.write(lambda uow: uow.connections.put_setup(setup))
+    found = await steps(gateway, ADMIN)
+    assert {name for name, step in found.items() if step["done"]} == {"connect", "stages", "team"}
+    assert found["connect"]["href"] is None
+
+    await gateway.lead(location_id=NEW)
+    await gateway.post(
+        "/v1/listings", ADMIN, {"value": [{"ListingKey": "h-1", "ListPrice": 1, "City": "Austin"}]}
+    )
+    answer = (await gateway.get("/v1/first-steps", AGENT)).json()
+    assert (answer["complete"], answer["leads"], answer["listings"]) == (True, 1, 1)
+
+
+def told(role: Role, *users: User) -> dict[str, tuple[str, str | None]]:
+    known = Known(connected=False, leads=0, listings=0, users=users, stages=False)
+    made = first_steps(
+        known,
+        location_id=NEW,
+        role=role,
+        gateway_url="https://hub.example.com",
+        install_url="https://crm/install",
+    )
+    assert not made.complete
+    return {step.name: (step.how, step.href) for step in made.steps}
+
+
+def test_an_agent_is_told_whom_to_ask_and_a_manager_may_import_homes() -> None:
+    ask = (f"Ask {ADMIN.name} (admin).", None)
+    assert set(told(Role.AGENT, ADMIN, AGENT).values()) == {ask}
+    manager = told(Role.MANAGER, ADMIN)
+    assert manager["connect"] == ask
+    assert "https://hub.example.com/v1/listings" in manager["listings"][0]
+    assert told(Role.AGENT, AGENT)["team"][0] == "Ask whoever runs EnterpriseHub for you."
+
+
+@pytest.mark.asyncio
+async def test_without_an_app_there_is_no_page_to_click_on(tmp_path: Path) -> None:
+    signer = GhlSigner()
+    settings = settings_for(tmp_path, signer).model_copy(
+        update={"ghl_client_id": "", "ghl_client_secret": ""}
+    )
+    async with served(settings, signer) as gateway:
+        await gateway.services.memory.write(
+            lambda uow: uow.tenants.put_location(Location(location_id=NEW, name="New"))
+        )
+        assert (await steps(gateway, ADMIN))["connect"]["href"] is None
