@@ -74,7 +74,17 @@ class LiveHub {
     const { outside, root, api, team, actions } = this;
     const menu = new SnoozeMenu(root, { now: () => this.leadsNow(), answers: actions });
     const [dialog, toast] = ["drawer", "toast"].map((name) => root.querySelector(`[data-ref=${name}]`));
-    this.page = new LeadPage(dialog, { api, team, answers: actions, menu, outside, user: this.user, toast, closed: () => this.url.leadClosed() });
+    this.page = new LeadPage(dialog, {
+      api,
+      team,
+      answers: actions,
+      menu,
+      outside,
+      user: this.user,
+      toast,
+      line: () => this.view.line,
+      closed: () => this.url.leadClosed(),
+    });
     this.view = new HubView(root, {
       api,
       team,

@@ -20,10 +20,11 @@ const GONE_WORDS = "This lead is not here: it was deleted or forgotten, or belon
 export class LeadPage {
   /**
    * `api`: the gateway's HTTP door (live_api.js); `team`: names by CRM id; `answers`, `menu`: what is answered to
-   * an action (live_actions.js, live_now.js); `user`: who looks; `toast`: the node of the undo line, which moves into the page while it is open; `closed()` runs afterwards.
+   * an action (live_actions.js, live_now.js); `user`: who looks; `toast`: the node of the undo line, which moves into the page while it is open; `line()`: {name, words} of
+   * the live connection; `closed()` runs afterwards.
    */
-  constructor(dialog, { api, team, answers, menu, outside, user, toast, closed = () => {} }) {
-    Object.assign(this, { dialog, api, team, answers, menu, outside, user, toast, closed });
+  constructor(dialog, { api, team, answers, menu, outside, user, toast, line = () => ({ name: "live", words: "live" }), closed = () => {} }) {
+    Object.assign(this, { dialog, api, team, answers, menu, outside, user, toast, line, closed });
     this.#makeParts();
     dialog.addEventListener("close", () => this.#forget());
     dialog.addEventListener("click", (event) => event.target === dialog && dialog.close()); // the backdrop
@@ -90,6 +91,7 @@ export class LeadPage {
     if (this.leadId) this.#forgetLead();
     Object.assign(this, { leadId, answer: null });
     this.head.begin(name);
+    this.head.showLine(this.line());
     this.#setLoading(true);
     if (this.toast) this.dialog.append(this.toast); // outside of a modal dialog it could not be reached
     if (!this.dialog.open) this.dialog.showModal();
@@ -120,6 +122,8 @@ export class LeadPage {
 
   /** What changes without an event: once a second while the page is open. */
   everySecond() {
+    if (!this.leadId) return;
+    this.head.showLine(this.line());
     if (this.answer) this.action.tick();
   }
 

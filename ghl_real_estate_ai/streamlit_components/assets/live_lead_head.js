@@ -1,9 +1,9 @@
 // Who the lead is and how to reach it: the head of the lead page. Called by live_lead.js.
 
-import { clockTime } from "./live_words.js";
+import { clockTime, percent, STAGE_WORDS } from "./live_words.js";
 import { waysToReach } from "./live_lead_words.js";
 import { keepingFocus } from "./live_lead_parts.js";
-import { el, setText, simulatedTag } from "./live_dom.js";
+import { el, setText, simulatedTag, staleTag } from "./live_dom.js";
 
 export class LeadHead {
   /** `close` leaves the page. */
@@ -11,10 +11,12 @@ export class LeadHead {
     this.nameOfUser = nameOfUser;
     this.name = el("h2", { id: "hub-lead", tabindex: "-1" });
     this.tags = el("span.tags");
+    this.chances = el("p.lead-chances");
     this.facts = el("p.meta.lead-facts");
+    this.line = el("span.connection", {}, el("span.dot", { "aria-hidden": "true" }), el("span"));
     this.ways = el("div.ways", { role: "group", "aria-label": "Reach the lead" });
     this.close = el("button.quiet.lead-close", { type: "button", onclick: close }, "Close");
-    this.node = el("header.lead-head", {}, el("div.lead-title", {}, el("div.line", {}, this.name, this.tags), this.facts), this.ways, this.close);
+    this.node = el("header.lead-head", {}, el("div.lead-title", {}, el("div.line", {}, this.name, this.tags, this.line), this.chances, this.facts), this.ways, this.close);
   }
 
   /** Only a name is known until the gateway has answered. */
@@ -22,14 +24,22 @@ export class LeadHead {
     setText(this.name, name);
     this.tags.replaceChildren();
     setText(this.facts, "");
+    this.chances.replaceChildren();
     this.#writeWays([]);
   }
 
   show({ lead, intelligence, conversation }) {
     setText(this.name, lead.name);
     this.tags.replaceChildren(...(lead.simulated ? [simulatedTag()] : []));
+    this.chances.replaceChildren(...(intelligence ? chancesOf(intelligence) : []));
     setText(this.facts, headFacts(lead, intelligence, this.nameOfUser).join(" · "));
     this.#writeWays(waysToReach({ contact: lead.contact, reach: intelligence?.next_action?.reach, messages: conversation }));
+  }
+
+  /** Whether news still arrive: the bar with the same words lies under this page. `line`: {name, words}. */
+  showLine({ name, words }) {
+    if (this.line.dataset.state !== name) this.line.dataset.state = name;
+    setText(this.line.lastChild, words);
   }
 
   #writeWays(ways) {
@@ -42,10 +52,27 @@ export class LeadHead {
   }
 }
 
+/** Hot, and slipping? The two numbers that an agent looks for first; stale ones say so. */
+function chancesOf({ score, churn }) {
+  const risk = churn.value;
+  return [
+    el("span", {}, el("b.number", {}, percent(score.value?.probability)), " score ", score.stale_reason ? staleTag(score.stale_reason) : ""),
+    el(
+      "span",
+      {},
+      el("b.number", {}, percent(risk?.probability)),
+      " churn risk ",
+      risk ? el(`span.stage.stage-${risk.stage}`, {}, STAGE_WORDS[risk.stage]) : "",
+      churn.stale_reason ? staleTag(churn.stale_reason) : "",
+    ),
+  ];
+}
+
 /** "Stage new · from zillow · with Alex Rivera · as of Nov 26, 14:00": what is known, and that it is not where it is not. */
 export function headFacts(lead, intelligence, nameOfUser) {
   const source = intelligence?.source ?? lead.contact.source;
   return [
+    ...(lead.simulated ? ["made by a simulator"] : []),
     `Stage ${lead.stage}`,
     source ? `from ${source}` : "source not known",
     lead.assigned_to ? `with ${nameOfUser(lead.assigned_to)}` : "not assigned",

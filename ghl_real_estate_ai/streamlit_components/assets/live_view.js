@@ -265,6 +265,11 @@ export class HubView {
     setText(connectionSpoken, `Connection: ${state.name.replace("_", " ")}${behind ? ", the gateway is behind" : ""}`);
   }
 
+  /** The bar's word on the connection, for a page that lies over it. */
+  get line() {
+    return { name: this.refs.connection.dataset.state, words: this.refs.connectionText.textContent };
+  }
+
   /** What changes without an event: times, and this screen's own speed. */
   everySecond() {
     this.tick();
