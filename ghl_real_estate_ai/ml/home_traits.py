@@ -45,8 +45,8 @@ class Home(NamedTuple):
 
     @classmethod
     def of(cls, listing: Listing) -> Home:
-        """The home of a listing as it is now."""
-        return cls(listing, traits_of(listing))
+        """The home of a listing as it is now. All but its first photo stay in the database."""
+        return cls(listing.with_one_photo, traits_of(listing))
 
 
 def traits_of(home: Listing) -> Traits:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_pascal
 
 from ghl_real_estate_ai.models.identifiers import Frozen, ListingKey, UtcTime
@@ -24,6 +24,16 @@ def _nothing_or_a_price(value: Decimal) -> Decimal:
 
 Price = Annotated[Decimal, Field(ge=LEAST_PRICE, le=MOST_PRICE, description="US dollars")]
 Area = Annotated[float, Field(ge=LEAST_AREA, le=MOST_AREA, allow_inf_nan=False, description="square feet")]
+
+
+PhotoUrl = Annotated[
+    str,
+    Field(
+        max_length=2_000,
+        pattern=r"^https://[A-Za-z0-9.-]+(:[0-9]+)?([/?#][^\s\"<>\\]*)?$",
+        description="https only: a page that came by https shows nothing else",
+    ),
+]
 
 
 class StandardStatus(StrEnum):
@@ -48,6 +58,35 @@ class Feature(StrEnum):
     FIREPLACE = "fireplace"  # FireplaceYN
     WATERFRONT = "waterfront"  # WaterfrontYN
     NEW_CONSTRUCTION = "new_construction"  # NewConstructionYN
+
+
+MEDIA_KEPT = 40
+"""Photos that a listing keeps, the first by RESO's Order."""
+
+
+class Media(Frozen):
+    """A photo of a home, by RESO's Media resource. A browser loads it from where the MLS put it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_pascal, populate_by_name=True)
+
+    media_url: PhotoUrl | None = Field(default=None, alias="MediaURL")
+    order: int | None = None
+    short_description: str | None = Field(default=None, max_length=500)
+    media_category: str | None = Field(
+        default=None, exclude=True, description="what is not a Photo is not kept"
+    )
+
+
+def _none_given(media: object) -> object:
+    """RESO says null where the resource was not asked for."""
+    return () if media is None else media
+
+
+def _photos(media: tuple[Media, ...]) -> tuple[Media, ...]:
+    """Those that can be shown, in the order that the MLS gives; without one, they follow as they came."""
+    photos = [one for one in media if one.media_url and one.media_category in (None, "Photo")]
+    photos.sort(key=lambda one: (one.order is None, one.order or 0))
+    return tuple(photos[:MEDIA_KEPT])
 
 
 class Listing(Frozen):
@@ -82,9 +121,20 @@ class Listing(Frozen):
         default=None, description="the MLS, or the simulator that made it up"
     )
     modification_timestamp: UtcTime | None = None
+    photos_count: int | None = Field(
+        default=None, ge=0, description="as the MLS says; may be more than media"
+    )
+    media: Annotated[tuple[Media, ...], BeforeValidator(_none_given), AfterValidator(_photos)] = Field(
+        default=(), description="photos, first one first"
+    )
     simulated: bool = Field(
         default=False, alias="Simulated", description="made by a simulator; screens say so"
     )
+
+    @property
+    def with_one_photo(self) -> Listing:
+        """The same with its first photo only: what travels with matches and on streams."""
+        return self if len(self.media) < 2 else self.model_copy(update={"media": self.media[:1]})
 
 
 class Wishes(Frozen):

@@ -9,7 +9,7 @@ import pytest
 from ghl_real_estate_ai.limits import LISTING_BATCH_ROWS, LISTING_BODY_BYTES
 from ghl_real_estate_ai.models.events import ListingsImported
 from ghl_real_estate_ai.models.leads import Role
-from tests.support.gateway import AWAY, HOME, Gateway, user_of
+from tests.support.gateway import AWAY, HOME, Gateway, eventually, user_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -33,6 +33,28 @@ async def test_what_is_imported_can_be_looked_up_by_resos_names(gateway: Gateway
     assert "MlsOnlyField" not in found
 
 
+async def test_photos_are_imported_by_resos_names_and_only_the_first_travels_with_a_match(
+    gateway: Gateway,
+) -> None:
+    media = [{"MediaURL": f"https://photos.example/{n}.jpg", "Order": n, "MediaKey": "m"} for n in (3, 1, 2)]
+    row = home("R6", City="Photoville", Media=media, PhotosCount=12)
+    assert (await gateway.post("/v1/listings", MANAGER, {"value": [row]})).status_code == 200
+    found = (await gateway.get("/v1/listings/R6", MANAGER)).json()
+    assert [one["MediaURL"][-5:] for one in found["Media"]] == ["1.jpg", "2.jpg", "3.jpg"]
+    assert found["PhotosCount"] == 12
+    lead_id = await gateway.lead("Ana Photos")
+    await gateway.post(f"/v1/leads/{lead_id}/wishes", MANAGER, {"wishes": {"city": "Photoville"}})
+
+    async def matched() -> bool:
+        known = (await gateway.get(f"/v1/leads/{lead_id}", MANAGER)).json()["intelligence"]
+        matches = known["matches"]["value"]
+        return bool(matches) and [one["media_url"][-5:] for one in matches[0]["listing"]["media"]] == [
+            "1.jpg"
+        ]
+
+    await eventually(matched)
+
+
 async def test_an_import_is_a_fact_in_the_log_and_replaces_what_was_there(gateway: Gateway) -> None:
     for price in (1, 2):
         await gateway.post("/v1/listings", MANAGER, {"value": [home("R3", ListPrice=price, Simulated=True)]})
@@ -48,6 +70,12 @@ async def test_an_import_is_a_fact_in_the_log_and_replaces_what_was_there(gatewa
     [
         (home("R4", ListPrice=-1), "value[1].ListPrice"),
         (home("R4", StandardStatus="Delete"), "value[1].StandardStatus"),
+        (
+            home("R4", Media=[{"MediaURL": "https://a.example/1"}, {"MediaURL": "http://a.example/2"}]),
+            "value[1].Media[1].MediaURL",
+        ),
+        (home("R4", Media=[{"MediaURL": "javascript:alert(1)"}]), "value[1].Media[0].MediaURL"),
+        (home("R4", PhotosCount=-1), "value[1].PhotosCount"),
         ({"ListingKey": "R4", "ListPrice": 1}, "value[1].City"),
         (7, "value[1]"),
     ],
