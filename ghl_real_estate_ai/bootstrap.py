@@ -49,6 +49,7 @@ from ghl_real_estate_ai.services.realtime_lead_intelligence import RealtimeLeadI
 from ghl_real_estate_ai.services.silence_watch import SilenceWatch
 from ghl_real_estate_ai.services.single_flight import SingleFlight
 from ghl_real_estate_ai.services.stream_projection import items_of
+from ghl_real_estate_ai.services.suggested_reply import SuggestedReplies
 from ghl_real_estate_ai.services.system_performance import SystemPerformance
 from ghl_real_estate_ai.services.team_response import TeamResponses
 from ghl_real_estate_ai.services.tenant_models import TenantModels
@@ -114,6 +115,7 @@ class Services:
     engine: MlLeadIntelligenceEngine
     churn: ChurnPredictionService
     matching: PropertyMatchingService
+    replies: SuggestedReplies
     hub: WebSocketManager
     access: AccessWatch
     relay: LiveRelay | None
@@ -231,6 +233,7 @@ def _parts(
         engine=engine,
         churn=churn,
         matching=matching,
+        replies=SuggestedReplies(memory=memory),
         hub=hub,
         access=AccessWatch(memory=memory, clock=clock, end_sockets=hub.end_sessions, sleep=time.sleep),
         relay=relay,

@@ -34,6 +34,7 @@ from ghl_real_estate_ai.api.routes import (
     properties,
     realtime,
     sessions,
+    suggested_reply,
     switches,
     team,
     track_record,
@@ -74,7 +75,7 @@ def create_app(settings: Settings, *, running: Running = bootstrap.running) -> F
         redoc_url=None,
     )
     for module in (
-        webhooks, sessions, realtime, client, leads, actions, wishes, matches, judgements, properties, track_record, team, connections, crm_health, health,
+        webhooks, sessions, realtime, client, leads, actions, wishes, suggested_reply, matches, judgements, properties, track_record, team, connections, crm_health, health,
         users, locations, switches, dead_letters, first_steps,
     ):  # fmt: skip
         app.include_router(module.router)

@@ -10,8 +10,12 @@ import pytest
 import pytest_asyncio
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
+from ghl_real_estate_ai.models.events import DeadLetter
+from ghl_real_estate_ai.models.identifiers import UserId
 from ghl_real_estate_ai.models.leads import Role, User
 from ghl_real_estate_ai.models.streams import Stream
+from ghl_real_estate_ai.models.switches import Switch
+from tests.support.facts import NOON
 from tests.support.gateway import AWAY, HOME, PASSWORD, Gateway, user_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -39,6 +43,7 @@ SIGNED_IN = {
     "GET /v1/leads/{lead_id}/matches",
     "POST /v1/leads/{lead_id}/listings/{listing_key}/judgement",
     "GET /v1/leads/{lead_id}/risk-curve",
+    "GET /v1/leads/{lead_id}/suggested-reply",
     "POST /v1/leads/{lead_id}/actions/{action_id}/acknowledge",
     "POST /v1/leads/{lead_id}/actions/{action_id}/not-mine",
     "POST /v1/leads/{lead_id}/actions/{action_id}/reopen",
@@ -50,17 +55,52 @@ SIGNED_IN = {
     "GET /v1/listings/{listing_key}",
     "GET /v1/track-record",
     "GET /v1/track-record.csv",
+    "POST /v1/sessions/renewal",
+    "GET /v1/first-steps",
+    "GET /v1/switches",
+    "POST /v1/switches/{switch}",
+    "GET /v1/users",
+    "POST /v1/users",
+    "POST /v1/users/{user_id}",
+    "POST /v1/users/{user_id}/removal",
+    "GET /v1/locations",
+    "GET /v1/dead-letters",
+    "POST /v1/dead-letters/replay",
+    "POST /v1/dead-letters/{dead_letter_id}/replay",
 }
 BODIES: dict[str, object] = {
     "POST /v1/listings": {"value": [{"ListingKey": "intruder", "ListPrice": 1, "City": "Austin"}]},
     "POST /v1/leads/{lead_id}/listings/{listing_key}/judgement": {"verdict": "like"},
     "POST /v1/leads/{lead_id}/actions/{action_id}/snooze": {"until": "2026-11-24T12:00:00Z"},
     "POST /v1/leads/{lead_id}/wishes": {"wishes": {"city": "Austin"}},
+    "POST /v1/switches/{switch}": {"on": False},
+    "POST /v1/users": {"email": "intruder@example.com", "role": "agent", "password": PASSWORD},
+    "POST /v1/users/{user_id}": {"name": "Intruder"},
 }
 SOCKETS = {"WS /v1/realtime"}
 MANAGERS_ONLY = {"POST /v1/listings"}
-MANAGERS_READ = {"GET /v1/track-record", "GET /v1/track-record.csv"}
-ADMINS_ONLY = {"GET /v1/connections", "GET /v1/health/crm", "POST /v1/connections/install-url"}
+MANAGERS_READ = {"GET /v1/team/response", "GET /v1/track-record", "GET /v1/track-record.csv"}
+ADMINS_ONLY = {
+    "GET /v1/connections",
+    "GET /v1/health/crm",
+    "POST /v1/connections/install-url",
+    "POST /v1/switches/{switch}",
+    "GET /v1/users",
+    "POST /v1/users",
+    "POST /v1/users/{user_id}",
+    "POST /v1/users/{user_id}/removal",
+    "GET /v1/locations",
+    "GET /v1/dead-letters",
+    "POST /v1/dead-letters/replay",
+    "POST /v1/dead-letters/{dead_letter_id}/replay",
+}
+SECRET_USER = User(
+    location_id=HOME,
+    user_id=UserId("secret-user"),
+    email="secret-user@example.com",
+    name=SECRET_NAME,
+    role=Role.MANAGER,
+)
 
 
 @dataclass(frozen=True)
@@ -69,6 +109,7 @@ class Secrets:
 
     lead_id: str
     action_id: str
+    dead_letter_id: int
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -76,7 +117,29 @@ async def secrets(gateway: Gateway) -> Secrets:
     lead_id = await gateway.lead(SECRET_NAME)
     await gateway.post("/v1/listings", user_of(Role.ADMIN), {"value": [home_listing("secret-home")]})
     detail = (await gateway.get(f"/v1/leads/{lead_id}", user_of(Role.ADMIN))).json()
-    return Secrets(lead_id, detail["intelligence"]["next_action"]["action_id"])
+    letter = DeadLetter(
+        dead_letter_id=0,
+        location_id=HOME,
+        subscriber="inbox",
+        delivery_id="secret-letter",
+        reason=SECRET_NAME,
+        raw="{",
+        failed_at=NOON,
+    )
+    await gateway.services.memory.write(
+        lambda uow: (uow.cursors.bury(letter), uow.tenants.add_user(SECRET_USER, password_hash="x"))
+    )
+    return Secrets(
+        lead_id,
+        detail["intelligence"]["next_action"]["action_id"],
+        await number_of(gateway),
+    )
+
+
+async def number_of(gateway: Gateway) -> int:
+    """The home tenant's letter."""
+    held = await gateway.services.memory.read(lambda uow: uow.cursors.dead_letters(HOME))
+    return next(one.dead_letter_id for one in held if one.delivery_id == "secret-letter")
 
 
 def home_listing(key: str) -> dict[str, object]:
@@ -104,7 +167,13 @@ async def call(
     answers = []
     for stream in streams:
         path = pattern.format(
-            lead_id=secrets.lead_id, action_id=secrets.action_id, stream=stream, listing_key="secret-home"
+            lead_id=secrets.lead_id,
+            action_id=secrets.action_id,
+            dead_letter_id=secrets.dead_letter_id,
+            stream=stream,
+            listing_key="secret-home",
+            user_id=SECRET_USER.user_id,
+            switch=Switch.LEARNING.value,
         )
         body = BODIES.get(route)
         params = {"epoch": "x", "after": 0} if pattern.endswith("history") else {"location_id": HOME}
@@ -141,7 +210,7 @@ async def test_another_tenants_user_of_any_role_sees_nothing(
     stranger = user_of(role, AWAY)
     for answer in await call(gateway, route, secrets, gateway.bearer(stranger)):
         assert answer.status_code in {200, 201, 403, 404}
-        for private in (SECRET_NAME, secrets.lead_id, HOME, "secret-home"):
+        for private in (SECRET_NAME, secrets.lead_id, HOME, "secret-home", SECRET_USER.email):
             assert private not in answer.text
 
 
@@ -149,6 +218,20 @@ async def test_a_strangers_import_changes_only_their_own_tenant(gateway: Gateway
     (answer,) = await call(gateway, "POST /v1/listings", secrets, gateway.bearer(user_of(Role.ADMIN, AWAY)))
     assert answer.status_code == 200
     assert (await gateway.get("/v1/listings/intruder", user_of(Role.ADMIN, HOME))).status_code == 404
+
+
+async def test_a_strangers_admin_turns_removes_and_replays_only_their_own(
+    gateway: Gateway, secrets: Secrets
+) -> None:
+    stranger = gateway.bearer(user_of(Role.ADMIN, AWAY))
+    for route in sorted(ADMINS_ONLY):
+        await call(gateway, route, secrets, stranger)
+    memory = gateway.services.memory
+    assert await memory.read(lambda uow: uow.switches.is_on(HOME, Switch.LEARNING))
+    kept = await memory.read(lambda uow: uow.tenants.access_of(HOME, SECRET_USER.user_id))
+    assert kept is not None
+    assert kept.user == SECRET_USER
+    assert await number_of(gateway) == secrets.dead_letter_id
 
 
 @pytest.mark.parametrize("route", sorted(MANAGERS_ONLY | MANAGERS_READ | ADMINS_ONLY))

@@ -1,0 +1,311 @@
+"""The words of a suggested reply: fixed templates, filled with nothing but fields of a listing and stated wishes.
+
+Called by: services/suggested_reply. The same question gets the same words, whoever asks: of the lead only the first name
+stands in the greeting. What the lead wrote is never repeated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from ghl_real_estate_ai.compliance.fair_housing import AreaTopic
+from ghl_real_estate_ai.ml.listing_segments import ON_MARKET, feature_fact
+from ghl_real_estate_ai.ml.named_homes import street_of
+from ghl_real_estate_ai.models.conversations import FactKind, MessageFact
+from ghl_real_estate_ai.models.properties import Feature, Listing, StandardStatus, Wishes
+from ghl_real_estate_ai.models.replies import SMS_CHARS, Ground
+
+_NAME_CHARS: Final = 40
+
+
+class Writer(NamedTuple):
+    """Who signs."""
+
+    agent: str
+    brokerage: str
+
+
+class Question(NamedTuple):
+    """What is to be answered. ``names_home``: the message names one, found or not; ``home``: the listing as it is now."""
+
+    facts: Sequence[MessageFact]
+    area: tuple[AreaTopic, ...]
+    names_home: bool
+    home: Listing | None
+    wishes: Wishes
+    by_email: bool
+
+
+class Draft(NamedTuple):
+    """``body``: without greeting and signature."""
+
+    text: str
+    body: str
+    grounds: tuple[Ground, ...]
+
+
+class _Said(NamedTuple):
+    words: str
+    ground: Ground | None = None
+
+
+_STATUS: Final = {
+    StandardStatus.ACTIVE: "active",
+    StandardStatus.ACTIVE_UNDER_CONTRACT: "active under contract",
+    StandardStatus.COMING_SOON: "coming soon",
+    StandardStatus.PENDING: "pending",
+    StandardStatus.CLOSED: "closed",
+    StandardStatus.WITHDRAWN: "withdrawn",
+    StandardStatus.CANCELED: "canceled",
+    StandardStatus.EXPIRED: "expired",
+    StandardStatus.HOLD: "on hold",
+}
+_ASKED: Final = tuple(
+    (topic, re.compile(pattern))
+    for topic, pattern in (
+        ("fees", r"\bhoa\b|\bassociation\b"),
+        ("taxes", r"\btax(?:es)?\b"),
+        ("closing costs", r"\bclosing\s+costs?\b"),
+        ("insurance", r"\binsurance\b"),
+        ("roof", r"\broof\b"),
+        ("foundation", r"\bfoundation\b"),
+        ("heating and cooling", r"\b(?:a/?c|hvac|furnace|heat(?:er|ing)?|air\s+condition\w*)\b"),
+        ("offers", r"\boffers?\b|\btake\b.*\d"),
+        ("photos", r"\b(?:photos?|pictures?|pics|video)\b"),
+        ("open house", r"\bopen\s+house\b"),
+        ("StandardStatus", r"\bavailable\b|\bon\s+the\s+market\b|\bsold\b|\btaken\b|\bunder\s+contract\b|\bpending\b|\boff\s+the\s+market\b|\bgone\b"),
+        ("BedroomsTotal", r"\bbed(?:room)?s?\b|\bbrs?\b"),
+        ("BathroomsTotalInteger", r"\bbath(?:room)?s?\b"),
+        ("LivingArea", r"\bsq\.?\s?f|\bsqft\b|\bsquare\s+f|\bhow\s+(?:big|large)\b|\bsize\b"),
+        ("LotSizeAcres", r"\bacres?\b|\blot\b"),
+        ("YearBuilt", r"\bhow\s+old\s+is\s+(?:it|this|that|the\s+(?:house|home|place|building))\b|\byear\s+built\b|\bbuilt\b"),
+        ("PoolPrivateYN", r"\bpool\b"),
+        ("GarageSpaces", r"\bgarage\b"),
+        ("FireplaceYN", r"\bfire\s?place\b"),
+        ("ListPrice", r"\bhow\s+much\b|\bprice[ds]?\b|\basking\b|\blisted\b|\bcost\b"),
+    )
+)  # fmt: skip
+"""What a question is about, first match wins: a field of the listing by its RESO name, else something to find out."""
+
+_TO_FIND_OUT: Final = {
+    "fees": "the association's fees",
+    "taxes": "the property taxes",
+    "closing costs": "the closing costs",
+    "insurance": "the insurance",
+    "roof": "the roof",
+    "foundation": "the foundation",
+    "heating and cooling": "the heating and cooling",
+    "offers": "what the sellers say about offers",
+    "photos": "more photos",
+    "open house": "the open house",
+    "StandardStatus": "whether it is available",
+    "BedroomsTotal": "the bedrooms",
+    "BathroomsTotalInteger": "the bathrooms",
+    "LivingArea": "the size",
+    "LotSizeAcres": "the lot",
+    "YearBuilt": "the year it was built",
+    "PoolPrivateYN": "the pool",
+    "GarageSpaces": "the garage",
+    "FireplaceYN": "the fireplace",
+    "ListPrice": "the price",
+}
+_FEATURE_FIELDS: Final = {
+    "PoolPrivateYN": (Feature.POOL, "a pool"),
+    "GarageSpaces": (Feature.GARAGE, "a garage"),
+    "FireplaceYN": (Feature.FIREPLACE, "a fireplace"),
+}
+_HEADLINE: Final = ("StandardStatus", "ListPrice", "BedroomsTotal", "BathroomsTotalInteger", "LivingArea")
+"""What an email tells of a home, asked or not."""
+_SOURCES: Final = {
+    AreaTopic.SAFETY: "For crime and safety I point everyone to the local police department's own reports.",
+    AreaTopic.SCHOOLS: "For schools I point everyone to the school district's own site: it has the boundaries and reports.",
+    AreaTopic.PEOPLE: "I don't describe who lives where; a visit at different times of day shows you most.",
+    AreaTopic.AREA: "How a place suits you is yours to judge; a visit at different times of day shows you most.",
+}
+_ALL_SOURCES: Final = "For questions about an area I point everyone to the sources: the school district, the police department and your own visit."
+
+
+def draft(asked: Question, *, first_name: str | None, writer: Writer) -> Draft:
+    """The reply. A text message has at most SMS_CHARS characters: what an answer can do without is left out first."""
+    said, step = [*_answer(asked)], _step(asked)
+    name = _plain_name(first_name)
+    opening = f"Hi {name}," if name else "Hi,"
+    if asked.by_email:
+        body = "\n\n".join((" ".join(one.words for one in said), step))
+        text = f"{opening}\n\n{body}\n\n{_cut(writer.agent)}\n{_cut(writer.brokerage)}"
+    else:
+        closing = f"- {_cut(writer.agent)}, {_cut(writer.brokerage)}"
+        while len(said) > 1 and len(_line(opening, said, step, closing)) > SMS_CHARS:
+            said.pop()
+        body = " ".join([*(one.words for one in said), step])
+        text = _line(opening, said, step, closing)
+    return Draft(text, body, tuple(one.ground for one in said if one.ground is not None))
+
+
+def _line(opening: str, said: Sequence[_Said], step: str, closing: str) -> str:
+    return " ".join([opening, *(one.words for one in said), step, closing])
+
+
+def _cut(name: str) -> str:
+    return " ".join(name.split())[:_NAME_CHARS].rstrip()
+
+
+def _plain_name(name: str | None) -> str | None:
+    """As the CRM has it; none where the field holds something else than a name."""
+    plain = " ".join((name or "").split())
+    return plain if 0 < len(plain) <= _NAME_CHARS and not re.search(r"[\d@:/<>{}]", plain) else None
+
+
+# --- what is said -------------------------------------------------------------------------------------------------------
+
+
+def _answer(asked: Question) -> Iterator[_Said]:
+    """The most important first."""
+    kinds = {fact.kind for fact in asked.facts}
+    topics = _topics(asked.facts)
+    yield from _of_area(asked.area)
+    if FactKind.MEETING in kinds:
+        yield from _of_meeting(asked)
+    if asked.home is not None and (topics or asked.names_home):
+        yield from _of_home(asked.home, topics, by_email=asked.by_email)
+    elif topics or (FactKind.QUESTION in kinds and not asked.area):
+        yield _Said(_checking(topics))
+    elif asked.names_home and FactKind.MEETING not in kinds:
+        yield _Said("Thanks for asking about that home. I'll check and get back to you.")
+    if not asked.area and not kinds & {FactKind.MEETING, FactKind.QUESTION, FactKind.HOME}:
+        yield from _of_statement(kinds, asked.wishes)
+
+
+def _of_area(area: tuple[AreaTopic, ...]) -> Iterator[_Said]:
+    if area:
+        yield _Said(_SOURCES[area[0]] if len(area) == 1 else _ALL_SOURCES)
+
+
+def _of_meeting(asked: Question) -> Iterator[_Said]:
+    place = None if asked.home is None else street_of(asked.home)
+    timed = any(fact.kind is FactKind.MEETING and fact.value != "a visit or a call" for fact in asked.facts)
+    about = f" about {place}" if place else ""
+    ground = None
+    if asked.home is not None and place is not None:
+        ground = Ground(claim=place, source=f"listing {asked.home.listing_key} UnparsedAddress")
+    if timed:
+        yield _Said(f"Thanks for the time{about}: I'll check it and confirm.", ground)
+    else:
+        yield _Said(f"Thanks{' for asking' + about if about else ''}, I'll set it up.", ground)
+
+
+def _topics(facts: Sequence[MessageFact]) -> tuple[str, ...]:
+    """What the questions are about, each once; a question of another kind has no topic."""
+    found: list[str] = []
+    for fact in facts:
+        if fact.kind is FactKind.QUESTION:
+            low = fact.quote.lower()
+            found += [topic for topic in _topics_in(low) if topic not in found]
+    return tuple(found)
+
+
+def _topics_in(low: str) -> Iterator[str]:
+    found = [topic for topic, pattern in _ASKED if pattern.search(low)]
+    # "how much are the taxes" asks for the taxes, not for the price
+    yield from found[:-1] if len(found) > 1 and found[-1] == "ListPrice" else found
+
+
+def _checking(topics: Sequence[str]) -> str:
+    if not topics:
+        return "Thanks for your question. I'll check and get back to you."
+    named = [_TO_FIND_OUT[topic] for topic in topics[:3]]
+    return f"Thanks for your question. I'll check {_and(named)} and get back to you."
+
+
+def _and(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _of_home(home: Listing, topics: Sequence[str], *, by_email: bool) -> Iterator[_Said]:
+    """What the listing says of what was asked; what it leaves out is to be checked, never guessed."""
+    place = street_of(home)
+    wanted = list(topics) or ["StandardStatus", "ListPrice"]
+    wanted += [field for field in _HEADLINE if by_email and field not in wanted]
+    known = [(field, claim) for field in wanted if (claim := _claim(home, field)) is not None]
+    missing = [field for field in topics if _claim(home, field) is None]
+    for number, (field, claim) in enumerate(known):
+        subject = (place or "The home") if number == 0 else "It"
+        yield _Said(
+            f"{subject} {claim}.",
+            Ground(claim=f"{subject} {claim}", source=f"listing {home.listing_key} {field}"),
+        )
+    if missing:
+        yield _Said(f"I'll check {_and([_TO_FIND_OUT[topic] for topic in missing[:3]])} and get back to you.")
+
+
+def _claim(home: Listing, field: str) -> str | None:
+    """One field in words, to follow the address; None where the listing leaves it out."""
+    if field in _FEATURE_FIELDS:
+        feature, words = _FEATURE_FIELDS[field]
+        fact = feature_fact(home, feature)
+        return None if fact is None else f"has {words}" if fact else f"is listed without {words}"
+    rooms = {"BedroomsTotal": home.bedrooms_total, "BathroomsTotalInteger": home.bathrooms_total_integer}
+    if field in rooms:
+        count, noun = rooms[field], "bedroom" if field == "BedroomsTotal" else "bathroom"
+        return None if count is None else f"has {count} {noun}{'' if count == 1 else 's'}"
+    match field:
+        case "StandardStatus":
+            return f"is listed as {_STATUS[home.standard_status]}"
+        case "ListPrice":
+            return f"is listed at ${home.list_price:,.0f}"
+        case "LivingArea":
+            return None if home.living_area is None else f"has {home.living_area:,.0f} sq ft"
+        case "LotSizeAcres":
+            return None if home.lot_size_acres is None else f"has a lot of {home.lot_size_acres:g} acres"
+        case "YearBuilt":
+            return None if home.year_built is None else f"was built in {home.year_built}"
+        case _:
+            return None
+
+
+def _of_statement(kinds: set[FactKind], wishes: Wishes) -> Iterator[_Said]:
+    """To a message that asks nothing: thanks, and what the house has on its list, if the message spoke of wishes."""
+    if FactKind.OBJECTION in kinds:
+        yield _Said("Thanks for telling me, that helps.")
+        return
+    if not kinds:
+        yield _Said("Thanks for your message.")
+        return
+    yield _Said("Thanks, that helps.")
+    noted = [*_noted(wishes)]
+    if noted and kinds & {FactKind.BUDGET, FactKind.BEDROOMS, FactKind.BATHROOMS, FactKind.CITY}:
+        claim = ", ".join(words for words, _ in noted)
+        source = ", ".join(f"wish {field}" for _, field in noted)
+        yield _Said(f"On your list I have: {claim}.", Ground(claim=claim, source=source))
+
+
+def _noted(wishes: Wishes) -> Iterator[tuple[str, str]]:
+    if wishes.city is not None:
+        yield " ".join(wishes.city.split())[:_NAME_CHARS], "city"
+    if wishes.max_list_price is not None:
+        yield f"up to ${wishes.max_list_price:,.0f}", "max_list_price"
+    if wishes.min_bedrooms:
+        yield f"{wishes.min_bedrooms}+ bedrooms", "min_bedrooms"
+    if wishes.min_bathrooms:
+        yield f"{wishes.min_bathrooms}+ bathrooms", "min_bathrooms"
+
+
+# --- the next step ------------------------------------------------------------------------------------------------------
+
+
+def _step(asked: Question) -> str:
+    """Always a question about a time."""
+    kinds = {fact.kind for fact in asked.facts}
+    if any(fact.kind is FactKind.MEETING and fact.value != "a visit or a call" for fact in asked.facts):
+        return "In case it's taken, what other day and time would work?"
+    if FactKind.MEETING in kinds:
+        return "What day and time work for you?"
+    if asked.home is not None and asked.home.standard_status in ON_MARKET:
+        return "Would you like to see it? What day and time work for you?"
+    if asked.home is not None:
+        return "Shall I look for homes like it? When is a good time for a quick call?"
+    if FactKind.OBJECTION in kinds:
+        return "Shall I look for something that fits better? When is a good time for a quick call?"
+    return "When is a good time for a quick call?"

@@ -1,0 +1,234 @@
+"""Suggests a reply to a lead's newest unanswered message, or says why there is none. Nothing is ever sent from here.
+
+Called by: api/routes/suggested_reply. Every claim rests on a field of a listing as it is now, or on a stated wish; every
+draft passes the fair-housing check; the same state gives the same words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from ghl_real_estate_ai.compliance.fair_housing import area_topics, check
+from ghl_real_estate_ai.compliance.revocation import NOT_INTERESTED, WRONG_NUMBER, revocation, takes_back
+from ghl_real_estate_ai.errors import NotFound
+from ghl_real_estate_ai.limits import TIMELINE_EVENTS
+from ghl_real_estate_ai.ml.message_facts import facts_of
+from ghl_real_estate_ai.ml.message_text import MessageText
+from ghl_real_estate_ai.ml.named_homes import meant
+from ghl_real_estate_ai.ml.reply_words import Draft, Question, Writer, draft
+from ghl_real_estate_ai.models.conversations import Channel, FactKind, MessageFact
+from ghl_real_estate_ai.models.events import MessageReceived, MessageSent, RecordedEvent
+from ghl_real_estate_ai.models.identifiers import LeadId, ListingKey, LocationId
+from ghl_real_estate_ai.models.intelligence import LeadIntelligence
+from ghl_real_estate_ai.models.leads import Identity, Lead
+from ghl_real_estate_ai.models.properties import Listing
+from ghl_real_estate_ai.models.replies import EARLIER_LOOKED_AT, UNANSWERED_LOOKED_AT, SuggestedReply
+from ghl_real_estate_ai.models.switches import Switch
+from ghl_real_estate_ai.ports import Memory, UnitOfWork
+
+_ASKS: Final = frozenset({FactKind.QUESTION, FactKind.MEETING, FactKind.HOME})
+_NUMBER: Final = re.compile(r"\d[\d,.]*\d|\d")
+_Said = MessageReceived | MessageSent
+
+
+class _View(NamedTuple):
+    """What one look at the memory gives: messages newest first, homes as they are now."""
+
+    lead: Lead
+    brokerage: str
+    switched_on: bool
+    messages: tuple[_Said, ...]
+    homes: tuple[Listing, ...]
+
+
+class _Newest(NamedTuple):
+    """The message to answer, with what it states."""
+
+    message: MessageReceived
+    text: str
+    facts: tuple[MessageFact, ...]
+
+
+class SuggestedReplies:
+    """Replies for agents to copy."""
+
+    def __init__(self, *, memory: Memory) -> None:
+        self._memory = memory
+
+    async def suggest(self, lead_id: LeadId, *, by: Identity) -> SuggestedReply:
+        """For the caller's own tenant, signed by the caller. Raises NotFound."""
+        view = await self._memory.read(lambda uow: _look(uow, by.location_id, lead_id))
+        if view is None:
+            raise NotFound("no such lead in this location")
+        reason = _barred(view)
+        if reason is not None:
+            return SuggestedReply(withheld=reason)
+        waiting = _unanswered(view.messages)
+        if isinstance(waiting, str):
+            return SuggestedReply(withheld=waiting)
+        newest = _asking(waiting)
+        written = _written(view, newest, Writer(agent=_first(by.name), brokerage=view.brokerage))
+        return _checked(written, newest)
+
+
+def _look(uow: UnitOfWork, location_id: LocationId, lead_id: LeadId) -> _View | None:
+    lead = uow.leads.get(location_id, lead_id)
+    if lead is None:
+        return None
+    known = uow.leads.intelligence(location_id, lead_id)
+    names = {place.location_id: place.name for place in uow.tenants.locations()}
+    keys = _known_homes(lead, known)
+    homes = uow.listings.get_many(location_id, keys) if keys else []
+    events = uow.events.of_lead(location_id, lead_id, before=None, limit=TIMELINE_EVENTS)
+    return _View(
+        lead=lead,
+        brokerage=names.get(location_id, location_id),
+        switched_on=uow.switches.is_on(location_id, Switch.SUGGESTED_REPLIES),
+        messages=_newest_first(events),
+        homes=tuple(sorted(homes, key=lambda home: home.listing_key)),
+    )
+
+
+def _known_homes(lead: Lead, known: LeadIntelligence | None) -> set[ListingKey]:
+    """Homes that the lead has to do with: shown to it, looked at, saved, judged."""
+    matches = () if known is None else known.matches.value or ()
+    return {
+        *(match.listing_key for match in matches),
+        *(view.listing_key for view in lead.views),
+        *lead.saved,
+        *lead.judged,
+        *lead.activity.recent_listings,
+    }
+
+
+def _newest_first(events: Sequence[RecordedEvent]) -> tuple[_Said, ...]:
+    """Messages of the lead and of humans; automations answer nothing."""
+    said = [
+        recorded.event
+        for recorded in events
+        if isinstance(recorded.event, MessageReceived)
+        or (isinstance(recorded.event, MessageSent) and recorded.event.human)
+    ]
+    return tuple(sorted(said, key=lambda event: (event.occurred_at, event.event_id), reverse=True))
+
+
+# --- why there is none --------------------------------------------------------------------------------------------------
+
+
+def _barred(view: _View) -> str | None:
+    """What forbids any reply, whatever was asked."""
+    lead = view.lead
+    if not view.switched_on:
+        return "Suggested replies are switched off in this location. An admin can turn them on again."
+    if lead.deleted:
+        return "The lead was deleted in the CRM. There is nobody to answer."
+    if lead.contact.dnd is True:
+        return "Do not disturb is set in the CRM. Write only what the lead has asked for, in your own words."
+    return _refused(view.messages)
+
+
+def _refused(messages: Sequence[_Said]) -> str | None:
+    """The lead's newest word on being written to counts."""
+    answered = False
+    for event in messages:
+        answered = answered or isinstance(event, MessageSent)
+        if not isinstance(event, MessageReceived) or not event.text:
+            continue
+        low = MessageText.of(event.text).low
+        if takes_back(low):
+            return None
+        asked = revocation(low)
+        day = f"on {event.occurred_at:%Y-%m-%d}"
+        if asked is not None and asked.words == WRONG_NUMBER:
+            return f"The lead wrote {day} that this is a wrong number. Do not write again; correct the number in the CRM."
+        if asked is not None and not (asked.words == NOT_INTERESTED and answered):
+            return f"The lead asked {day} not to be written to. Do not write; set do not disturb in the CRM."
+        if any(fact.value == "has an agent" for fact in facts_of(event.text)):
+            return f"The lead wrote {day} to be represented by another agent. Do not solicit; ask your broker if that may have ended."
+    return None
+
+
+def _unanswered(messages: Sequence[_Said]) -> list[MessageReceived] | str:
+    """The lead's messages since the last human one, newest first; in words why there is none to answer."""
+    waiting: list[MessageReceived] = []
+    for event in messages:
+        if isinstance(event, MessageSent):
+            break
+        waiting.append(event)
+    if not waiting:
+        if any(isinstance(event, MessageReceived) for event in messages):
+            return "Nothing waits for an answer: a human wrote or called after the lead's last message."
+        return "The lead has not written yet: there is nothing to answer. See the next action for a first contact."
+    told = [event for event in waiting if event.text and event.text.strip()]
+    if told:
+        return told[:UNANSWERED_LOOKED_AT]
+    if waiting[0].channel in {Channel.CALL, Channel.VOICEMAIL}:
+        return "The lead called and left no text. Call back."
+    return "The lead's message holds no text. Look at it in the CRM."
+
+
+# --- the draft ----------------------------------------------------------------------------------------------------------
+
+
+def _asking(waiting: Sequence[MessageReceived]) -> _Newest:
+    """The newest message that asks something: "hello?" stands for the question before it. Else the newest."""
+    read = [_Newest(event, event.text or "", facts_of(event.text or "")) for event in waiting]
+    for one in read:
+        if area_topics(MessageText.of(one.text).low) or any(fact.kind in _ASKS for fact in one.facts):
+            return one
+    return read[0]
+
+
+def _written(view: _View, newest: _Newest, writer: Writer) -> Draft:
+    names_home = any(fact.kind is FactKind.HOME for fact in newest.facts)
+    asked = Question(
+        facts=newest.facts,
+        area=area_topics(MessageText.of(newest.text).low),
+        names_home=names_home,
+        home=meant(newest.facts, view.homes) if names_home else _spoken_of(view, newest),
+        wishes=view.lead.wishes,
+        by_email=newest.message.channel is Channel.EMAIL,
+    )
+    return draft(asked, first_name=view.lead.contact.first_name, writer=writer)
+
+
+def _spoken_of(view: _View, newest: _Newest) -> Listing | None:
+    """What "it" means: the home that was named last before, by either side; else the only one that the lead knows."""
+    if not any(fact.kind in _ASKS for fact in newest.facts):
+        return None
+    for text in _earlier(view.messages, newest.message):
+        facts = [fact for fact in facts_of(text) if fact.kind is FactKind.HOME]
+        if facts:
+            return meant(facts, view.homes)
+    return view.homes[0] if len(view.homes) == 1 else None
+
+
+def _earlier(messages: Sequence[_Said], than: MessageReceived) -> Iterator[str]:
+    place = messages.index(than) + 1
+    for event in messages[place : place + EARLIER_LOOKED_AT]:
+        if event.text:
+            yield event.text
+
+
+def _checked(written: Draft, newest: _Newest) -> SuggestedReply:
+    """Withheld when a word must not be said, or a number has no ground."""
+    answers = newest.message.event_id
+    violations = check(written.text)
+    if violations:
+        first = violations[0]
+        reason = f"The draft held “{first.phrase}” ({first.category}; {first.source}), so it is not shown. Write it yourself, without that."
+        return SuggestedReply(withheld=reason, answers=answers)
+    claims = " ".join(ground.claim for ground in written.grounds)
+    grounded = set(_NUMBER.findall(claims))
+    if not set(_NUMBER.findall(written.body)) <= grounded:
+        return SuggestedReply(
+            withheld="A number in the draft has no source, so it is not shown. Write it yourself.",
+            answers=answers,
+        )
+    return SuggestedReply(text=written.text, grounds=written.grounds, answers=answers)
+
+
+def _first(name: str) -> str:
+    return (name.split() or ["Your agent"])[0]
