@@ -57,9 +57,8 @@ export class FirstRun {
     return [
       el("p", {}, next ? "These steps bring the first one. This page changes by itself when it comes." : "Everything is set up. The next message or new contact in the CRM appears here by itself.", " ", el("span.meta", {}, held)),
       el("ol.steps", {}, ...steps.map((step) => stepRow(step, step === next))),
-      this.role === "admin" ? null : el("p", {}, "These steps are an admin's. Ask the admin of your office to take the next one."),
       el("p.line", {}, this.role === "admin" ? el("button.take", { type: "button", onclick: () => this.openPage("admin") }, "Open Admin") : null, this.#again("Check again")),
-    ].filter(Boolean);
+    ];
   }
 
   #again(word) {
@@ -73,8 +72,13 @@ function stepRow(step, isNext) {
     `li.step.step-${state}`,
     isNext ? { "aria-current": "step" } : {},
     el("span.sign", { "aria-hidden": "true" }, step.done ? "✓" : isNext ? "→" : "○"),
-    el("div", {}, el("p", {}, el("strong", {}, step.title), el("span.meta", {}, ` ${state === "done" ? "done" : state === "next" ? "next" : "to do"}`)), step.done ? null : el("p.how", {}, step.how), stepLink(step, isNext)),
+    el("div", {}, el("p", {}, el("strong", {}, step.title), el("span.meta", {}, ` ${state === "done" ? "done" : state === "next" ? "next" : "to do"}`)), step.done ? null : el("p.how", {}, ...withCommands(step.how)), stepLink(step, isNext)),
   );
+}
+
+/** A sentence in which `commands` stand between backticks: those are shown as what they are. */
+function withCommands(text) {
+  return text.split("`").map((part, i) => (i % 2 ? el("code", {}, part) : part));
 }
 
 /** Where the step is taken, if it has an address of its own. Only web addresses and paths of this site are followed. */
