@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from ghl_real_estate_ai.models.connections import LocationSetup
 from ghl_real_estate_ai.models.crm_account import AccountUser
 from ghl_real_estate_ai.models.identifiers import Frozen, LocationId, UserId
 from ghl_real_estate_ai.models.team import Team, TeamMember
@@ -63,13 +62,17 @@ async def directory(memory: Memory, location_id: LocationId) -> Directory:
 
 
 async def keep_people(memory: Memory, location_id: LocationId, people: Sequence[AccountUser]) -> bool:
-    """Store whom the account named; whether that is news. Nobody: the token may not list them, and the names of before stay."""
+    """Store whom the account named; whether that is news. Raises StorageUnavailable.
+
+    Nobody: the token may not list them, and the names of before stay. A location that nobody has set up stays so: a setup is
+    its owner's word that the account may be read.
+    """
     if not people:
         return False
 
     def change(uow: UnitOfWork) -> bool:
-        setup = uow.connections.setup(location_id) or LocationSetup(location_id=location_id)
-        if setup.crm_users == tuple(people):
+        setup = uow.connections.setup(location_id)
+        if setup is None or setup.crm_users == tuple(people):
             return False
         uow.connections.put_setup(setup.model_copy(update={"crm_users": tuple(people)}))
         return True

@@ -16,7 +16,7 @@ from ghl_real_estate_ai.models.identifiers import LeadId, UserId
 from ghl_real_estate_ai.models.intelligence import NEW_LEAD_DAYS, RiskStage
 from ghl_real_estate_ai.models.leads import StageRole
 from ghl_real_estate_ai.models.team import ActivityGist, AgentLoad, LeadGist, LookGist, UntouchedLead
-from ghl_real_estate_ai.services.team_directory import name_of_unknown
+from ghl_real_estate_ai.services.team_directory import Directory, name_of_unknown
 
 OVERLOAD_RATIO: Final = 2.0
 """Too much begins above so many times the median of the other agents: a team that is slow as a whole is not one person's load."""
@@ -131,13 +131,14 @@ def _closed_at(lead: LeadGist) -> datetime | None:
 def loads(
     leads: Iterable[TeamLead],
     *,
-    names: Mapping[UserId, str],
+    people: Directory,
     since: datetime,
     now: datetime,
     zone: tzinfo,
 ) -> tuple[AgentLoad, ...]:
     """Everybody's desk, those with too much first. Waits that began before ``since`` are history, and left out."""
-    desks: dict[UserId | None, list[TeamLead]] = {user_id: [] for user_id in names}
+    names = people.names
+    desks: dict[UserId | None, list[TeamLead]] = {user.user_id: [] for user in people.known}
     for lead in leads:
         if lead.closed_at is None:
             desks.setdefault(lead.assigned_to, []).append(lead)

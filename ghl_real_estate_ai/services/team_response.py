@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
@@ -27,10 +27,10 @@ from ghl_real_estate_ai.ml.response_times import (
     minutes_until,
     share_within,
 )
-from ghl_real_estate_ai.models.identifiers import LeadId, LocationId, UserId
+from ghl_real_estate_ai.models.identifiers import LeadId, LocationId
 from ghl_real_estate_ai.models.team import ResponseGroup, ResponsePoint, TeamResponse
 from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork
-from ghl_real_estate_ai.services.team_directory import directory
+from ghl_real_estate_ai.services.team_directory import Directory, directory
 from ghl_real_estate_ai.services.team_load import TeamLead, loads, team_lead, untouched
 from ghl_real_estate_ai.team_ports import LeadPlace
 
@@ -57,9 +57,19 @@ class _Read:
 class TeamResponses:
     """Reads, counts, keeps nothing. One per process."""
 
-    def __init__(self, *, memory: Memory, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        memory: Memory,
+        clock: Clock,
+        most: int = TEAM_LEADS_LOOKED_AT,
+        page: int = TEAM_PAGE_LEADS,
+    ) -> None:
+        """``most``: leads that a report looks at, ``page`` of them in one read."""
         self._memory: Final = memory
         self._clock: Final = clock
+        self._most: Final = most
+        self._page: Final = page
 
     async def report(self, location_id: LocationId, *, days: int, zone: tzinfo) -> TeamResponse:
         """The page. ``zone``: where the hours of arrival and the working hours are. Raises StorageUnavailable.
@@ -68,7 +78,7 @@ class TeamResponses:
         """
         people = await directory(self._memory, location_id)
         read = await self._read(location_id)
-        work = partial(_page, read, names=people.names, days=days, zone=zone)
+        work = partial(_page, read, people=people, days=days, zone=zone)
         return await asyncio.get_running_loop().run_in_executor(_FIGURES, work)
 
     async def _read(self, location_id: LocationId) -> _Read:
@@ -79,8 +89,8 @@ class TeamResponses:
         look = partial(_next, location_id=location_id, simulated=simulated)
         after: LeadPlace | None = None
         looked_at = 0
-        while looked_at < TEAM_LEADS_LOOKED_AT:
-            limit = min(TEAM_PAGE_LEADS, TEAM_LEADS_LOOKED_AT - looked_at)
+        while looked_at < self._most:
+            limit = min(self._page, self._most - looked_at)
             page, after = await self._memory.read(partial(look, after=after, limit=limit))
             found |= {one.lead_id: one for one in page}
             looked_at += limit
@@ -115,7 +125,7 @@ def _next(
 # --- the figures --------------------------------------------------------------------------------------------------
 
 
-def _page(read: _Read, *, names: Mapping[UserId, str], days: int, zone: tzinfo) -> TeamResponse:
+def _page(read: _Read, *, people: Directory, days: int, zone: tzinfo) -> TeamResponse:
     now, since = read.now, read.now - timedelta(days=days)
     came = [lead for lead in read.leads if _came(lead, since, now)]
     waits = Waits(
@@ -131,7 +141,7 @@ def _page(read: _Read, *, names: Mapping[UserId, str], days: int, zone: tzinfo) 
         by_source=grouped(lambda lead: lead.source or "")[:SOURCES_SHOWN],
         by_hour=_by_hour(grouped(partial(_hour, zone=zone))),
         by_agent=grouped(lambda lead: lead.assigned_to or "", with_curve=True),
-        load=loads(read.leads, names=names, since=since, now=now, zone=zone),
+        load=loads(read.leads, people=people, since=since, now=now, zone=zone),
         untouched=untouched(read.leads, now=now),
         truncated=read.truncated,
     )

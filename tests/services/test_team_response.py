@@ -1,0 +1,181 @@
+"""The manager's figures: the first human answers, who waits is counted, old acquaintances are not new, tenants apart."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from ghl_real_estate_ai.models.identifiers import LeadId, LocationId, fact_id
+from ghl_real_estate_ai.models.leads import Lead, LeadActivity, OpportunityStatus
+from ghl_real_estate_ai.models.team import ResponseGroup, TeamResponse
+from ghl_real_estate_ai.ports import Memory
+from ghl_real_estate_ai.services.team_response import SOURCES_SHOWN, TeamResponses
+from tests.support.clock import FakeClock
+from tests.support.facts import LOCATION, NOON, contact
+from tests.support.fake_memory import FakeMemory
+from tests.support.team_leads import DAY_MIN, ago, concluded, put, worked_lead
+
+pytestmark = pytest.mark.asyncio
+
+UTC_ZONE = ZoneInfo("UTC")
+OTHER = LocationId("loc-2")
+
+
+async def report(memory: Memory, *, days: int = 30, zone: str = "UTC") -> TeamResponse:
+    team = TeamResponses(memory=memory, clock=FakeClock(NOON))
+    return await team.report(LOCATION, days=days, zone=ZoneInfo(zone))
+
+
+def named(groups: tuple[ResponseGroup, ...], name: str) -> ResponseGroup:
+    return next(group for group in groups if group.name == name)
+
+
+async def test_an_empty_location_says_so_in_numbers() -> None:
+    found = await report(FakeMemory())
+    assert (found.overall.leads, found.overall.p50_min, found.overall.within_5_min) == (0, None, None)
+    assert found.overall.curve == ()
+    assert [group.name for group in found.by_hour] == [f"{hour:02}" for hour in range(24)]
+    assert (found.load, found.untouched, found.simulated, found.truncated) == ((), (), False, False)
+    assert found.now == NOON
+
+
+async def test_leads_that_wait_are_counted_as_waiting_and_not_left_out() -> None:
+    memory = FakeMemory()
+    quick = [worked_lead(f"quick-{n}", came=600, touched=598) for n in range(4)]
+    ignored = [worked_lead(f"ignored-{n}", came=600 + n) for n in range(6)]
+    await put(memory, *quick, *ignored)
+    found = (await report(memory)).overall
+    assert (found.leads, found.answered, found.waiting) == (10, 4, 6)
+    assert found.within_5_min == pytest.approx(0.4)  # of those who were answered: all
+    assert found.p50_min is None  # of those who were answered: 2 minutes
+    (step,) = found.curve
+    assert (step.minutes, step.answered, step.still_waiting) == (2.0, pytest.approx(0.4), 6)
+    assert step.low < 0.4 < step.high
+
+
+async def test_whom_an_agent_reached_before_they_showed_up_has_waited_for_nobody() -> None:
+    memory = FakeMemory()
+    await put(memory, worked_lead("known", came=100, touched=300))
+    found = (await report(memory)).overall
+    assert (found.p50_min, found.answered) == (0.0, 1)
+
+
+async def test_a_lead_that_was_closed_unanswered_waited_until_then_and_waits_no_more() -> None:
+    memory = FakeMemory()
+    await put(
+        memory,
+        worked_lead("lost", came=200, closed=(OpportunityStatus.LOST, 190)),
+        worked_lead("won", came=200, closed=(OpportunityStatus.WON, 197)),
+        worked_lead("answered", came=200, touched=150),
+    )
+    found = await report(memory)
+    assert (found.overall.leads, found.overall.answered, found.overall.waiting) == (3, 1, 0)
+    assert found.overall.p50_min == 50.0  # both had left the curve before
+    assert [(desk.open_leads, desk.waiting) for desk in found.load] == [(1, 0)]
+
+
+async def test_a_deleted_lead_is_in_no_figure() -> None:
+    memory = FakeMemory()
+    await put(memory, worked_lead("gone", deleted=True), known=concluded(score=0.9))
+    found = await report(memory)
+    assert (found.overall.leads, found.load, found.untouched) == (0, (), ())
+
+
+async def test_only_leads_that_came_within_the_days_are_on_the_curve() -> None:
+    memory = FakeMemory()
+    await put(
+        memory,
+        worked_lead("new", came=6 * DAY_MIN),
+        worked_lead("old", came=8 * DAY_MIN, touched=8 * DAY_MIN - 1),
+    )
+    assert (await report(memory, days=7)).overall.leads == 1
+    assert (await report(memory, days=30)).overall.leads == 2
+
+
+async def test_imported_contacts_whose_arrival_nobody_told_are_not_waiting_leads() -> None:
+    """A contact that changed today and was never heard of before, and one that is known to be years old."""
+    memory = FakeMemory()
+    changed = Lead(location_id=LOCATION, lead_id=LeadId("changed"), activity=LeadActivity(first_at=ago(30)))
+    old = worked_lead("old", came=20).model_copy(
+        update={
+            "activity": LeadActivity(first_at=ago(900 * DAY_MIN), first_lead_at=ago(20), last_lead_at=ago(20))
+        }
+    )
+    await put(memory, changed, old)
+    found = await report(memory)
+    assert found.overall.leads == 0
+
+
+async def test_a_new_contact_that_did_nothing_yet_came_when_it_was_made() -> None:
+    memory = FakeMemory()
+    made = contact("made", lead=LeadId("made"), at=ago(45))
+    event = made.event.model_copy(update={"event_id": fact_id(LOCATION, "contact", "made", "created")})
+    await memory.write(lambda uow: uow.events.append(made.model_copy(update={"event": event})))
+    await put(
+        memory, Lead(location_id=LOCATION, lead_id=LeadId("made"), activity=LeadActivity(first_at=ago(45)))
+    )
+    found = (await report(memory)).overall
+    assert (found.leads, found.waiting) == (1, 1)
+
+
+async def test_groups_are_by_source_by_agent_and_by_the_hour_of_the_zone() -> None:
+    memory = FakeMemory()
+    await put(  # noon in UTC is six in the morning in Chicago, in March before the clocks change
+        memory,
+        worked_lead("a", came=0, source="zillow", agent="agent-1"),
+        worked_lead("b", came=90, touched=80, source=" zillow ", agent="agent-2"),
+        worked_lead("c", came=90, source=None, agent=None),
+    )
+    found = await report(memory, zone="America/Chicago")
+    assert {(one.name, one.leads, one.answered) for one in found.by_source} == {("zillow", 2, 1), ("", 1, 0)}
+    assert {(one.name, one.leads) for one in found.by_agent} == {("agent-1", 1), ("agent-2", 1), ("", 1)}
+    assert {one.name: one.leads for one in found.by_hour if one.leads} == {"06": 1, "04": 2}
+    assert named(found.by_hour, "04").p50_min == 10.0
+    assert named(found.by_agent, "agent-2").curve
+    assert not named(found.by_source, "zillow").curve
+    there = await report(memory, zone="Asia/Kolkata")  # half an hour off
+    assert {one.name: one.leads for one in there.by_hour if one.leads} == {"17": 1, "16": 2}
+
+
+async def test_an_account_with_a_source_per_lead_shows_the_largest() -> None:
+    memory = FakeMemory()
+    await put(memory, *(worked_lead(f"l-{n}", source=f"https://example.com/{n}") for n in range(60)))
+    await put(memory, *(worked_lead(f"z-{n}", source="zillow") for n in range(2)))
+    found = await report(memory)
+    assert len(found.by_source) == SOURCES_SHOWN
+    assert found.by_source[0].name == "zillow"
+
+
+async def test_simulated_leads_are_shown_on_their_own_time_line_and_never_beside_real_ones() -> None:
+    memory = FakeMemory()
+    await put(
+        memory, worked_lead("sim", came=500, simulated=True), worked_lead("sim-2", came=400, simulated=True)
+    )
+    alone = await report(memory)
+    assert (alone.simulated, alone.overall.leads, alone.now) == (True, 2, ago(400))
+    assert max(desk.longest_wait_min or 0 for desk in alone.load) == 100.0
+    await put(memory, worked_lead("real", came=5))
+    mixed = await report(memory)
+    assert (mixed.simulated, mixed.overall.leads, mixed.now) == (False, 1, NOON)
+
+
+async def test_another_location_is_not_looked_at() -> None:
+    memory = FakeMemory()
+    await put(memory, worked_lead("theirs", location=OTHER), known=concluded(score=0.9))
+    found = await report(memory)
+    assert (found.overall.leads, found.load, found.untouched) == (0, (), ())
+
+
+async def test_leads_are_read_page_by_page_and_those_with_the_newest_activity_when_there_are_too_many() -> (
+    None
+):
+    memory = FakeMemory()
+    await put(memory, *(worked_lead(f"l-{n:03}", came=10 + n % 7) for n in range(23)))
+    team = TeamResponses(memory=memory, clock=FakeClock(NOON), most=12, page=5)
+    found = await team.report(LOCATION, days=30, zone=UTC_ZONE)
+    assert (found.overall.leads, found.truncated) == (12, True)
+    assert found.overall.waiting == 12
+    exactly = TeamResponses(memory=memory, clock=FakeClock(NOON), most=23, page=5)
+    whole = await exactly.report(LOCATION, days=30, zone=UTC_ZONE)
+    assert (whole.overall.leads, whole.truncated) == (23, False)
