@@ -53,6 +53,8 @@ SIGNED_IN = {
     "GET /v1/streams/{stream}/history",
     "POST /v1/listings",
     "GET /v1/listings/{listing_key}",
+    "GET /v1/team",
+    "GET /v1/team/response",
     "GET /v1/track-record",
     "GET /v1/track-record.csv",
     "POST /v1/sessions/renewal",
