@@ -67,6 +67,9 @@ TOPIC_RING_BYTES: Final = 4_194_304
 SNAPSHOT_ITEMS: Final = 500
 """Latest items that a topic's snapshot holds, newest first; the REST list holds them all."""
 
+QUEUE_ITEMS: Final = 2_000
+"""Leads with something to do that the snapshot of next actions holds beside: who waits longest must not be who is left out."""
+
 CLIENT_BEHIND_BYTES: Final = 1_048_576
 """A client further behind than this is conflated or skipped; closed, by a stream that must not lose, only while its socket takes nothing."""
 
@@ -84,6 +87,9 @@ AUTH_WAIT_S: Final = 5.0
 
 TICKET_TTL_S: Final = 30.0
 """Life of a single-use WebSocket ticket."""
+
+PROVEN_ELSEWHERE: Final = 50
+"""Other locations of the same email whose password a sign-in tries, and which its token names."""
 
 SESSION_UTMOST_DAYS: Final = 14
 """However often a session is renewed: so long after its sign-in it ends."""

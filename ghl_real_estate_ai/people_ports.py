@@ -20,6 +20,11 @@ class UserAccess(Frozen):
     user: User
     tokens_valid_after: UtcTime | None = None
 
+    def ends(self, signed_in_at: datetime | None) -> bool:
+        """Whether a session that began then has ended; None: it does not say when it began."""
+        end = self.tokens_valid_after
+        return end is not None and (signed_in_at is None or signed_in_at <= end)
+
 
 class TenantStore(Protocol):
     """Locations and the users who belong to them."""

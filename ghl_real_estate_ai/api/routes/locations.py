@@ -66,9 +66,7 @@ def _run_by(uow: UnitOfWork, identity: Identity) -> set[LocationId]:
 def _is_as_it_was(uow: UnitOfWork, identity: Identity, location_id: LocationId, user_id: UserId) -> bool:
     """The account there has not got another password since the sign-in."""
     access = uow.tenants.access_of(location_id, user_id)
-    if access is None or identity.signed_in_at is None:
-        return False
-    return access.tokens_valid_after is None or access.tokens_valid_after < identity.signed_in_at
+    return access is not None and not access.ends(identity.signed_in_at)
 
 
 def _view(uow: UnitOfWork, location_id: LocationId, name: str, *, here: bool) -> LocationView:

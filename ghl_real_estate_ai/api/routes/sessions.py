@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from pydantic import Field
 from ghl_real_estate_ai.api.auth import verify_password
 from ghl_real_estate_ai.api.dependencies import DoorsDep, IdentityDep, ServicesDep
 from ghl_real_estate_ai.errors import InputError, Unauthenticated
+from ghl_real_estate_ai.limits import PROVEN_ELSEWHERE
 from ghl_real_estate_ai.models.identifiers import Frozen, LocationId, UserId
 from ghl_real_estate_ai.models.leads import Identity, Role, User
 
@@ -60,19 +62,24 @@ async def sign_in(attempt: SignIn, services: ServicesDep, doors: DoorsDep) -> Se
     email = attempt.email.strip().lower()
     await doors.sign_ins.spend(email)
     known = await services.memory.read(lambda uow: uow.tenants.credentials(email))
+    meant = [one for one in known if attempt.location_id in {None, one[0].location_id}]
     # The password is checked before anything is said about locations: who asks must know it.
-    proven = [user for user, password_hash in known if await verify_password(attempt.password, password_hash)]
-    if not known:
-        await verify_password(attempt.password, None)
-    meant = [user for user in proven if attempt.location_id in {None, user.location_id}]
+    proven = await _proven(meant, attempt.password)
     if not meant:
+        await verify_password(attempt.password, None)
+    if not proven:
         raise Unauthenticated("email or password is wrong")
-    if len(meant) > 1:
-        places = ", ".join(user.location_id for user in meant)
+    if len(proven) > 1:
+        places = ", ".join(user.location_id for user in proven)
         raise InputError(f"location_id: this account exists in several locations; send one of {places}")
-    (user,) = meant
-    also_at = [one.location_id for one in proven if one.location_id != user.location_id]
-    return _session(*doors.tokens.issue(user, also_at=also_at))
+    others = [one for one in known if one not in meant][:PROVEN_ELSEWHERE]
+    also_at = [user.location_id for user in await _proven(others, attempt.password)]
+    return _session(*doors.tokens.issue(proven[0], also_at=also_at))
+
+
+async def _proven(accounts: Sequence[tuple[User, str]], password: str) -> list[User]:
+    """Whose password it is, among these users and their hashes."""
+    return [user for user, password_hash in accounts if await verify_password(password, password_hash)]
 
 
 @router.post("/sessions/renewal", status_code=201)
@@ -80,10 +87,10 @@ async def renew(identity: IdentityDep, services: ServicesDep, doors: DoorsDep) -
     """A fresh token of the same session, with name and role as they are stored now. 401: the user is gone, or the session too old."""
     location_id, user_id = identity.location_id, identity.user_id
     access = await services.memory.read(lambda uow: uow.tenants.access_of(location_id, user_id))
-    if access is None:
-        services.access.end(location_id, user_id, upto=None)  # another process removed them just now
+    if access is None:  # another process removed them just now
+        services.access.end(location_id, user_id, upto=None)
         raise Unauthenticated("this account was removed; ask an admin of your location")
-    if access.tokens_valid_after is not None:
+    if access.ends(identity.signed_in_at):
         services.access.end(location_id, user_id, upto=access.tokens_valid_after)
     return _session(*doors.tokens.issue(access.user, of=doors.tokens.admit(identity)))
 
