@@ -34,7 +34,7 @@ _KEYWORD: Final = re.compile(
 _KEYWORD_CHARS: Final = 40
 _MOST: Final = 20
 
-_TALK: Final = r"(?:text|messag|contact|call|email|e-mail|writ|reach|bother|spam|harass|dm|ping|send|sms|notif|follow)\w*"
+_TALK: Final = r"(?:text|messag|contact|call|email|e-mail|writ|reach|bother|spam|harass|dm|ping|send|sms|notif|follow|communicat|correspond)\w*"
 _STOP_WORDS: Final = re.compile(
     r"\b(?:"
     r"(?:stop|quit|cease)\s+(?:with\s+)?(?:all\s+)?(?:of\s+)?(?:the\s+|these\s+|those\s+|your\s+|this\s+|any\s+|further\s+)?(?:constant\s+|automated\s+)?"
@@ -46,7 +46,8 @@ _STOP_WORDS: Final = re.compile(
     r"|lose\s+(?:my|this)\s+number"
     rf"|(?:don'?t|do\s+not|never|please\s+no\s+longer)\s+(?:ever\s+)?{_TALK}\s+(?:out\s+)?(?:to\s+)?(?:me|us|here|this\s+number|again|anymore|any\s+more)\b"
     r"(?!\s+(?:until|before|after|between|during|at|on\s+(?:mon|tue|wed|thu|fri|sat|sun|week)|about\s+(?:condos?|town)|condos?|townho\w+|anything\s+(?:over|under)|homes?|houses?))"
-    r"|(?:don'?t|do\s+not)\s+(?:want|wish|need)\s+(?:to\s+(?:get|receive|hear|be\s+contacted)|any|more|your|these|further)\b[^.!?]{0,20}?(?:more|anymore|messages?|texts?|emails?|calls?|from\s+you|contacted)"
+    r"|(?:don'?t|do\s+not)\s+(?:want|wish|need)\s+to\s+be\s+(?:contacted|called|texted|messaged)"
+    r"|(?:don'?t|do\s+not)\s+(?:want|wish|need)\s+(?:to\s+(?:get|receive|hear)|any|more|your|these|further)\b[^.!?]{0,20}?(?:more|anymore|messages?|texts?|emails?|calls?|from\s+you|contacted)"
     r"|no\s+more\s+(?:texts?|messages?|emails?|calls?|spam|contact)"
     r"|leave\s+(?:me|us)\s+alone|go\s+away|fuck\s+off|f\s+off|stop\s+it\s+already"
     r"|do\s+not\s+(?:call|contact|text)\s+list"

@@ -84,7 +84,12 @@ def _found(message: MessageText) -> Iterator[Found]:
         for first, reader in _READERS:
             if sentence.has(first):
                 yield from reader(sentence)
-        if sentence.asks and questions < MOST_QUESTIONS and not _about_people(sentence.words):
+        if (
+            sentence.asks
+            and questions < MOST_QUESTIONS
+            and " " in sentence.words.strip()
+            and not _about_people(sentence.words)
+        ):
             questions += 1
             yield _question(message, sentence)
 

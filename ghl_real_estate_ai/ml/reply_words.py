@@ -7,12 +7,13 @@ stands in the greeting. What the lead wrote is never repeated.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ghl_real_estate_ai.compliance.fair_housing import AreaTopic
 from ghl_real_estate_ai.ml.listing_segments import ON_MARKET, feature_fact
 from ghl_real_estate_ai.ml.named_homes import street_of
+from ghl_real_estate_ai.ml.stated_plans import A_CALL, A_VISIT
 from ghl_real_estate_ai.models.conversations import FactKind, MessageFact
 from ghl_real_estate_ai.models.properties import Feature, Listing, StandardStatus, Wishes
 from ghl_real_estate_ai.models.replies import SMS_CHARS, Ground
@@ -48,7 +49,7 @@ class Draft(NamedTuple):
 
 class _Said(NamedTuple):
     words: str
-    ground: Ground | None = None
+    grounds: tuple[Ground, ...] = ()
 
 
 _STATUS: Final = {
@@ -84,7 +85,7 @@ _ASKED: Final = tuple(
         ("PoolPrivateYN", r"\bpool\b"),
         ("GarageSpaces", r"\bgarage\b"),
         ("FireplaceYN", r"\bfire\s?place\b"),
-        ("ListPrice", r"\bhow\s+much\b|\bprice[ds]?\b|\basking\b|\blisted\b|\bcost\b"),
+        ("ListPrice", r"\bhow\s+much\s+(?:is|are|does|do|would|for)\s+(?:it|this|that|they|the\s+(?:house|home|place|condo|townhouse|listing|owners?|sellers?)|\d)|\bpriced?\b|\basking\b|\blisted\b|\bcost\b"),
     )
 )  # fmt: skip
 """What a question is about, first match wins: a field of the listing by its RESO name, else something to find out."""
@@ -131,17 +132,17 @@ def draft(asked: Question, *, first_name: str | None, writer: Writer) -> Draft:
     """The reply. A text message has at most SMS_CHARS characters: what an answer can do without is left out first."""
     said, step = [*_answer(asked)], _step(asked)
     name = _plain_name(first_name)
-    opening = f"Hi {name}," if name else "Hi,"
+    opening = f"Hi {name}" if name else "Hi"
     if asked.by_email:
         body = "\n\n".join((" ".join(one.words for one in said), step))
-        text = f"{opening}\n\n{body}\n\n{_cut(writer.agent)}\n{_cut(writer.brokerage)}"
+        text = f"{opening},\n\n{body}\n\n{_cut(writer.agent)}\n{_cut(writer.brokerage)}"
     else:
         closing = f"- {_cut(writer.agent)}, {_cut(writer.brokerage)}"
-        while len(said) > 1 and len(_line(opening, said, step, closing)) > SMS_CHARS:
+        while len(said) > 1 and len(_line(f"{opening}!", said, step, closing)) > SMS_CHARS:
             said.pop()
         body = " ".join([*(one.words for one in said), step])
-        text = _line(opening, said, step, closing)
-    return Draft(text, body, tuple(one.ground for one in said if one.ground is not None))
+        text = _line(f"{opening}!", said, step, closing)
+    return Draft(text, body, tuple(dict.fromkeys(ground for one in said for ground in one.grounds)))
 
 
 def _line(opening: str, said: Sequence[_Said], step: str, closing: str) -> str:
@@ -170,10 +171,10 @@ def _answer(asked: Question) -> Iterator[_Said]:
         yield from _of_meeting(asked)
     if asked.home is not None and (topics or asked.names_home):
         yield from _of_home(asked.home, topics, by_email=asked.by_email)
-    elif topics or (FactKind.QUESTION in kinds and not asked.area):
+    elif topics:
         yield _Said(_checking(topics))
-    elif asked.names_home and FactKind.MEETING not in kinds:
-        yield _Said("Thanks for asking about that home. I'll check and get back to you.")
+    elif not asked.area and FactKind.MEETING not in kinds and kinds & {FactKind.QUESTION, FactKind.HOME}:
+        yield _Said(_checking(()))
     if not asked.area and not kinds & {FactKind.MEETING, FactKind.QUESTION, FactKind.HOME}:
         yield from _of_statement(kinds, asked.wishes)
 
@@ -185,15 +186,23 @@ def _of_area(area: tuple[AreaTopic, ...]) -> Iterator[_Said]:
 
 def _of_meeting(asked: Question) -> Iterator[_Said]:
     place = None if asked.home is None else street_of(asked.home)
-    timed = any(fact.kind is FactKind.MEETING and fact.value != "a visit or a call" for fact in asked.facts)
-    about = f" about {place}" if place else ""
-    ground = None
-    if asked.home is not None and place is not None:
-        ground = Ground(claim=place, source=f"listing {asked.home.listing_key} UnparsedAddress")
-    if timed:
-        yield _Said(f"Thanks for the time{about}: I'll check it and confirm.", ground)
+    grounds: tuple[Ground, ...] = ()
+    meeting = next(fact.value for fact in asked.facts if fact.kind is FactKind.MEETING)
+    if meeting.startswith(A_CALL):
+        thanks = "Thanks for asking for a call."
+    elif asked.home is not None and place is not None:
+        thanks = f"Thanks for asking to see {place}."
+        grounds = (Ground(claim=place, source=f"listing {asked.home.listing_key} UnparsedAddress"),)
     else:
-        yield _Said(f"Thanks{' for asking' + about if about else ''}, I'll set it up.", ground)
+        thanks = "Thanks for asking." if meeting.startswith(A_VISIT) else "Thanks for the time."
+    yield _Said(
+        f"{thanks} {'I will check that time and confirm.' if _timed(meeting) else 'I can set that up.'}",
+        grounds,
+    )
+
+
+def _timed(meeting: str) -> bool:
+    return meeting not in {A_CALL, A_VISIT}
 
 
 def _topics(facts: Sequence[MessageFact]) -> tuple[str, ...]:
@@ -202,14 +211,8 @@ def _topics(facts: Sequence[MessageFact]) -> tuple[str, ...]:
     for fact in facts:
         if fact.kind is FactKind.QUESTION:
             low = fact.quote.lower()
-            found += [topic for topic in _topics_in(low) if topic not in found]
+            found += [topic for topic, pattern in _ASKED if topic not in found and pattern.search(low)]
     return tuple(found)
-
-
-def _topics_in(low: str) -> Iterator[str]:
-    found = [topic for topic, pattern in _ASKED if pattern.search(low)]
-    # "how much are the taxes" asks for the taxes, not for the price
-    yield from found[:-1] if len(found) > 1 and found[-1] == "ListPrice" else found
 
 
 def _checking(topics: Sequence[str]) -> str:
@@ -225,19 +228,38 @@ def _and(parts: Sequence[str]) -> str:
 
 def _of_home(home: Listing, topics: Sequence[str], *, by_email: bool) -> Iterator[_Said]:
     """What the listing says of what was asked; what it leaves out is to be checked, never guessed."""
-    place = street_of(home)
     wanted = list(topics) or ["StandardStatus", "ListPrice"]
     wanted += [field for field in _HEADLINE if by_email and field not in wanted]
-    known = [(field, claim) for field in wanted if (claim := _claim(home, field)) is not None]
-    missing = [field for field in topics if _claim(home, field) is None]
-    for number, (field, claim) in enumerate(known):
+    wanted.sort(key=_in_order)
+    known = {field: claim for field in wanted if (claim := _claim(home, field)) is not None}
+    subject, place = "It", street_of(home)
+    first = Ground(claim=place or "the home", source=f"listing {home.listing_key} UnparsedAddress")
+    for number, (verb, claims) in enumerate(_by_verb(known)):
         subject = (place or "The home") if number == 0 else "It"
-        yield _Said(
-            f"{subject} {claim}.",
-            Ground(claim=f"{subject} {claim}", source=f"listing {home.listing_key} {field}"),
+        grounds = tuple(
+            Ground(claim=known[field], source=f"listing {home.listing_key} {field}") for field in claims
         )
+        words = _and([known[field].removeprefix(f"{verb} ") for field in claims])
+        yield _Said(f"{subject} {verb} {words}.", (first, *grounds) if number == 0 and place else grounds)
+    missing = [_TO_FIND_OUT[topic] for topic in topics if topic not in known]
     if missing:
-        yield _Said(f"I'll check {_and([_TO_FIND_OUT[topic] for topic in missing[:3]])} and get back to you.")
+        yield _Said(f"I'll check {_and(missing[:3])} and get back to you.")
+
+
+def _by_verb(known: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+    """Claims that share a verb share a sentence: "has 3 bedrooms and 1,800 sq ft"."""
+    found: dict[str, list[str]] = {}
+    for field, claim in known.items():
+        verb = next(verb for verb in _VERBS if claim.startswith(verb))
+        found.setdefault(verb, []).append(field)
+    return list(found.items())
+
+
+def _in_order(field: str) -> int:
+    return _HEADLINE.index(field) if field in _HEADLINE else len(_HEADLINE)
+
+
+_VERBS: Final = ("is listed", "has", "was built")
 
 
 def _claim(home: Listing, field: str) -> str | None:
@@ -278,7 +300,7 @@ def _of_statement(kinds: set[FactKind], wishes: Wishes) -> Iterator[_Said]:
     if noted and kinds & {FactKind.BUDGET, FactKind.BEDROOMS, FactKind.BATHROOMS, FactKind.CITY}:
         claim = ", ".join(words for words, _ in noted)
         source = ", ".join(f"wish {field}" for _, field in noted)
-        yield _Said(f"On your list I have: {claim}.", Ground(claim=claim, source=source))
+        yield _Said(f"On your list I have: {claim}.", (Ground(claim=claim, source=source),))
 
 
 def _noted(wishes: Wishes) -> Iterator[tuple[str, str]]:
@@ -298,7 +320,7 @@ def _noted(wishes: Wishes) -> Iterator[tuple[str, str]]:
 def _step(asked: Question) -> str:
     """Always a question about a time."""
     kinds = {fact.kind for fact in asked.facts}
-    if any(fact.kind is FactKind.MEETING and fact.value != "a visit or a call" for fact in asked.facts):
+    if any(fact.kind is FactKind.MEETING and _timed(fact.value) for fact in asked.facts):
         return "In case it's taken, what other day and time would work?"
     if FactKind.MEETING in kinds:
         return "What day and time work for you?"

@@ -190,9 +190,20 @@ def meetings(sentence: Sentence) -> Iterator[Found]:
         return
     moment = _MOMENT.search(low, start, end) or _CLOCK.search(low, start, end)
     if moment is not None and (visit is not None or _WORKS.search(low, start, end)):
-        yield _said(FactKind.MEETING, low, moment.start(), moment.end())
-    elif visit is not None and (sentence.asks or moment is not None or _ASKS_FOR.search(visit.group())):
-        yield Found(FactKind.MEETING, "a visit or a call", visit.start(), visit.end())
+        when = " ".join(moment.group().split())
+        value = when if visit is None else f"{_what(visit.group())}, {when}"
+        yield Found(FactKind.MEETING, value, moment.start(), moment.end())
+    elif visit is not None and (sentence.asks or _ASKS_FOR.search(visit.group())):
+        yield Found(FactKind.MEETING, _what(visit.group()), visit.start(), visit.end())
+
+
+def _what(words: str) -> str:
+    return A_CALL if _CALLS.search(words) else A_VISIT
+
+
+A_VISIT: Final = "a visit"
+A_CALL: Final = "a call"
+_CALLS: Final = re.compile(r"\b(?:call|talk|chat|meeting)\b")
 
 
 _ASKS_FOR: Final = re.compile(
