@@ -18,7 +18,7 @@ export class GatewayApi {
   /** -> {ok: true, status, body} | {ok: false, status, message}; status 0: no answer came. */
   async #ask(method, path, body) {
     const headers = { Authorization: `Bearer ${this.session.token}` };
-    const options = { method, headers };
+    const options = { method, headers, keepalive: method === "POST" }; // a tap that opens the phone's app must not lose its post
     if (body !== undefined) {
       headers["Content-Type"] = "application/json";
       options.body = JSON.stringify(body);
