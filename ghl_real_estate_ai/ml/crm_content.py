@@ -85,7 +85,7 @@ def tags_of(seen: LeadIntelligence) -> Content:
 def task_of(seen: LeadIntelligence, *, mark: str) -> Content | None:
     """A task for the next action; None when there is none, or it can wait."""
     action = seen.next_action
-    if action is None or action.urgency < TASK_URGENCY:
+    if action is None or action.urgency < TASK_URGENCY or _cannot_be_done(action):
         return None
     content: Content = {
         "action_id": action.action_id,
@@ -95,6 +95,11 @@ def task_of(seen: LeadIntelligence, *, mark: str) -> Content | None:
         "due_at": _due_at(action, seen.as_of).isoformat(),
     }
     return content if seen.assigned_to is None else {**content, "assigned_to": seen.assigned_to}
+
+
+def _cannot_be_done(action: NextAction) -> bool:
+    """No channel is permitted, or an agent put it off."""
+    return action.no_reach is not None or action.snoozed_until is not None
 
 
 def note_of(seen: LeadIntelligence, *, mark: str) -> Content | None:

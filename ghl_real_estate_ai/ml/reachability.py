@@ -2,7 +2,7 @@
 
 Called by: ml/next_action.
 
-It reads what the lead and the CRM say: do not disturb, a wish to hear no more, addresses. Quiet hours are not judged here:
+It reads what the lead and the CRM say: a wish to hear no more, do not disturb, addresses. Quiet hours are not judged here:
 nothing is ever sent by itself, and whether to call now is the agent's own decision.
 """
 
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from ghl_real_estate_ai.compliance.revocation import revocation
+from ghl_real_estate_ai.ml.message_text import MessageText
 from ghl_real_estate_ai.models.conversations import Channel
 from ghl_real_estate_ai.models.intelligence import ActionKind, Reach
 from ghl_real_estate_ai.models.leads import Contact, LastMessage, Lead
@@ -21,6 +23,9 @@ NO_ADDRESS: Final = "no phone or email in the CRM"
 
 def reach_of(lead: Lead, kind: ActionKind, *, answers: LastMessage | None) -> Reach | str:
     """The permitted channel with its address, or why there is none. ``answers``: the lead's message that it answers."""
+    refused = _refused(lead.last_inbound)
+    if refused is not None:
+        return refused
     contact = lead.contact
     own = None if answers is None else _own_channel(contact, answers.channel)
     if contact.dnd is True:
@@ -32,6 +37,14 @@ def reach_of(lead: Lead, kind: ActionKind, *, answers: LastMessage | None) -> Re
     if contact.phone:
         return Reach(channel=Channel.SMS, to=contact.phone)
     return Reach(channel=Channel.EMAIL, to=contact.email) if contact.email else NO_ADDRESS
+
+
+def _refused(newest: LastMessage | None) -> str | None:
+    """The lead's newest word counts: one who writes again after a stop wants an answer to that."""
+    if newest is None or not newest.text:
+        return None
+    asked = revocation(MessageText.of(newest.text).low)
+    return None if asked is None else f"the lead's newest message: {asked.words}"
 
 
 def _own_channel(contact: Contact, channel: Channel) -> Reach | None:

@@ -131,6 +131,12 @@ def test_what_can_wait_is_no_task() -> None:
     assert task_of(look(next_action=None), mark=MARK) is None
 
 
+def test_what_cannot_be_done_now_is_no_task() -> None:
+    urgent = action(urgency=0.9)
+    for change in ({"no_reach": "no phone or email in the CRM"}, {"snoozed_until": NOON}):
+        assert task_of(look(next_action=urgent.model_copy(update=change)), mark=MARK) is None
+
+
 def test_what_a_lead_wrote_cannot_become_markup_in_the_crm() -> None:
     task = task_of(look(next_action=action(evidence="“<img src=x onerror=alert(1)>”")), mark=MARK)
     assert task is not None

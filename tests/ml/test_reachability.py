@@ -19,7 +19,11 @@ def lead(*, phone: bool = True, email: bool = True, dnd: bool | None = None) -> 
     return Lead(location_id=LOCATION, lead_id=LEAD, contact=contact)
 
 
-def message(channel: str, text: str = "Hi") -> LastMessage:
+def who_wrote(text: str | None) -> Lead:
+    return lead().model_copy(update={"last_inbound": message("sms", text)})
+
+
+def message(channel: str, text: str | None = "Hi") -> LastMessage:
     return LastMessage(stamp=Stamp(at=START, event_id=EventId("e")), channel=Channel(channel), text=text)
 
 
@@ -76,3 +80,23 @@ def test_do_not_disturb_leaves_only_the_answer_by_the_leads_own_channel(kind: Ac
     assert reach_of(quiet, kind, answers=message("live_chat")) == (
         "do not disturb is set, and the CRM has no address to answer by live chat"
     )
+
+
+@pytest.mark.parametrize("kind", ActionKind)
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("STOP", "wants no more messages"),
+        ("Please take me off your list", "wants no more messages"),
+        ("Wrong number", "wrong number"),
+        ("not interested, thanks", "not interested"),
+    ],
+)
+def test_who_asks_to_be_left_alone_is_reached_by_no_channel(kind: ActionKind, text: str, words: str) -> None:
+    asked = who_wrote(text)
+    assert reach_of(asked, kind, answers=asked.last_inbound) == f"the lead's newest message: {words}"
+
+
+@pytest.mark.parametrize("text", ["Can we stop by the house?", "I can't stop thinking about it", None, ""])
+def test_what_only_looks_like_it_bars_nothing(text: str | None) -> None:
+    assert isinstance(reach_of(who_wrote(text), ActionKind.REPLY, answers=message("sms")), Reach)
