@@ -129,6 +129,20 @@ async def test_what_the_lead_thinks_of_homes_is_told_with_it(gateway: Gateway) -
     await eventually(told)
 
 
+async def test_an_answer_in_the_timeline_says_who_gave_it(gateway: Gateway) -> None:
+    lead_id = await gateway.lead("Ana Wishes")
+    before = (await gateway.get(f"/v1/leads/{lead_id}", AGENT)).json()["timeline"]
+    assert {(entry["user_id"], entry["by"]) for entry in before} == {(None, None)}
+    await gateway.post(f"/v1/leads/{lead_id}/wishes", AGENT, {"wishes": {"city": "Marfa"}})
+
+    async def told() -> bool:
+        timeline = (await gateway.get(f"/v1/leads/{lead_id}", AGENT)).json()["timeline"]
+        by = [(entry["user_id"], entry["by"]) for entry in timeline if entry["type"] == "WishesCorrected"]
+        return by == [(AGENT.user_id, AGENT.name)]
+
+    await eventually(told)
+
+
 # --- what many screens ask at once --------------------------------------------------------------------------------
 
 

@@ -17,9 +17,15 @@ from ghl_real_estate_ai.errors import NotFound
 from ghl_real_estate_ai.limits import ANSWER_TTL_S, PAGE_ROWS, TIMELINE_EVENTS
 from ghl_real_estate_ai.models.conversations import Message
 from ghl_real_estate_ai.models.events import (
+    ActionAcknowledged,
+    ActionReopened,
+    ActionSnoozed,
+    LeadDeclined,
+    ListingJudged,
     MessageReceived,
     MessageSent,
     RecordedEvent,
+    WishesCorrected,
 )
 from ghl_real_estate_ai.models.identifiers import (
     EventId,
@@ -40,6 +46,16 @@ from ghl_real_estate_ai.services.stream_projection import message_of, summary_of
 router = APIRouter(prefix="/v1/leads", tags=["leads"])
 
 LeadPath = Annotated[LeadId, Path(min_length=1, max_length=100)]
+Names = dict[UserId, str]
+
+_BY_A_USER = (
+    ActionAcknowledged,
+    ActionSnoozed,
+    LeadDeclined,
+    ActionReopened,
+    WishesCorrected,
+    ListingJudged,
+)
 
 
 class LeadHead(Frozen):
@@ -76,7 +92,7 @@ class LeadFacts(LeadHead):
 
 
 class TimelineEntry(Frozen):
-    """An event of the lead, in one line."""
+    """An event of the lead, in one line; of an answer or a correction also who gave it, by today's name."""
 
     position: int
     event_id: EventId
@@ -84,6 +100,8 @@ class TimelineEntry(Frozen):
     at: datetime
     summary: str
     simulated: bool
+    user_id: UserId | None = None
+    by: str | None = None
 
 
 class Reasons(Frozen):
@@ -159,21 +177,25 @@ async def get_lead(lead_id: LeadPath, identity: IdentityDep, services: ServicesD
 
 
 async def _detail(services: Services, location_id: LocationId, lead_id: LeadId) -> LeadDetail:
-    def look(uow: UnitOfWork) -> tuple[Lead | None, LeadIntelligence | None, list[RecordedEvent]]:
+    def look(uow: UnitOfWork) -> tuple[Lead | None, LeadIntelligence | None, list[RecordedEvent], Names]:
+        events = uow.events.of_lead(location_id, lead_id, before=None, limit=TIMELINE_EVENTS)
+        answered = any(isinstance(recorded.event, _BY_A_USER) for recorded in events)
+        users = uow.tenants.users(location_id) if answered else []
         return (
             uow.leads.get(location_id, lead_id),
             uow.leads.intelligence(location_id, lead_id),
-            uow.events.of_lead(location_id, lead_id, before=None, limit=TIMELINE_EVENTS),
+            events,
+            {user.user_id: user.name for user in users},
         )
 
-    lead, intelligence, events = await services.memory.read(look)
+    lead, intelligence, events, names = await services.memory.read(look)
     if lead is None:
         raise NotFound(_NO_LEAD)
     now = now_of(services, intelligence)
     return LeadDetail(
         lead=_facts(lead),
         intelligence=intelligence,
-        timeline=[_entry(recorded) for recorded in events],
+        timeline=[_entry(recorded, names) for recorded in events],
         conversation=_conversation(events),
         judged={key: said.verdict for key, said in lead.judged.items() if said.verdict is not Verdict.UNDO},
         reasons=Reasons(
@@ -237,8 +259,9 @@ def _last_activity_at(lead: Lead) -> datetime | None:
     return max((at for at in known if at is not None), default=None)
 
 
-def _entry(recorded: RecordedEvent) -> TimelineEntry:
+def _entry(recorded: RecordedEvent, names: Names) -> TimelineEntry:
     event = recorded.event
+    user_id = event.user_id if isinstance(event, _BY_A_USER) else None
     return TimelineEntry(
         position=recorded.position,
         event_id=event.event_id,
@@ -246,6 +269,8 @@ def _entry(recorded: RecordedEvent) -> TimelineEntry:
         at=event.occurred_at,
         summary=summary_of(event),
         simulated=event.simulated,
+        user_id=user_id,
+        by=None if user_id is None else names.get(user_id),
     )
 
 
