@@ -304,7 +304,7 @@ class WishesCorrected(BaseEvent):
 class SwitchTurned(BaseEvent):
     """An admin turned a switch of the location on or off.
 
-    Published by: api/routes/switches. Heard by: nobody; whoever obeys a switch asks it at the moment of acting.
+    Published by: services/switches. Heard by: nobody; whoever obeys a switch asks it at the moment of acting.
     """
 
     about_lead: ClassVar[bool] = False

@@ -13,9 +13,6 @@ from ghl_real_estate_ai.models.identifiers import Frozen, LocationId
 from ghl_real_estate_ai.models.leads import Role, User
 from ghl_real_estate_ai.ports import UnitOfWork
 
-ADMIN_PAGE: Final = "?page=admin"
-"""Of the dashboard, relative to it."""
-
 _NAMED: Final = 3
 """Admins who are named to an agent."""
 
@@ -113,7 +110,6 @@ def _steps(known: Known, *, location_id: LocationId, gateway_url: str, install_u
             done=len(known.users) > 1,
             how="On the page Admin, under Users; or on the server: "
             f"`enterprisehub user add EMAIL --role agent --location {location_id}`.",
-            href=ADMIN_PAGE,
         ),
     ]
 

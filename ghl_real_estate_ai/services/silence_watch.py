@@ -165,15 +165,15 @@ def _found(uow: UnitOfWork, *, locations: Sequence[LocationId], real_now: dateti
     due: list[tuple[timedelta, _Line]] = []
     next_at: list[datetime] = []
     any_simulated = False
-    watched = [place for place in locations if uow.switches.is_on(place, Switch.SILENCE_WATCH)]
-    for location_id, simulated in product(watched, (False, True)):
+    for location_id, simulated in product(locations, (False, True)):
         first = uow.timers.next_due(location_id, simulated=simulated)
         if first is None:
             continue
         any_simulated = any_simulated or simulated
         now = uow.leads.newest_simulated(location_id) if simulated else real_now
         if now is not None and first <= now:
-            due.append((first - now, _Line(location_id, simulated, now)))
+            if uow.switches.is_on(location_id, Switch.SILENCE_WATCH):
+                due.append((first - now, _Line(location_id, simulated, now)))
         elif not simulated:
             next_at.append(first)
     due.sort(key=lambda one: (one[1].simulated, one[0]))  # people first

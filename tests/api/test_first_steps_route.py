@@ -10,7 +10,7 @@ import pytest
 from ghl_real_estate_ai.models.connections import LocationSetup
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import Location, Role, StageRole, User
-from ghl_real_estate_ai.services.first_steps import ADMIN_PAGE, Known, first_steps
+from ghl_real_estate_ai.services.first_steps import Known, first_steps
 from tests.support.gateway import Gateway, served, settings_for, user_of
 from tests.support.ghl import GhlSigner
 from tests.support.outbox_house import connection
@@ -45,7 +45,7 @@ async def test_a_new_location_is_told_each_step_until_all_are_done(gateway: Gate
     assert (await steps(gateway, ADMIN))["connect"]["href"] == found["connect"]["href"], (
         "not one for each look"
     )
-    assert found["team"]["href"] == ADMIN_PAGE
+    assert "On the page Admin" in found["team"]["how"]
 
     await memory.write(lambda uow: uow.tenants.add_user(AGENT, password_hash="x"))
     await memory.write(lambda uow: uow.connections.put(connection(owner_id=NEW)))

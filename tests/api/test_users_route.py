@@ -12,7 +12,7 @@ from ghl_real_estate_ai.models.crm_account import AccountUser
 from ghl_real_estate_ai.models.identifiers import LocationId, UserId
 from ghl_real_estate_ai.models.leads import Location, Role, User
 from ghl_real_estate_ai.models.streams import CloseCode
-from tests.support.gateway import AWAY, HOME, PASSWORD, Gateway, user_of
+from tests.support.gateway import AWAY, HOME, PASSWORD, Gateway, served, user_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -190,3 +190,19 @@ async def test_an_admin_of_another_tenant_reaches_nobody_here(gateway: Gateway) 
     assert (await remove(gateway, user, by=stranger)).status_code == 404
     assert user.email not in (await gateway.get("/v1/users", stranger)).text
     assert HOME not in (await gateway.get("/v1/users", stranger)).text
+
+
+async def test_a_removed_user_is_out_at_every_other_gateway_after_its_next_look(
+    gateway: Gateway,
+) -> None:
+    user = await add(gateway)
+    headers = await session_of(gateway, user)
+    settings = gateway.services.settings
+    async with served(settings, gateway.signer) as second:
+        assert (await second.http.get("/v1/me", headers=headers)).status_code == 200
+        async with second.socket(headers=headers) as client:
+            await client.hear_until(lambda message: "hello" in message)
+            await remove(gateway, user)
+            await second.services.access.look()
+            assert await client.code() == CloseCode.TOKEN_EXPIRED
+        assert (await second.http.get("/v1/me", headers=headers)).status_code == 401
