@@ -87,7 +87,7 @@ _SLASHED: Final = re.compile(
 _ROOM_STEMS: Final = stems("bed beds bedroom bdr bdrm br brs bd bds bath baths ba bdrms bth")
 _GLUED_ROOM: Final = re.compile(r"\d\+?-?b[deratm]|\d ?/ ?\d")
 _AT_MOST: Final = re.compile(
-    r"\b(?:no\s+more\s+than|at\s+most|max(?:imum)?(?:\s+of)?|up\s+to|fewer\s+than|less\s+than|not\s+more\s+than|under|below|"
+    r"\b(?:no\s+more\s+than|at\s+most|max(?:imum)?(?:\s+of)?|up\s+to|(?<!\bno )(?<!\bnot )(?:fewer|less)\s+than|not\s+more\s+than|under|below|"
     r"(?:nothing|not|no)\s+(?:bigger|larger|over)(?:\s+than)?|smaller\s+than)\s*$"
 )
 _SIZE: Final = re.compile(
