@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ghl_real_estate_ai.models.connections import Connection, LocationSetup
-from ghl_real_estate_ai.models.crm_account import ApiUse, CrmAccount
+from ghl_real_estate_ai.models.crm_account import AccountUser, ApiUse, CrmAccount
 from ghl_real_estate_ai.models.exports import ExportKind, ExportLayout, ExportRow
 from ghl_real_estate_ai.models.identifiers import Frozen, LeadId, LocationId
 from ghl_real_estate_ai.models.leads import Location, StageRole
@@ -76,13 +76,17 @@ class CrmReader(Protocol):
 
 
 class CrmAccountReader(Protocol):
-    """A look at a location's account at the CRM: harmless reads, for ``connect`` and ``doctor``."""
+    """A look at a location's account at the CRM: harmless reads, for ``connect``, ``doctor`` and, of its people, polling."""
 
     async def describe(self, location_id: LocationId, *, stated: Sequence[str]) -> CrmAccount:
         """What it holds and what the token may do. ``stated``: the scopes that came with the token, if the CRM named them.
 
         Raises CrmError, Unreachable or TooManyRequests when nothing can be asked.
         """
+        ...
+
+    async def people(self, location_id: LocationId, *, company_id: str | None) -> tuple[AccountUser, ...]:
+        """Who works in it, by one call; by two where its company is not known. Raises what the CRM's client raises."""
         ...
 
     def use(self, location_id: LocationId) -> ApiUse:

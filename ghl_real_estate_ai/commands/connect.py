@@ -98,9 +98,10 @@ async def connect(
 
 
 def _put_setup(uow: UnitOfWork, setup: LocationSetup) -> None:
-    """The ids of our custom fields are kept as they are now: the gateway may have made some while questions were asked."""
+    """The ids of our custom fields, and who is who, are kept as they are now: either may have changed while questions were asked."""
     now = uow.connections.setup(setup.location_id)
-    uow.connections.put_setup(setup if now is None else setup.model_copy(update={"field_ids": now.field_ids}))
+    kept = {} if now is None else {"field_ids": now.field_ids, "linked_users": now.linked_users}
+    uow.connections.put_setup(setup.model_copy(update=kept))
 
 
 # --- access -------------------------------------------------------------------------------------------------------

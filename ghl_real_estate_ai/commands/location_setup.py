@@ -69,6 +69,7 @@ def decide(
             "polling": before.polling if options.polling is None else options.polling,
             "write_back": _write_back(before, options.write_back, ask=ask),
             "workflow_key_hash": key_hash,
+            "crm_users": account.users or before.crm_users,  # without the scope, the names of before
         }
     )
     return Decided(setup, url)

@@ -33,6 +33,7 @@ from ghl_real_estate_ai.models.synchronization import SyncSource
 from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork
 from ghl_real_estate_ai.services.account_findings import account_findings, address_finding, use_findings
 from ghl_real_estate_ai.services.crm_findings import StoredFacts, stored_findings
+from ghl_real_estate_ai.services.team_directory import keep_people
 
 Unseal = Callable[[Connection], object]
 """Opens a connection's tokens; raises ConfigurationError when the key does not fit."""
@@ -45,7 +46,7 @@ Lag = Callable[[LocationId], Awaitable[int]]
 
 
 class CrmHealth:
-    """Looks; changes nothing."""
+    """Looks; changes nothing but the names of those who work in the account, when it has just read them."""
 
     def __init__(
         self,
@@ -137,6 +138,7 @@ class CrmHealth:
             account = await self._account.describe(facts.location_id, stated=connection.scopes)
         except (CrmError, Unreachable, TooManyRequests) as error:
             return [_refused(error), *use_findings(self._account.use(facts.location_id))]
+        await keep_people(self._memory, facts.location_id, account.users)
         answered = finding("api", FindingStatus.OK, "the API answers")
         return [answered, *account_findings(account, self._account.use(facts.location_id), facts.setup)]
 

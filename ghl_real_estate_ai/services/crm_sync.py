@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain
-from typing import Final
+from typing import Final, Protocol
 
 from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.crm_ports import CrmPage, CrmReader
@@ -28,11 +28,13 @@ from ghl_real_estate_ai.errors import (
 )
 from ghl_real_estate_ai.limits import POLL_BACKOFF_MOST_S, POLL_CALLS_PER_CYCLE, POLL_INTERVAL_S, POLL_LOOK_S
 from ghl_real_estate_ai.models.connections import LocationSetup
+from ghl_real_estate_ai.models.crm_account import AccountUser
 from ghl_real_estate_ai.models.identifiers import Frozen, LocationId
 from ghl_real_estate_ai.models.synchronization import SyncProgress, SyncSource
 from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork
 from ghl_real_estate_ai.services.admission import Outcome
 from ghl_real_estate_ai.services.event_inbox import EventInbox
+from ghl_real_estate_ai.services.team_directory import keep_people
 
 IMPORTED: Final = (
     SyncSource.CONTACTS,
@@ -49,6 +51,9 @@ EACH_CYCLE: Final = (SyncSource.CONTACTS, SyncSource.MESSAGES, SyncSource.EMAILS
 
 FIRST_POLL_BACK: Final = timedelta(days=1)
 """A location that was never imported is polled from so long ago on: its history waits for ``import_history``."""
+
+PEOPLE: Final = "crm_people"
+"""Cursor of the day on which the account's users were last read: names for the ids that leads are assigned to."""
 
 _BEGUN, _DONE = 1, 2
 """Cursor of an import, per source: begun (the progress is the import's own), done."""
@@ -75,6 +80,12 @@ class SyncStep(Frozen):
 Progress = Callable[[SyncStep], None]
 
 
+class ReadPeople(Protocol):
+    """As ``crm_ports.CrmAccountReader.people``."""
+
+    async def __call__(self, location_id: LocationId, *, company_id: str | None) -> Sequence[AccountUser]: ...
+
+
 class CrmSync:
     """One per process. Several processes may read one location: whoever comes second finds the cursor moved, and stops."""
 
@@ -87,9 +98,11 @@ class CrmSync:
         clock: Clock,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         mine: Callable[[LocationId], bool] = lambda _location_id: True,
+        people: ReadPeople | None = None,
     ) -> None:
-        """``mine``: whether a location is this process's to look after, as things stand now."""
+        """``mine``: whether a location is this process's to look after, as things stand now. ``people``: None: never read."""
         self._memory = memory
+        self._people = people
         self._reader = reader
         self._inbox = inbox
         self._clock = clock
@@ -258,15 +271,49 @@ class CrmSync:
         return max(0.0, POLL_INTERVAL_S - passed_s) if passed_s >= 0 else 0.0
 
     async def cycle(self, location_id: LocationId) -> None:
-        """At most POLL_CALLS_PER_CYCLE calls: what every cycle reads, one in turn, one more where there is more."""
+        """At most POLL_CALLS_PER_CYCLE calls: what every cycle reads, one in turn, one more where there is more.
+
+        Once a day the last two are for the names of those who work in the account.
+        """
         since = self._clock.now() - FIRST_POLL_BACK
         in_turn = _in_turn(await self._setup(location_id))
-        sources = [*EACH_CYCLE, self._next_turn(location_id, in_turn)]
+        people_due = await self._people_are_due(location_id)
+        sources = [*EACH_CYCLE, *([] if people_due else [self._next_turn(location_id, in_turn)])]
         unfinished = [source for source in sources if await self._has_more(location_id, source, since)]
+        if people_due:
+            await self._read_people(location_id)
+            return
         spare = POLL_CALLS_PER_CYCLE - len(sources)
         for _ in range(spare if unfinished or len(in_turn) > 1 else 0):
             source = unfinished[0] if unfinished else self._next_turn(location_id, in_turn)
             await self._has_more(location_id, source, since)
+
+    async def _people_are_due(self, location_id: LocationId) -> bool:
+        """Not in a location's first cycle: its leads come first."""
+        if self._people is None:
+            return False
+        day = self._clock.now().toordinal()
+
+        def due(uow: UnitOfWork) -> bool:
+            begun = uow.sync.progress(location_id, EACH_CYCLE[0]) is not None
+            return begun and uow.cursors.position(location_id, PEOPLE) < day
+
+        return await self._memory.read(due)
+
+    async def _read_people(self, location_id: LocationId) -> None:
+        """Two calls where the company is not known. What refuses them today is asked again tomorrow."""
+        if self._people is None:
+            return
+        connection = await self._memory.read(lambda uow: uow.connections.get(location_id))
+        self.calls[location_id] += 2
+        try:
+            company_id = None if connection is None else connection.company_id
+            people = await self._people(location_id, company_id=company_id)
+            await keep_people(self._memory, location_id, people)
+        except _OF_THE_SOURCE as error:
+            _log.warning("people.not_read", location=location_id, reason=str(error))
+        day = self._clock.now().toordinal()
+        await self._memory.write(lambda uow: uow.cursors.advance(location_id, PEOPLE, day))
 
     def _next_turn(self, location_id: LocationId, in_turn: Sequence[SyncSource]) -> SyncSource:
         turn = self._turns[location_id]

@@ -30,7 +30,7 @@ from ghl_real_estate_ai.models.connections import (
     LocationSetup,
     WriteBackPart,
 )
-from ghl_real_estate_ai.models.identifiers import LocationId
+from ghl_real_estate_ai.models.identifiers import LocationId, UserId
 from ghl_real_estate_ai.models.leads import StageRole
 from ghl_real_estate_ai.models.synchronization import SyncSource
 from ghl_real_estate_ai.ports import Memory
@@ -134,12 +134,26 @@ async def test_a_script_connects_by_a_token_from_the_environment() -> None:
     assert (connection.kind, connection.status) == (ConnectionKind.PRIVATE_TOKEN, ConnectionStatus.ACTIVE)
     assert [place.name for place in places] == [at.fake.home.name]
     assert list(setup.stages.values()) == [StageRole.WORKING, StageRole.APPOINTMENT, StageRole.WORKING]
+    assert [user.user_id for user in setup.crm_users] == [agent.user_id for agent in at.fake.home.users]
     assert setup.calendars
     assert setup.activity_object == "custom_objects.property_activity"
     assert setup.write_back == frozenset()
     assert setup.workflow_key_hash is None
     assert (report["workflow_url"], report["imported"], report["simulated"]) == (None, None, True)
     assert at.fake.pit not in " ".join(at.said) + str(report)
+
+
+async def test_running_it_again_keeps_who_is_who_and_the_names_that_a_token_may_not_read() -> None:
+    async with house() as at:
+        await at.run(token=at.fake.pit)
+        linked = {UserId("our-user"): UserId("crm-user")}
+        before = (await at.setup()).model_copy(update={"linked_users": linked})
+        await at.memory.write(lambda uow: uow.connections.put_setup(before))
+        blind = at.fake.vendor.authority.private_token(at.fake.location_id, ALL_SCOPES - {"users.readonly"})
+        await at.run(token=blind)
+        after = await at.setup()
+    assert before.crm_users
+    assert (after.crm_users, after.linked_users) == (before.crm_users, linked)
 
 
 async def test_a_missing_scope_is_listed_with_what_it_costs() -> None:

@@ -17,7 +17,7 @@ from ghl_real_estate_ai.models.connections import (
     LocationSetup,
     OwnerKind,
 )
-from ghl_real_estate_ai.models.crm_account import ApiUse, CrmAccount
+from ghl_real_estate_ai.models.crm_account import AccountUser, ApiUse, CrmAccount
 from ghl_real_estate_ai.models.diagnosis import Finding, FindingStatus
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import Location
@@ -53,6 +53,12 @@ class ScriptedAccount:
         if self.error is not None:
             raise self.error
         return self.account
+
+    async def people(self, location_id: LocationId, *, company_id: str | None) -> tuple[AccountUser, ...]:
+        self.asked += 1 if company_id else 2
+        if self.error is not None:
+            raise self.error
+        return self.account.users
 
     def use(self, location_id: LocationId) -> ApiUse:
         return self.newest

@@ -1,6 +1,6 @@
 """A look at a GoHighLevel account by harmless reads: what it holds, and which scopes its token has.
 
-Implements crm_ports.CrmAccountReader for ``enterprisehub connect`` and ``enterprisehub doctor``.
+Implements crm_ports.CrmAccountReader for ``enterprisehub connect``, ``enterprisehub doctor`` and services/crm_sync.
 """
 
 from __future__ import annotations
@@ -83,16 +83,20 @@ class GoHighLevelAccount:
             name=place.name if place else None,
             company_id=company_id,
             pipelines=_pipelines(pipelines),
-            users=tuple(
-                AccountUser(user_id=UserId(one.id), name=one.name or _joined(one.first_name, one.last_name))
-                for one in (users.users if users else ())
-                if not one.deleted
-            ),
+            users=_people(users),
             calendars=tuple(AccountCalendar(calendar_id=one.id, name=one.name or one.id) for one in found),
             objects=keys,
             fields={one.id: one.name for one in (fields.custom_fields if fields else ()) if one.name},
             scopes=seen.checks(),
         )
+
+    async def people(self, location_id: LocationId, *, company_id: str | None) -> tuple[AccountUser, ...]:
+        """Who works in it; the company is looked up when it is not known. Raises what the client raises."""
+        if company_id is None:
+            company_id = (await self._client.get_location(location_id)).company_id
+        if company_id is None:
+            return ()
+        return _people(await self._client.search_users(location_id, company_id, location_id=location_id))
 
     def use(self, location_id: LocationId) -> ApiUse:
         """What the newest answers said of the day's calls and of the time."""
@@ -168,6 +172,18 @@ def _pipelines(listed: PipelineList | None) -> tuple[Pipeline, ...]:
             ),
         )
         for one in (listed.pipelines if listed else ())
+    )
+
+
+def _people(listed: UserPage | None) -> tuple[AccountUser, ...]:
+    return tuple(
+        AccountUser(
+            user_id=UserId(one.id),
+            name=one.name or _joined(one.first_name, one.last_name),
+            email=one.email,
+        )
+        for one in (listed.users if listed else ())
+        if not one.deleted
     )
 
 

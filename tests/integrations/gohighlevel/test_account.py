@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from ghl_real_estate_ai.bootstrap import SystemClock
-from ghl_real_estate_ai.errors import LocationInactive, NeedsReconnect
+from ghl_real_estate_ai.errors import LocationInactive, NeedsReconnect, ScopeMissing
 from ghl_real_estate_ai.integrations.gohighlevel.account import GoHighLevelAccount
 from ghl_real_estate_ai.integrations.gohighlevel.api_request import ApiProfile
 from ghl_real_estate_ai.integrations.gohighlevel.client import GoHighLevelClient
@@ -49,7 +49,8 @@ async def test_an_account_is_described_in_both_versions(api: ApiProfile) -> None
     assert found.name == fake.home.name
     assert found.pipelines
     assert all(pipeline.stages for pipeline in found.pipelines)
-    assert found.users
+    assert [user.name for user in found.users] == [agent.name for agent in fake.home.users]
+    assert {user.email for user in found.users} >= {"alex.rivera@example.com"}
     assert found.calendars
     assert found.objects == ("custom_objects.property_activity",)
     granted = {check.scope: check.granted for check in found.scopes}
@@ -75,6 +76,25 @@ async def test_each_missing_scope_is_named_with_what_it_costs_and_the_rest_is_re
     assert found.pipelines == ()
     assert found.users == ()
     assert found.calendars
+
+
+@pytest.mark.parametrize("api", ApiProfile)
+async def test_people_are_read_with_their_addresses_whether_or_not_the_company_is_known(
+    api: ApiProfile,
+) -> None:
+    async with fake_ghl() as fake, looking(fake, api=api) as account:
+        place = LocationId(fake.location_id)
+        described = await account.describe(place, stated=())
+        assert await account.people(place, company_id=None) == described.users
+        assert await account.people(place, company_id=described.company_id) == described.users
+
+
+async def test_people_that_may_not_be_read_are_an_error_that_names_the_scope() -> None:
+    async with fake_ghl() as fake:
+        token = fake.vendor.authority.private_token(fake.location_id, ALL_SCOPES - {"users.readonly"})
+        async with looking(fake, token) as account:
+            with pytest.raises(ScopeMissing):
+                await account.people(LocationId(fake.location_id), company_id=None)
 
 
 async def test_what_the_crm_stated_with_the_token_tells_of_scopes_that_no_read_shows() -> None:
