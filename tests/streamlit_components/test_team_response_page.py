@@ -1,0 +1,240 @@
+"""The manager's page as Streamlit runs it: figures, tables and chart of a gateway's answer, its age, and what goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from ghl_real_estate_ai.bootstrap import Services
+from ghl_real_estate_ai.models.identifiers import LeadId, UserId
+from ghl_real_estate_ai.models.leads import Role
+from ghl_real_estate_ai.models.team import (
+    AgentLoad,
+    ResponseGroup,
+    ResponsePoint,
+    TeamResponse,
+    UntouchedLead,
+)
+from ghl_real_estate_ai.ports import UnitOfWork
+from ghl_real_estate_ai.streamlit_components import page_frame
+from ghl_real_estate_ai.streamlit_components.live_client import GatewayClient
+from ghl_real_estate_ai.streamlit_components.response_charts import response_chart
+from ghl_real_estate_ai.streamlit_components.team_response import curve_in_words, load_csv, response_csv
+from tests.support.dashboard import OFFICE, WAIT_S, LiveGateway, dashboard_settings, live_gateway
+from tests.support.dashboard_pages import add_everybody, html, opened, session_of, told
+from tests.support.facts import LEAD, contact, message
+
+NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
+ALEX = UserId("crm-alex-1234")
+CURVE = tuple(
+    ResponsePoint(minutes=minutes, answered=share, low=share / 2, high=min(1.0, share * 1.2), still_waiting=3)
+    for minutes, share in ((0.0, 0.2), (4.0, 0.5), (300.0, 0.7))
+)
+
+
+def group(
+    name: str, *, leads: int = 10, waiting: int = 3, curve: tuple[ResponsePoint, ...] = ()
+) -> ResponseGroup:
+    return ResponseGroup(
+        name=name, leads=leads, answered=leads - waiting, waiting=waiting,
+        p50_min=4.0, p90_min=None, within_5_min=0.5, curve=curve,
+    )  # fmt: skip
+
+
+def desk(user_id: UserId | None, name: str, *, why: str = "", waiting: int = 2) -> AgentLoad:
+    return AgentLoad(
+        user_id=user_id, name=name, open_leads=40, waiting=waiting, longest_wait_min=540.0, open_actions=5,
+        at_risk=1, overloaded=bool(why), why=why,
+    )  # fmt: skip
+
+
+ANSWER = TeamResponse(
+    days=30,
+    now=NOW,
+    simulated=True,
+    overall=group("all", curve=CURVE),
+    by_source=(group("=zillow"), group("")),
+    by_hour=(group("09"), group("10", leads=0, waiting=0)),
+    by_agent=(group(ALEX, curve=CURVE), group("crm-unknown-9876")),
+    load=(desk(ALEX, "Alex Rivera", why="9 leads wait, the team's median is 3"), desk(None, "")),
+    untouched=(
+        UntouchedLead(
+            lead_id=LeadId("l/1"), name="Ada <b>", assigned_to=ALEX, source=None, score=0.62,
+            untouched_since=NOW - timedelta(days=3), never_touched=True, simulated=True,
+        ),
+    ),
+)  # fmt: skip
+
+
+def script(client: object, session: object) -> None:
+    """The page alone."""
+    from ghl_real_estate_ai.streamlit_components.live_client import GatewayClient, Session
+    from ghl_real_estate_ai.streamlit_components.team_response import show_team
+
+    assert isinstance(client, GatewayClient)
+    assert isinstance(session, Session)
+    show_team(session, client)
+
+
+class Vendor:
+    """A gateway that answers as a test wishes."""
+
+    def __init__(self, answer: TeamResponse = ANSWER) -> None:
+        self.answer = answer
+        self.status = 200
+        self.asked: list[str] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Answer one request."""
+        self.asked.append(str(request.url).removeprefix("http://gateway"))
+        if self.status != 200:
+            return httpx.Response(self.status, json={"error": {"code": "x", "message": "because of it"}})
+        if request.url.path == "/v1/team/response":
+            return httpx.Response(200, content=self.answer.model_dump_json())
+        return httpx.Response(200, json={"location_id": OFFICE, "as_of": NOW.isoformat(), "targets": []})
+
+
+@pytest.fixture(name="gateway", scope="module")
+def _gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveGateway]:
+    with live_gateway(dashboard_settings(tmp_path_factory.mktemp("data"))) as gateway:
+        add_everybody(gateway)
+        yield gateway
+
+
+@pytest.fixture(name="vendor")
+def _vendor() -> Vendor:
+    return Vendor()
+
+
+@pytest.fixture(name="page")
+def _page(gateway: LiveGateway, vendor: Vendor) -> AppTest:
+    client = GatewayClient("http://gateway", transport=httpx.MockTransport(vendor))
+    session = session_of(gateway.settings.gateway_url, Role.MANAGER)
+    page = AppTest.from_function(script, kwargs={"client": client, "session": session}, default_timeout=60)
+    page.run()
+    assert not page.exception
+    return page
+
+
+def test_the_figures_and_the_curve_are_told_in_words(page: AppTest) -> None:
+    shown = html(page)
+    for figure in ("<dd>50%</dd>", "<dd>4 min</dd>", "<dd>3</dd>", "fewer than 9 of 10 were answered"):
+        assert figure in shown
+    assert "Answered: 50% within 5 min, 50% within 1 h, 70% within 1 day. 3 of 10 leads wait still" in told(
+        page
+    )
+    assert "simulated, and so are the answers" in shown
+
+
+def test_leads_are_compared_by_source_hour_and_agent_by_name(page: AppTest) -> None:
+    assert '<th scope="row">Not known</th>' in html(page)
+    page.session_state["team_cut"] = "hour"
+    page.run()
+    assert '<th scope="row">09:00</th>' in html(page)
+    assert "10:00" not in html(page)
+    page.session_state["team_cut"] = "agent"
+    page.run()
+    assert '<th scope="row">Alex Rivera</th>' in html(page)
+    assert '<th scope="row">agent 9876</th>' in html(page)
+
+
+def test_who_has_too_much_is_told_by_word_and_sign(page: AppTest) -> None:
+    assert (
+        '<span class="mark mark-warning">Too much: 9 leads wait, the team&#x27;s median is 3</span>'
+        in html(page)
+    )
+    assert "Assigned to nobody" in html(page)
+    assert "Nobody&#x27;s: assign them" in html(page)
+
+
+def test_a_hot_lead_that_nobody_touched_links_to_the_live_screen(page: AppTest) -> None:
+    assert 'href="?page=now&amp;lead=l%2F1">Ada &lt;b&gt;</a>' in html(page)
+    assert "3.0 days, never touched" in html(page)
+
+
+def test_the_record_is_told_in_one_line_with_a_link(page: AppTest) -> None:
+    assert "Were the scores right?</strong> Nothing was said of a lead yet." in html(page)
+    assert 'href="?page=track_record">Track record</a>' in html(page)
+
+
+def test_the_period_is_asked_for_and_the_record_only_once(page: AppTest, vendor: Vendor) -> None:
+    page.session_state["team_days"] = 90
+    page.run()
+    asked = [path for path in vendor.asked if "response" in path]
+    assert asked == [f"/v1/team/response?days={days}&zone=UTC" for days in (30, 90)]
+    assert vendor.asked.count("/v1/track-record") == 1
+
+
+def test_trouble_keeps_the_old_figures_and_says_how_old_they_are(page: AppTest, vendor: Vendor) -> None:
+    vendor.status = 400
+    page.run()
+    assert "because of it This page asks again every 30 s." in page.warning[0].value
+    assert " old: " in page.warning[0].value
+    assert "<dd>50%</dd>" in html(page)
+    page.session_state["team_days"] = 7  # of which nothing is held
+    page.run()
+    assert page.error[0].value == "because of it This page asks again every 30 s."
+    assert "<dd>50%</dd>" not in html(page)
+
+
+def test_a_time_without_leads_says_what_to_do(page: AppTest, vendor: Vendor) -> None:
+    vendor.answer = ANSWER.model_copy(update={"overall": group("all", leads=0, waiting=0), "untouched": ()})
+    page.run()
+    assert "No lead came in within 30 days. Choose a longer time" in told(page)
+    assert "None: each hot lead has been touched by a human lately." in told(page)
+
+
+def test_a_lead_that_came_in_waits_on_the_page_of_the_real_gateway(
+    gateway: LiveGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+
+    async def receive(services: Services) -> None:
+        await services.inbox.receive(contact("first", location=OFFICE, at=hour_ago))
+        await services.inbox.receive(message("asks", location=OFFICE, at=hour_ago))
+        async with asyncio.timeout(WAIT_S):
+            while not await services.memory.read(has_asked):
+                await asyncio.sleep(0.05)
+
+    def has_asked(uow: UnitOfWork) -> bool:
+        lead = uow.leads.get(OFFICE, LEAD)
+        return lead is not None and lead.last_inbound is not None
+
+    gateway.do(receive)
+    page = opened(gateway, monkeypatch, Role.MANAGER, page_frame.TEAM)
+    assert not page.exception
+    assert "of 1 leads that came in" in html(page)
+    assert "Simulated data" not in html(page)
+
+
+def test_the_chart_holds_every_point_and_starts_at_half_a_minute() -> None:
+    chart = response_chart(CURVE)
+    values = chart["data"]["values"]  # type: ignore[index]  # reason: Vega-Lite is nested plain data
+    assert [value["minutes"] for value in values] == [0.5, 4.0, 300.0]
+    assert [value["after"] for value in values] == ["0 s", "4 min", "5.0 h"]
+    layers: Any = chart["layer"]
+    goal, band, line, points = layers
+    assert band["mark"]["interpolate"] == line["mark"]["interpolate"] == "step-after"
+    assert goal["mark"]["strokeDash"]
+    assert points["encoding"]["tooltip"]
+
+
+def test_a_group_without_a_curve_says_so() -> None:
+    assert curve_in_words(group("zillow")).startswith("No lead of this group has been answered")
+
+
+def test_the_files_hold_every_row_and_no_formula() -> None:
+    rows = list(csv.DictReader(io.StringIO(response_csv(ANSWER))))
+    assert [row["cut"] for row in rows] == ["all", *["source"] * 2, *["hour"] * 2, *["agent"] * 2]
+    assert rows[1]["name"] == "'=zillow"
+    assert rows[5]["name"] == "Alex Rivera"
+    load = list(csv.DictReader(io.StringIO(load_csv(ANSWER))))
+    assert load[0]["why"] == "9 leads wait, the team's median is 3"
