@@ -31,7 +31,7 @@ pytestmark = pytest.mark.browser
 
 MANAGER = "mia@example.com"
 AGENT = "dana@example.com"
-FIRST = "Take it: Give the first response"
+FIRST = "Done: Give the first response"
 
 
 @pytest.fixture(name="gateway", scope="module")
@@ -120,10 +120,10 @@ def test_a_message_moves_all_panels_and_leaves_its_paint_times(
         panel(page, stream).get_by_role("button", name="Maria Gomez", exact=True).first.wait_for()
     row = panel(page, "next_actions").locator('li[data-key="maria"]')
     row.filter(
-        has_text="waiting 5 min"
+        has_text="first answer slipping"
     ).wait_for()  # the lead has been shown before its message was thought through
     panel(page, "conversation_feed").get_by_text("Elm St").first.wait_for()
-    panel(page, "system_performance").get_by_text("Events", exact=True).wait_for()
+    panel(page, "system_performance").get_by_text("Events /s", exact=True).wait_for()
     page.wait_for_function(
         "__enterprisehub.paints.some((p) => p.stream === 'lead_scores' && p.key === 'maria')"
     )
