@@ -327,7 +327,7 @@ def _step(asked: Question) -> str:
     if asked.home is not None and asked.home.standard_status in ON_MARKET:
         return "Would you like to see it? What day and time work for you?"
     if asked.home is not None:
-        return "Shall I look for homes like it? When is a good time for a quick call?"
+        return "Shall I look for homes like it? What time suits you for a quick call?"
     if FactKind.OBJECTION in kinds:
-        return "Shall I look for something that fits better? When is a good time for a quick call?"
-    return "When is a good time for a quick call?"
+        return "Shall I look for something that fits better? What time suits you for a quick call?"
+    return "What time suits you for a quick call?"

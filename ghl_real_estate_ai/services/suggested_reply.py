@@ -106,12 +106,12 @@ def _known_homes(lead: Lead, known: LeadIntelligence | None) -> set[ListingKey]:
 def _newest_first(events: Sequence[RecordedEvent]) -> tuple[_Said, ...]:
     """Messages of the lead and of humans; automations answer nothing."""
     said = [
-        recorded.event
+        (recorded.event.occurred_at, recorded.position, recorded.event)
         for recorded in events
         if isinstance(recorded.event, MessageReceived)
         or (isinstance(recorded.event, MessageSent) and recorded.event.human)
     ]
-    return tuple(sorted(said, key=lambda event: (event.occurred_at, event.event_id), reverse=True))
+    return tuple(event for *_, event in sorted(said, key=lambda one: one[:2], reverse=True))
 
 
 # --- why there is none --------------------------------------------------------------------------------------------------

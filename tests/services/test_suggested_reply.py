@@ -1,0 +1,431 @@
+"""Suggested replies: grounded or not said, neutral where an answer would steer, withheld with a reason, the same for everybody."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from ghl_real_estate_ai.compliance.fair_housing import check
+from ghl_real_estate_ai.errors import NotFound
+from ghl_real_estate_ai.models.conversations import Channel
+from ghl_real_estate_ai.models.events import Delivery, MessageReceived, MessageSent, Source
+from ghl_real_estate_ai.models.identifiers import (
+    CorrelationId,
+    EventId,
+    LeadId,
+    ListingKey,
+    LocationId,
+    UserId,
+)
+from ghl_real_estate_ai.models.leads import Contact, HomeView, Identity, Lead, Location, Role
+from ghl_real_estate_ai.models.properties import Listing, StandardStatus, Wishes
+from ghl_real_estate_ai.models.replies import SMS_CHARS, SuggestedReply
+from ghl_real_estate_ai.models.switches import Switch, SwitchState
+from ghl_real_estate_ai.services.suggested_reply import SuggestedReplies
+from tests.support.fake_memory import FakeMemory
+
+pytestmark = pytest.mark.asyncio
+
+OURS, LEAD = LocationId("ours"), LeadId("lead")
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+AGENT = Identity(
+    location_id=OURS,
+    user_id=UserId("maria"),
+    email="maria@example.com",
+    name="Maria Lopez",
+    role=Role.AGENT,
+    expires_at=NOON + timedelta(days=1),
+)
+OAK = Listing(
+    listing_key=ListingKey("K1"),
+    list_price=Decimal(450_000),
+    city="Austin",
+    unparsed_address="12 Oak St, Austin, TX 78701",
+    bedrooms_total=3,
+    bathrooms_total_integer=2,
+    living_area=1_800,
+    pool_private_yn=False,
+)
+ELM = OAK.model_copy(
+    update={
+        "listing_key": "K2",
+        "unparsed_address": "7 Elm Ave, Austin, TX 78702",
+        "list_price": Decimal(390_000),
+    }
+)
+
+
+def lead(*homes: Listing, **fields: object) -> Lead:
+    views = tuple(
+        HomeView(at=NOON, event_id=EventId(home.listing_key), listing_key=home.listing_key) for home in homes
+    )
+    known: dict[str, object] = {"contact": Contact(first_name="Ana", name="Ana Diaz"), "views": views}
+    return Lead.model_validate({"location_id": OURS, "lead_id": LEAD, **known, **fields})
+
+
+def wrote(text: str | None, minute: int = 0, *, channel: Channel = Channel.SMS) -> Delivery:
+    """The lead did, at so many minutes past noon."""
+    return _delivery(MessageReceived(**_fields(f"in-{minute}", minute), channel=channel, text=text))
+
+
+def answered(text: str, minute: int, *, human: bool = True) -> Delivery:
+    return _delivery(
+        MessageSent(**_fields(f"out-{minute}", minute), channel=Channel.SMS, text=text, human=human)
+    )
+
+
+def _fields(name: str, minute: int) -> dict[str, object]:
+    return {
+        "event_id": EventId(name),
+        "location_id": OURS,
+        "occurred_at": NOON + timedelta(minutes=minute),
+        "correlation_id": CorrelationId(name),
+        "source": Source.APP_WEBHOOK,
+        "lead_id": LEAD,
+    }
+
+
+def _delivery(event: MessageReceived | MessageSent) -> Delivery:
+    return Delivery(delivery_id=event.event_id, event=event, received_at=event.occurred_at)
+
+
+async def house(
+    known: Lead, said: Sequence[Delivery], homes: Sequence[Listing] = (OAK, ELM), *, off: bool = False
+) -> FakeMemory:
+    memory = FakeMemory()
+    await memory.write(
+        lambda uow: uow.tenants.put_location(Location(location_id=OURS, name="Sunrise Realty"))
+    )
+    await memory.write(lambda uow: uow.listings.put_many(OURS, homes))
+    await memory.write(lambda uow: uow.leads.put(known, None))
+    for delivery in said:
+        await memory.write(lambda uow, delivery=delivery: uow.events.append(delivery))  # type: ignore[misc]
+    if off:
+        await memory.write(
+            lambda uow: uow.switches.put(OURS, SwitchState(switch=Switch.SUGGESTED_REPLIES, on=False))
+        )
+    return memory
+
+
+async def suggested(
+    known: Lead, *said: Delivery, homes: Sequence[Listing] = (OAK, ELM), off: bool = False
+) -> SuggestedReply:
+    memory = await house(known, said, homes, off=off)
+    return await SuggestedReplies(memory=memory).suggest(LEAD, by=AGENT)
+
+
+async def text_of(known: Lead, *said: Delivery, homes: Sequence[Listing] = (OAK, ELM)) -> str:
+    reply = await suggested(known, *said, homes=homes)
+    assert reply.text is not None, reply.withheld
+    return reply.text
+
+
+# --- what is answered ---------------------------------------------------------------------------------------------
+
+
+async def test_a_question_about_a_home_named_by_address_is_answered_from_its_listing() -> None:
+    reply = await suggested(lead(OAK, ELM), wrote("Is 12 Oak St still available, and how much is it?"))
+    assert reply.text == (
+        "Hi Ana! 12 Oak St is listed as active and at $450,000. Would you like to see it? What day and time work for you? "
+        "- Maria, Sunrise Realty"
+    )
+    assert [(ground.claim, ground.source) for ground in reply.grounds] == [
+        ("12 Oak St", "listing K1 UnparsedAddress"),
+        ("is listed as active", "listing K1 StandardStatus"),
+        ("is listed at $450,000", "listing K1 ListPrice"),
+    ]
+    assert (reply.answers, reply.by, reply.withheld) == ("in-0", "rules", None)
+
+
+async def test_a_listing_that_changed_is_told_as_it_is_now_and_one_that_vanished_is_not_claimed() -> None:
+    asked = wrote("Is 12 Oak St still available? How much is it?")
+    sold = OAK.model_copy(update={"standard_status": StandardStatus.PENDING, "list_price": Decimal(440_000)})
+    now = await text_of(lead(OAK), asked, homes=[sold])
+    assert "listed as pending and at $440,000" in now
+    assert "450" not in now
+    assert "homes like it" in now
+    gone = await suggested(lead(OAK), asked, homes=[ELM])
+    assert gone.text is not None
+    assert gone.grounds == ()
+    assert not re.search(r"\d|active|Oak", gone.text)
+    assert "I'll check" in gone.text
+
+
+async def test_what_the_listing_leaves_out_is_to_be_checked() -> None:
+    text = await text_of(
+        lead(OAK), wrote("How old is the roof at 12 Oak St? When was it built? Does it have a pool?")
+    )
+    assert "listed without a pool" in text
+    assert "I'll check the roof and the year it was built" in text
+
+
+async def test_it_means_the_home_that_was_named_last() -> None:
+    said = [answered("7 Elm Ave just came on at a good price", 0), wrote("Is it still available?", 5)]
+    assert "7 Elm Ave is listed as active" in await text_of(lead(OAK, ELM), *said)
+
+
+async def test_it_means_the_only_home_that_the_lead_knows_and_none_of_several() -> None:
+    asked = wrote("how many bedrooms does it have?")
+    assert "12 Oak St has 3 bedrooms" in await text_of(lead(OAK), asked)
+    unsure = await suggested(lead(OAK, ELM), asked)
+    assert unsure.text is not None
+    assert unsure.grounds == ()
+
+
+async def test_two_homes_at_one_address_are_in_doubt() -> None:
+    twin = OAK.model_copy(update={"listing_key": "K9", "list_price": Decimal(1)})
+    reply = await suggested(lead(OAK, twin), wrote("How much is 12 Oak St?"), homes=[OAK, twin])
+    assert reply.grounds == ()
+
+
+async def test_a_visit_is_acknowledged_without_a_promise_and_asks_for_another_time() -> None:
+    text = await text_of(lead(OAK), wrote("can we see 12 Oak St Saturday at 2?"))
+    assert "Thanks for asking to see 12 Oak St. I will check that time and confirm." in text
+    assert text.endswith("what other day and time would work? - Maria, Sunrise Realty")
+
+
+async def test_stated_wishes_are_told_back_as_they_stand() -> None:
+    known = lead(wishes=Wishes(city="Austin", max_list_price=Decimal(500_000), min_bedrooms=3))
+    reply = await suggested(known, wrote("our budget is 520k now"))
+    assert reply.text is not None
+    assert "On your list I have: Austin, up to $500,000, 3+ bedrooms." in reply.text
+    assert "520" not in reply.text
+    assert reply.grounds[0].source == "wish city, wish max_list_price, wish min_bedrooms"
+
+
+async def test_a_nudge_stands_for_the_question_before_it() -> None:
+    reply = await suggested(lead(OAK), wrote("How much is 12 Oak St?", 0), wrote("hello?", 9))
+    assert reply.answers == "in-0"
+    assert reply.text is not None
+    assert "$450,000" in reply.text
+
+
+async def test_an_automation_answers_nothing() -> None:
+    reply = await suggested(
+        lead(OAK),
+        wrote("How much is 12 Oak St?", 0),
+        answered("Thanks! Reply STOP to opt out.", 1, human=False),
+    )
+    assert reply.text is not None
+
+
+async def test_an_email_tells_more_and_has_lines() -> None:
+    text = await text_of(lead(OAK), wrote("Is 12 Oak St still available?", channel=Channel.EMAIL))
+    assert text == (
+        "Hi Ana,\n\n12 Oak St is listed as active and at $450,000. It has 3 bedrooms, 2 bathrooms and 1,800 sq ft.\n\n"
+        "Would you like to see it? What day and time work for you?\n\nMaria\nSunrise Realty"
+    )
+
+
+async def test_a_text_message_stays_short_whatever_is_asked_and_however_long_the_names_are() -> None:
+    long = OAK.model_copy(update={"unparsed_address": f"12 Oak St {'Upper ' * 20}, Austin"})
+    known = lead(long, contact=Contact(first_name="Maximiliana-Alexandra Theodora-Josephine"))
+    for text in (
+        "Can we see 12 Oak St Upper tomorrow? is it safe? how much is it, how big, how old is the roof?",
+        "Is it safe? Are the schools good?",
+    ):
+        assert len(await text_of(known, wrote(text), homes=[long])) <= SMS_CHARS
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["hi", "Thanks!", "ok", "too expensive", "we are pre approved", "What about the HOA fees?", "can you call me?", "Saturday at 2 works", "3 beds", "¿Sigue disponible?", "?", "MLS 4410927", "send photos please"],
+)  # fmt: skip
+async def test_every_message_gets_a_lawful_reply_that_ends_in_a_question_about_time(text: str) -> None:
+    for channel in (Channel.SMS, Channel.EMAIL, Channel.LIVE_CHAT):
+        reply = await suggested(lead(OAK, ELM), wrote(text, channel=channel))
+        assert reply.text is not None
+        assert check(reply.text) == ()
+        assert re.search(r"(time|call|work)[^?]*\?", reply.text)
+
+
+async def test_the_leads_words_are_never_repeated() -> None:
+    for text in (
+        "is the zanzibar flamingo fence at 12 Oak St new?",
+        "we love quokkas, can we see it friday at 7:13pm",
+        "my budget is 433k",
+    ):
+        reply = await suggested(lead(OAK), wrote(text))
+        assert reply.text is not None
+        for word in ("zanzibar", "flamingo", "quokka", "433", "7:13", "friday"):
+            assert word not in reply.text.lower()
+
+
+async def test_the_same_state_gives_the_same_words() -> None:
+    memory = await house(lead(OAK), [wrote("How much is 12 Oak St?")])
+    replies = SuggestedReplies(memory=memory)
+    assert await replies.suggest(LEAD, by=AGENT) == await replies.suggest(LEAD, by=AGENT)
+
+
+# --- steering -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("is it a safe neighborhood?", "police department"),
+        ("how is the crime around 12 Oak St?", "police department"),
+        ("are the schools good?", "school district"),
+        ("what kind of people live there?", "visit"),
+        ("is it a good area for families?", "visit"),
+        ("is there a mosque near it?", "visit"),
+    ],
+)
+async def test_a_request_that_would_steer_gets_sources_and_no_adjective(text: str, source: str) -> None:
+    reply = await text_of(lead(OAK), wrote(text))
+    assert source in reply
+    assert check(reply) == ()
+    assert not re.search(
+        r"\b(?:good|great|safe|nice|quiet|diverse|bad|best|families|friendly|mosque)\b", reply.lower()
+    )
+
+
+async def test_who_asks_about_an_area_gets_the_same_answer() -> None:
+    told = {
+        await text_of(lead(OAK), wrote(f"Is that a good area for {people}?"))
+        for people in (
+            "families",
+            "a Muslim family",
+            "Black families",
+            "two gay men",
+            "retired people",
+            "Hispanic kids",
+        )
+    }
+    assert len(told) <= 2  # people, and people with the area: never an opinion
+    assert all("visit" in text for text in told)
+
+
+# --- withheld -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ([wrote("STOP")], "asked on 2026-03-02 not to be written to"),
+        (
+            [wrote("please take me off your list", 0), wrote("Is 12 Oak St available?", 9)],
+            "not to be written to",
+        ),
+        ([wrote("stop texting me", 0), answered("Sorry!", 1), wrote("ok", 2)], "not to be written to"),
+        ([wrote("not interested")], "not to be written to"),
+        ([wrote("wrong number")], "wrong number"),
+        ([wrote("we already have an agent")], "represented by another agent"),
+        ([wrote("How much is it?", 0), answered("450k", 1)], "Nothing waits"),
+        ([], "has not written yet"),
+        ([wrote(None, channel=Channel.CALL)], "Call back"),
+        ([wrote(None, channel=Channel.VOICEMAIL)], "Call back"),
+        ([wrote("  ")], "holds no text"),
+    ],
+)
+async def test_a_reply_is_withheld_with_the_reason_and_what_to_do(said: list[Delivery], why: str) -> None:
+    reply = await suggested(lead(OAK), *said)
+    assert (reply.text, reply.grounds) == (None, ())
+    assert reply.withheld is not None
+    assert why in reply.withheld
+    assert reply.withheld.count(".") >= 1
+
+
+async def test_who_wants_messages_again_gets_replies_again() -> None:
+    assert await text_of(lead(OAK), wrote("STOP", 0), wrote("START", 5), wrote("How much is 12 Oak St?", 9))
+
+
+async def test_no_interest_then_a_new_question_is_answered() -> None:
+    said = [wrote("not interested", 0), answered("All right, thanks!", 1), wrote("How much is 12 Oak St?", 9)]
+    assert "$450,000" in await text_of(lead(OAK), *said)
+
+
+async def test_do_not_disturb_a_deleted_lead_and_the_switch_withhold_everything() -> None:
+    asked = wrote("How much is 12 Oak St?")
+    quiet = await suggested(lead(OAK, contact=Contact(first_name="Ana", dnd=True)), asked)
+    gone = await suggested(lead(OAK, deleted=True), asked)
+    off = await suggested(lead(OAK), asked, off=True)
+    assert [reply.text for reply in (quiet, gone, off)] == [None, None, None]
+    assert [str(reply.withheld).split(".")[0] for reply in (quiet, gone, off)] == [
+        "Do not disturb is set in the CRM",
+        "The lead was deleted in the CRM",
+        "Suggested replies are switched off in this location",
+    ]
+
+
+async def test_a_draft_that_holds_a_forbidden_phrase_is_withheld_with_the_phrase_and_the_rule() -> None:
+    bad = OAK.model_copy(update={"unparsed_address": "12 Perfect for Families Way, Austin"})
+    reply = await suggested(lead(bad), wrote("is it still available?"), homes=[bad])
+    assert reply.text is None
+    assert reply.withheld is not None
+    assert "“Perfect for Families”" in reply.withheld
+    assert "familial status; 42 U.S.C. 3604(c)" in reply.withheld
+    assert reply.answers == "in-0"
+
+
+async def test_a_lead_that_is_not_there_is_not_found() -> None:
+    memory = await house(lead(), [])
+    with pytest.raises(NotFound):
+        await SuggestedReplies(memory=memory).suggest(LeadId("nobody"), by=AGENT)
+
+
+# --- the same for everybody ---------------------------------------------------------------------------------------
+
+NAMES = ["Emily", "Lakisha", "Mohammed", "Guadalupe", "José", "芳", "Christian", "Precious", None]
+TEXTS = [
+    "Is 12 Oak St still available?",
+    "can we see 12 Oak St Saturday at 2?",
+    "is it a safe area?",
+    "our budget is 500k",
+    "too expensive",
+    "What are the HOA fees?",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+async def test_of_a_name_nothing_but_the_greeting_changes(text: str) -> None:
+    told = set()
+    for name in NAMES:
+        known = lead(
+            OAK,
+            contact=Contact(
+                first_name=name, last_name=f"{name}-son", name=f"{name} Smith", email=f"{name}@example.com"
+            ),
+        )
+        reply = await text_of(known, wrote(text))
+        assert reply.startswith(f"Hi {name}! " if name else "Hi! ")
+        told.add(reply.removeprefix(f"Hi {name}! " if name else "Hi! "))
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["http://spam.example", "ana@example.com", "A1234", "x" * 60, "  ", "<b>Ana</b>"]
+)
+async def test_what_is_no_name_is_not_greeted(name: str) -> None:
+    known = lead(OAK, contact=Contact(first_name=name))
+    assert (await text_of(known, wrote("Is 12 Oak St still available?"))).startswith("Hi! ")
+
+
+async def test_tags_source_phone_and_the_homes_zip_change_nothing() -> None:
+    told = set()
+    for number, zip_code in enumerate(("78701", "78721", "10027", None)):
+        home = OAK.model_copy(
+            update={"postal_code": zip_code, "unparsed_address": f"12 Oak St, Austin, TX {zip_code}"}
+        )
+        person = Contact(
+            first_name="Ana",
+            phone=f"+1512555010{number}",
+            source=f"source {number}",
+            tags=(f"spanish {number}",),
+        )
+        told.add(
+            await text_of(lead(home, contact=person), wrote("Is 12 Oak St still available?"), homes=[home])
+        )
+    assert len(told) == 1
+
+
+async def test_the_language_of_the_message_changes_no_tone() -> None:
+    told = {
+        await text_of(lead(OAK), wrote(text))
+        for text in ("ok, gracias", "ok, merci", "ok, 谢谢", "ok, thanks")
+    }
+    assert len(told) == 1
