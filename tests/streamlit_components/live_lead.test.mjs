@@ -17,8 +17,10 @@ test("an interval is told with its certainty, and a prior as what it is", () => 
   assert.equal(words.intervalInWords({ low: 0.07, high: 0.19, level: 0.8 }), "between 7 % and 19 %, 80 % sure");
   assert.equal(words.intervalInWords({ low: 0.1, high: 0.102, level: 0.8 }), "about 10 %, 80 % sure");
   assert.equal(words.intervalInWords(null), "");
-  assert.match(words.priorInWords(0.9), /too few leads of your own/);
-  assert.equal(words.priorInWords(0), "From your own leads.");
+  const own = { simulated: false };
+  assert.match(words.priorInWords(0.9, own), /too few leads of your own/);
+  assert.equal(words.priorInWords(0, own), "From your own leads.");
+  assert.equal(words.priorInWords(0, { simulated: true }), "Fitted on simulated leads, not on your own.");
   assert.equal(words.priorInWords(null), "");
 });
 

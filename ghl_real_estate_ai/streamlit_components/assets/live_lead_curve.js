@@ -7,6 +7,7 @@ import { el } from "./live_dom.js";
 
 export const STAGE_LEVELS = [[1, 0.3], [2, 0.6], [3, 0.8]]; // models.intelligence.STAGE_THRESHOLDS
 const BOX = { width: 560, height: 200, left: 46, right: 70, top: 12, bottom: 26 };
+const ROW_HEIGHT = 14; // times of crossings that lie close stand above each other
 const DAY = 86_400_000;
 const TABLE_STEP = 4; // the points are 6-hourly: one row a day
 
@@ -20,7 +21,7 @@ export function curveShape(points, crossings) {
   const marks = crossings
     .map((crossing) => ({ stage: crossing.stage, time: Date.parse(crossing.at) }))
     .filter(({ time }) => time >= start && time <= start + length)
-    .map(({ stage, time }) => ({ stage, x: x(time), y: y(probabilityAt(points, time)), text: shortTime(time) }));
+    .map(({ stage, time }, i) => ({ stage, x: x(time), y: y(probabilityAt(points, time)), text: shortTime(time), row: i % 2 }));
   const days = Math.round(length / DAY);
   const step = days > 7 ? 2 : 1;
   const ticks = Array.from({ length: Math.floor(days / step) + 1 }, (_, i) => ({ x: x(start + i * step * DAY), text: i ? `+${i * step} d` : "now" }));
@@ -96,10 +97,10 @@ function picture(shape, words) {
     ...shape.ticks.map(({ x, text }) => label(text, x, bottom + 18, "middle")),
     draw("polygon", { points: shape.area, class: "area" }),
     draw("polyline", { points: shape.line, class: "line-ahead" }),
-    ...shape.marks.flatMap(({ stage, x, y, text }) => [
+    ...shape.marks.flatMap(({ stage, x, y, text, row }) => [
       draw("line", { x1: x, x2: x, y1: y, y2: bottom, class: `drop level-${stage}` }),
       draw("circle", { cx: x, cy: y, r: 4.5, class: `mark level-${stage}` }),
-      label(text, x + 6, bottom - 6, "start"),
+      label(text, x + 6, bottom - 6 - row * ROW_HEIGHT, "start"),
     ]),
   );
 }

@@ -136,6 +136,7 @@ function photoOf(listing) {
 
 function homeWords({ listing, overall_score: fit, wishes, gaps, also_listed_as: also = [] }) {
   const type = listing.PropertySubType && homeTypeInWords(listing.PropertySubType);
+  const city = homeName(listing).includes(listing.City) ? null : listing.City;
   const results = wishes.map((result) =>
     el(
       `li.wish-${result.outcome}`,
@@ -147,7 +148,7 @@ function homeWords({ listing, overall_score: fit, wishes, gaps, also_listed_as: 
   );
   return [
     el("div.line", {}, el("h4", {}, homeName(listing)), listing.Simulated ? simulatedTag() : null, el("span.push.number.strong", {}, `${percent(fit)} fit`)),
-    el("p.home", {}, el("b.number", {}, money(listing.ListPrice)), ` · ${[homeFacts(listing), type, listing.City].filter(Boolean).join(" · ")}`),
+    el("p.home", {}, el("b.number", {}, money(listing.ListPrice)), ` · ${[homeFacts(listing), type, city].filter(Boolean).join(" · ")}`),
     el("ul.wish-results", {}, ...results),
     gaps?.length ? el("p.meta", {}, `Not considered: ${gapNames(gaps)}.`) : "",
     also.length ? el("p.meta", {}, `Also listed as ${also.join(", ")}.`) : "",

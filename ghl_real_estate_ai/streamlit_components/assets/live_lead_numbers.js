@@ -37,7 +37,7 @@ function chance(part, meaning, of, end) {
     el("span.figure.number", {}, percent(value.probability)),
     el("span.meaning", {}, meaning(value), " ", part.stale_reason ? staleTag(part.stale_reason) : ""),
     el("span.bar-line", { "aria-hidden": "true" }, range ?? "", el("i.point", { style: `left:${at(value.probability)}` })),
-    el("span.meta", {}, [intervalInWords(value.interval), priorInWords(value.prior_share)].filter(Boolean).join(". ")),
+    el("span.meta", {}, [intervalInWords(value.interval), priorInWords(value.prior_share, value.model)].filter(Boolean).join(". ")),
   );
 }
 

@@ -20,11 +20,12 @@ export function intervalInWords(interval) {
   return `between ${percent(interval.low)} and ${percent(interval.high)}, ${percent(interval.level)} sure`;
 }
 
-/** How much of a number is the documented prior, and how much the office's own leads. */
-export function priorInWords(share) {
+/** How much of a number is the documented prior, and how much the office's own leads. `model` is the number's stamp. */
+export function priorInWords(share, model) {
   if (share === null || share === undefined) return "";
   if (share >= 0.8) return "Mostly the documented prior: too few leads of your own yet.";
   if (share >= 0.5) return "More the documented prior than your own leads.";
+  if (model.simulated) return "Fitted on simulated leads, not on your own.";
   if (share >= 0.2) return "Mostly your own leads, in part the documented prior.";
   return "From your own leads.";
 }
