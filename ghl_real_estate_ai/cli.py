@@ -183,6 +183,8 @@ def simulate(
             served, say=lambda line: err.print(line, highlight=False, soft_wrap=True)
         )
         return
+    if replay is None:
+        asyncio.run(showcase.introduce(settings, source))
     with _progress_of("sending") as advance:
         if replay is not None and map_file is not None:
             work = showcase.replay_log(source, replay, map_file, limit=limit, progress=advance)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -27,10 +28,13 @@ from ghl_real_estate_ai import bootstrap
 from ghl_real_estate_ai.commands import launch, records
 from ghl_real_estate_ai.errors import ConfigurationError, InputError
 from ghl_real_estate_ai.limits import LISTING_BATCH_ROWS, OUTBOUND_TIMEOUT_S
-from ghl_real_estate_ai.models.identifiers import LocationId
+from ghl_real_estate_ai.models.connections import LocationSetup
+from ghl_real_estate_ai.models.crm_account import AccountUser
+from ghl_real_estate_ai.models.identifiers import LocationId, UserId
 from ghl_real_estate_ai.models.leads import Location, Role
+from ghl_real_estate_ai.ports import Memory, UnitOfWork
 from ghl_real_estate_ai.settings import Settings, load_settings
-from ghl_real_estate_ai.simulation.city import City, CityEvent, write_truth
+from ghl_real_estate_ai.simulation.city import AGENTS, City, CityEvent, write_truth
 from ghl_real_estate_ai.simulation.replay import replay
 from ghl_real_estate_ai.simulation.vendor_servers import FakeGoHighLevel
 
@@ -253,7 +257,7 @@ def running_brokerage(folder: Path, *, dashboard: bool) -> Iterator[Brokerage]:
         log_level="WARNING",
     )
     password = secrets.token_urlsafe(9)
-    asyncio.run(_people(settings, password))
+    asyncio.run(demo_people(settings, password))
     serve = [
         sys.executable,
         "-m",
@@ -269,16 +273,44 @@ def running_brokerage(folder: Path, *, dashboard: bool) -> Iterator[Brokerage]:
         yield Brokerage(settings, password)
 
 
-async def _people(settings: Settings, password: str) -> None:
+async def demo_people(settings: Settings, password: str) -> None:
+    """Who signs in: a manager, and the first of the city's agents, so that there are leads that are theirs."""
+    alex = AGENTS[0]
     async with bootstrap.opened(settings) as memory:
         await records.add_location(memory, Location(location_id=DEMO_LOCATION, name="Simulated City Realty"))
-        for email, name, role in (
-            (DEMO_EMAIL, "Morgan Manager", Role.ADMIN),
-            (DEMO_AGENT, "Alex Agent", Role.AGENT),
-        ):
-            await records.add_user(
-                memory, location_id=DEMO_LOCATION, email=email, name=name, role=role, password=password
-            )
+        add = partial(records.add_user, memory, location_id=DEMO_LOCATION, password=password)
+        await add(email=DEMO_EMAIL, name="Morgan Manager", role=Role.ADMIN)
+        agent = await add(email=DEMO_AGENT, name=alex.name, role=Role.AGENT)
+        await _introduce(memory, DEMO_LOCATION, linked={agent.user_id: UserId(alex.user_id)})
+
+
+async def introduce(settings: Settings, source: Source) -> bool:
+    """Tell an installation whose database is at hand the names of the city's agents, as ``connect`` would have read them.
+
+    Webhooks tell ids only. Whether it serves the location here; another machine's gateway shows ids.
+    """
+    at_hand = bool(settings.database_url) or (settings.data_dir / "enterprisehub.db").exists()
+    if source.gateway != settings.gateway_url or not at_hand:
+        return False
+    async with bootstrap.opened(settings) as memory:
+        return await _introduce(memory, LocationId(source.location_id), linked={})
+
+
+async def _introduce(memory: Memory, location_id: LocationId, *, linked: Mapping[UserId, UserId]) -> bool:
+    people = tuple(
+        AccountUser(user_id=UserId(agent.user_id), name=agent.name, email=agent.email) for agent in AGENTS
+    )
+
+    def change(uow: UnitOfWork) -> bool:
+        served = location_id in {place.location_id for place in uow.tenants.locations()}
+        if not served or uow.connections.get(location_id) is not None:
+            return False  # a connected account names its own people
+        known = uow.connections.setup(location_id) or LocationSetup(location_id=location_id)
+        named = {"crm_users": known.crm_users or people, "linked_users": {**known.linked_users, **linked}}
+        uow.connections.put_setup(known.model_copy(update=named))
+        return True
+
+    return await memory.write(change)
 
 
 def _announce(settings: Settings, password: str, options: DemoOptions, say: Say) -> None:

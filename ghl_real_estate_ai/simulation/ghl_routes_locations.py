@@ -165,7 +165,7 @@ def _user(agent: Agent, sub_account: SubAccount) -> Body:
         "name": agent.name,
         "firstName": first,
         "lastName": last,
-        "email": f"{first}.{last}@example.com".lower(),
+        "email": agent.email,
         "phone": "",
         "roles": {"type": "account", "role": "user", "locationIds": [sub_account.location_id]},
         "deleted": False,

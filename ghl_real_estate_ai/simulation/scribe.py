@@ -65,6 +65,11 @@ class Agent:
     user_id: str
     name: str
 
+    @property
+    def email(self) -> str:
+        """At the address range that is nobody's."""
+        return f"{self.name.replace(' ', '.')}@example.com".lower()
+
 
 def vendor_id(rng: random.Random) -> str:
     """20 letters and digits, as GHL's ids look."""
