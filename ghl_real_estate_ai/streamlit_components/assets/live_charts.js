@@ -161,9 +161,12 @@ class SmallChart {
 
   #draw() {
     const { figure } = this;
-    if (!this.seen || !this.width || !figure || this.said === this.drawn) return;
-    this.drawn = this.said;
+    if (!this.seen || !figure || this.said === this.drawn) return;
     setText(this.caption, figure.caption);
+    this.canvas.hidden = figure.empty;
+    if (!figure.empty && !this.width) return; // its width comes with the next look at its size, and draws it
+    this.drawn = this.said;
+    if (figure.empty) return;
     this.canvas.setAttribute("aria-label", figure.words);
     this.canvas.title = figure.words;
     const shape = (figure.values ?? figure.lines).length + (figure.below ? 0.5 : 0);
@@ -236,7 +239,7 @@ function numberBars(plot, colours) {
 
 /** Two lines of milliseconds, and bars for the events that wait, on a scale of their own. */
 function speedPlot(_, colours) {
-  const line = (tone, dash) => ({ stroke: () => colours.of(tone), width: 1.5, dash, points: { show: false }, spanGaps: true });
+  const line = (tone, dash) => ({ stroke: () => colours.of(tone), width: 1.5, dash, points: { show: (plot) => plot.data[0].length < 2, size: 5 }, spanGaps: true });
   return {
     ...SILENT,
     padding: [4, 8, 0, 0],

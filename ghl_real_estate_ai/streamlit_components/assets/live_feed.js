@@ -23,12 +23,14 @@ const FACT_WORDS = {
   objection: "objection",
   stop: "asked to stop",
 };
+const BARE_WORDS = { question: "question", home: "names a home", move_by: "says when", feature: "wish" };
 const ALARMING = new Set(["stop", "objection"]);
 
-/** A fact in few words; the words that it was read from stand in the title. */
-export function feedFact(fact) {
+/** A fact in few words; the words that it was read from stand in the title. One that is the whole `text` again is told by its kind. */
+function feedFact(fact, text) {
   const kind = FACT_WORDS[fact.kind] ?? fact.kind.replaceAll("_", " ");
-  return el(`span.fact${ALARMING.has(fact.kind) ? ".fact-alarm" : ""}`, { title: `Read from: "${fact.quote}"` }, el("b", {}, kind), ` ${fact.value}`);
+  const known = text.includes(fact.value) && fact.value.length > text.length / 2;
+  return el(`span.fact${ALARMING.has(fact.kind) ? ".fact-alarm" : ""}`, { title: `Read from: "${fact.quote}"` }, el("b", {}, known ? BARE_WORDS[fact.kind] ?? kind : kind), known ? "" : ` ${fact.value}`);
 }
 
 /** The suggested replies of the feed: at most one is open. `api` asks the gateway; nothing here sends a message. */
@@ -91,7 +93,7 @@ export function feedRow(item, { openLead, nameOf, writeTime, replies, waits }) {
   const tags = el("span.tags");
   const waiting = el("span.feed-waits", { hidden: true, title: "No person has answered since" }, "waits");
   const text = el("p.text");
-  const facts = el("p.facts", { hidden: !item.facts?.length }, ...(item.facts ?? []).map(feedFact));
+  const facts = el("p.facts", { hidden: !item.facts?.length }, ...(item.facts ?? []).map((fact) => feedFact(fact, item.text ?? "")));
   const age = el("time.meta", { datetime: item.at, "data-since": item.at });
   const way = el("span.meta", {}, channelName(item.channel), el("span.hidden", {}, inbound ? " from the lead" : " to the lead"));
   const holder = el("div.feed-reply", { hidden: true });

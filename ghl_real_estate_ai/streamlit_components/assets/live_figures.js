@@ -37,6 +37,7 @@ export function waitFigure(items, now) {
     labels: WAITS.map(([, label]) => label),
     tones: WAITS.map(([, , tone]) => tone),
     values,
+    empty: all === 0,
     caption: all ? `${leadCount(all)} wait for a person, longest ${span(longest)}` : "Nobody waits for a person",
     words: all ? `${leadCount(all)} wait for a person: ${listed(WAITS.map(([, label], i) => [values[i], label]))}. Longest ${span(longest)}.` : "Nobody waits for a person.",
   };
@@ -51,8 +52,9 @@ export function scoreFigure(items) {
     labels: tenthLabels(),
     tones: values.map(() => "accent"),
     values,
+    empty: chances.length === 0,
     badge: hot,
-    caption: "Leads by chance of an appointment",
+    caption: chances.length ? "Leads by chance of an appointment" : "",
     words: chances.length ? `${leadCount(chances.length)} by chance of an appointment: ${inTenths(values)}. ${hot} above ${percent(HOT)}.` : "No lead has a score yet.",
   };
 }
@@ -75,8 +77,9 @@ export function stageFigure(items, now) {
     tones: ["muted", "early", "active", "critical"],
     values,
     ahead,
+    empty: all === 0,
     badge: values[2] + values[3],
-    caption: "Leads by stage, and + who slips in within 24 h",
+    caption: all ? "Leads by stage, and + who slips in within 24 h" : "",
     words: all ? `${leadCount(all)} by stage of risk: ${listed(STAGE_WORDS.map((word, stage) => [values[stage], word.toLowerCase()]))}.${soon}` : "No lead has a risk yet.",
   };
 }
@@ -90,8 +93,9 @@ export function fitFigure(items) {
     labels: tenthLabels(),
     tones: values.map(() => "good"),
     values,
+    empty: fits.length === 0,
     badge: close,
-    caption: "Leads by fit of their best home",
+    caption: fits.length ? "Leads by fit of their best home" : "",
     words: fits.length ? `${leadCount(fits.length)} by fit of their best home: ${inTenths(values)}. ${close} at ${percent(CLOSE_FIT)} or closer.` : "No lead has a home that fits yet.",
   };
 }
@@ -118,7 +122,8 @@ export function talkFigure(items, now, { full = false } = {}) {
     labels: incoming.map((_, i) => (i === Math.min(2, steps - 1) ? `${since} ago` : i === steps - 2 ? "now" : "")),
     values: incoming,
     below: outgoing.map((count) => -count),
-    caption: `▲ ${received} in, ▼ ${sent} out, per 5 min`,
+    empty: received + sent === 0,
+    caption: received + sent === 0 ? "" : `▲ ${received} in, ▼ ${sent} out, per 5 min`,
     words: `In the newest ${since}: ${received} messages in, ${sent} out, ${automated} of them by automation.`,
   };
 }
@@ -132,7 +137,8 @@ export function speedFigure(samples) {
     times: samples.map((sample) => sample.at / 1_000),
     lines: [samples.map((sample) => sample.p50), samples.map((sample) => sample.p95)],
     lag: behind ? lag : lag.map(() => null),
-    caption: `Event to screen: p50 solid, p95 dashed${behind ? ", events behind as bars" : ""}`,
+    empty: samples.length === 0,
+    caption: samples.length === 0 ? "" : `Event to screen: p50 solid, p95 dashed${behind ? ", events behind as bars" : ""}`,
     words: newest ? `From an event to this screen: half within ${milliseconds(newest.p50)}, 95 % within ${milliseconds(newest.p95)}${newest.lag ? `; ${newest.lag} events behind` : ""}.` : "Nothing measured on this screen yet.",
   };
 }

@@ -188,7 +188,7 @@ export class HubView {
     this.replies.settle(new Set(messages.map(({ key }) => key)));
     if (this.replies.openKey === null) this.#paintList("conversation_feed", messages, FEED_ROWS);
     const newer = messages.findIndex(({ key }) => key === panel.list.nodes[0]?.dataset.key);
-    writeNote(panel, newer > 0 ? `${newer} newer: close the reply to see them` : "newest first");
+    writeNote(panel, newer > 0 ? `${newer} newer: close the reply to see them` : "");
   }
 
   /** A steady panel keeps its order while somebody points at it or is in it with the keyboard. */
@@ -242,7 +242,7 @@ export class HubView {
     const { trouble } = this.refs;
     const silent = state.name === "live" || state.name === "resuming";
     trouble.hidden = silent || !state.detail;
-    const fromBefore = state.name === "stale" ? " · what you see is from before" : "";
+    const fromBefore = state.name === "stale" ? ` · what you see is from ${new Date(state.since_ms).toLocaleTimeString()}` : "";
     setText(trouble, trouble.hidden ? "" : state.detail + fromBefore);
     if (state.user) this.#paintSystem();
     for (const stream of STREAMS) {
