@@ -188,6 +188,12 @@ class LeadStore(Protocol):
 
     def count(self, location_id: LocationId) -> int: ...
 
+    def most_urgent(
+        self, location_id: LocationId, *, limit: int
+    ) -> list[tuple[Lead, LeadIntelligence | None]]:
+        """Leads with a next action, the highest priority first."""
+        ...
+
     def newest_simulated(self, location_id: LocationId) -> datetime | None:
         """The newest activity of all simulated leads: what time it is on their time line. None: there are none."""
         ...

@@ -148,6 +148,8 @@ class NextActionItem(LeadItem):
 
     lead_name: str | None
     assigned_to: UserId | None
+    stage: str | None = Field(default=None, description="of a lead whose score the snapshot may not hold")
+    source: str | None = None
     action: NextAction | None
     acknowledged_by: UserId | None = None
     score: Probability | None = None
@@ -179,13 +181,17 @@ class PerformanceItem(StreamItem):
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """An item encoded once, by whoever publishes it. ``removal``: it takes its key's row away."""
+    """An item encoded once, by whoever publishes it.
+
+    ``removal``: it takes its key's row away. ``idle``: it says that there is nothing to do for its lead.
+    """
 
     stream: Stream
     key: str
     lead_id: LeadId | None
     item: str
     removal: bool
+    idle: bool = False
 
     @classmethod
     def of(cls, stream: Stream, item: StreamItem) -> Publication:
@@ -196,6 +202,7 @@ class Publication:
             lead_id=item.lead_id if isinstance(item, LeadItem) else None,
             item=item.model_dump_json(by_alias=True),
             removal=isinstance(item, LeadRemovedItem),
+            idle=isinstance(item, NextActionItem) and item.action is None,
         )
 
 

@@ -28,6 +28,7 @@ from ghl_real_estate_ai.limits import (
     FOLLOW_READERS,
     FOLLOW_TENANTS,
     PREPARED_AT_ONCE,
+    QUEUE_ITEMS,
     SCREENS_DELAYED_S,
     SCREENS_STILL_S,
     SNAPSHOT_ITEMS,
@@ -70,11 +71,11 @@ async def known_of(memory: Memory, location_id: LocationId) -> Known:
 
     def look(uow: UnitOfWork) -> Known:
         head = uow.events.head(location_id)
-        items = [
-            pair
-            for lead, intelligence in uow.leads.newest(location_id, limit=SNAPSHOT_ITEMS)
-            for pair in items_of_lead(lead, intelligence)
-        ]
+        held = uow.leads.newest(location_id, limit=SNAPSHOT_ITEMS)
+        known = {lead.lead_id for lead, _ in held}
+        open_still = uow.leads.most_urgent(location_id, limit=QUEUE_ITEMS)
+        held += [pair for pair in open_still if pair[0].lead_id not in known]
+        items = [pair for lead, intelligence in held for pair in items_of_lead(lead, intelligence)]
         said = uow.events.newest(
             location_id, after=max(0, head - FEED_LOOKED_AT), limit=SNAPSHOT_ITEMS, types=_MESSAGES
         )

@@ -143,6 +143,8 @@ def _of_intelligence(
             NextActionItem(
                 **every,
                 assigned_to=known.assigned_to,
+                stage=known.stage,
+                source=known.source,
                 action=known.next_action,
                 acknowledged_by=None,
                 score=None if score is None else score.probability,
@@ -172,6 +174,7 @@ def message_of(event: MessageReceived | MessageSent) -> Message:
         human=event.human if isinstance(event, MessageSent) else True,
         user_id=event.user_id if isinstance(event, MessageSent) else None,
         simulated=event.simulated,
+        call_seconds=event.call_seconds,
         facts=() if sent else facts_of(event.text or ""),
     )
 

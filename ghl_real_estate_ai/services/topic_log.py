@@ -14,7 +14,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from ghl_real_estate_ai.errors import HoleInLog
-from ghl_real_estate_ai.limits import CLIENT_BEHIND_BYTES, SNAPSHOT_ITEMS, TOPIC_RING_BYTES, TOPIC_RING_FRAMES
+from ghl_real_estate_ai.limits import (
+    CLIENT_BEHIND_BYTES,
+    QUEUE_ITEMS,
+    SNAPSHOT_ITEMS,
+    TOPIC_RING_BYTES,
+    TOPIC_RING_FRAMES,
+)
 from ghl_real_estate_ai.models.frames import framed, header_size
 from ghl_real_estate_ai.models.identifiers import LeadId
 from ghl_real_estate_ai.models.streams import Placed, Publication, Stream
@@ -34,6 +40,7 @@ class Frame:
     item_at: int
     start: int  # bytes published in the topic before this frame
     removal: bool  # it takes its key's row away
+    idle: bool  # there is nothing to do for its lead
 
     @property
     def size(self) -> int:
@@ -94,6 +101,7 @@ class TopicLog:
         self._ring_bytes = 0
         self._published_bytes = 0
         self._latest: dict[str, Frame] = {}  # oldest first: an update moves its key to the end
+        self._idle: dict[str, None] = {}  # the keys among them whose frame is idle, oldest first
         self._opening: bytes | None = None
 
     def __len__(self) -> int:
@@ -131,7 +139,7 @@ class TopicLog:
     def seed(self, publications: Iterable[Publication]) -> None:
         """Fill the snapshot with what was known before this process, oldest first. What was published since stays newer."""
         published = self._latest
-        self._latest = {}
+        self._clear_latest()
         for publication in publications:
             self._remember(self._frame(publication, offset=0, at_ms=0.0))
         for frame in published.values():
@@ -140,7 +148,7 @@ class TopicLog:
 
     def begin(self, *, epoch: str, seeds: Iterable[Publication], head: int) -> None:
         """Become a shared topic that has come to the offset ``head``: ``seeds`` for the snapshot, oldest first."""
-        self._latest = {}
+        self._clear_latest()
         self._begin_epoch(epoch)
         for publication in seeds:
             self._remember(self._frame(publication, offset=0, at_ms=0.0))
@@ -155,11 +163,9 @@ class TopicLog:
         held = (*self._ring, *self._latest.values())
         if not any(frame.lead_id is not None and is_forgotten(frame.lead_id) for frame in held):
             return False
-        self._latest = {
-            key: frame
-            for key, frame in self._latest.items()
-            if frame.lead_id is None or not is_forgotten(frame.lead_id)
-        }
+        for key, frame in list(self._latest.items()):
+            if frame.lead_id is not None and is_forgotten(frame.lead_id):
+                self._drop_latest(key)
         self._begin_epoch(_new_epoch())
         return True
 
@@ -236,17 +242,34 @@ class TopicLog:
             item_at=header_size(wire) + len(opening),
             start=self._published_bytes,
             removal=publication.removal,
+            idle=publication.idle,
         )
 
     def _remember(self, frame: Frame) -> None:
         self._opening = None
-        self._latest.pop(frame.key, None)
+        self._drop_latest(frame.key)
         if frame.removal:
             self.removed_at = frame.offset
             return
         self._latest[frame.key] = frame
-        if len(self._latest) > SNAPSHOT_ITEMS:
-            del self._latest[next(iter(self._latest))]
+        if frame.idle:
+            self._idle[frame.key] = None
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Of the queue, leads with nothing to do go first: one that has waited for days is still in it tomorrow."""
+        if len(self._idle) > SNAPSHOT_ITEMS:
+            self._drop_latest(next(iter(self._idle)))
+        most = SNAPSHOT_ITEMS + QUEUE_ITEMS if self.stream is Stream.NEXT_ACTIONS else SNAPSHOT_ITEMS
+        if len(self._latest) > most:
+            self._drop_latest(next(iter(self._idle or self._latest)))
+
+    def _drop_latest(self, key: str) -> None:
+        self._latest.pop(key, None)
+        self._idle.pop(key, None)
+
+    def _clear_latest(self) -> None:
+        self._latest, self._idle = {}, {}
 
     def _begin_epoch(self, epoch: str) -> None:
         self.epoch = epoch

@@ -27,7 +27,12 @@ _PUT: Final = on_both(
     lambda insert: (row := insert(leads)).on_conflict_do_update(
         index_elements=["location_id", "lead_id"],
         set_={name: row.excluded[name] for name in _REPLACED}
-        | {"intelligence": sa.func.coalesce(row.excluded.intelligence, leads.c.intelligence)},
+        | {
+            "intelligence": sa.func.coalesce(row.excluded.intelligence, leads.c.intelligence),
+            "open_priority": sa.case(
+                (row.excluded.intelligence.is_(None), leads.c.open_priority), else_=row.excluded.open_priority
+            ),
+        },
     )
 )
 _BOTH: Final = sa.select(leads.c.state, leads.c.intelligence)
@@ -101,6 +106,7 @@ class SqlLeadStore:
                 "assigned_to": lead.contact.assigned_to,
                 "state": lead.model_dump_json(),
                 "intelligence": None if intelligence is None else intelligence.model_dump_json(),
+                "open_priority": _open_priority(intelligence),
             },
         )
 
@@ -122,6 +128,20 @@ class SqlLeadStore:
         if query:
             part = query.casefold().replace("\x00", "")
             rows = rows.where(leads.c.search_name.contains(part, autoescape=True))
+        return [
+            (Lead.model_validate_json(row.state), _intelligence(row.intelligence))
+            for row in self._connection.execute(rows)
+        ]
+
+    def most_urgent(
+        self, location_id: LocationId, *, limit: int
+    ) -> list[tuple[Lead, LeadIntelligence | None]]:
+        """Leads with a next action, the highest priority first."""
+        rows = (
+            _BOTH.where(leads.c.location_id == location_id, leads.c.open_priority.is_not(None))
+            .order_by(leads.c.open_priority.desc(), leads.c.lead_id)
+            .limit(limit)
+        )
         return [
             (Lead.model_validate_json(row.state), _intelligence(row.intelligence))
             for row in self._connection.execute(rows)
@@ -164,3 +184,7 @@ def _last_activity(lead: Lead) -> datetime:
     """The newest time that the lead's summary knows; 1970 for a lead that nothing happened to."""
     activity = lead.activity
     return max(time or EPOCH for time in (activity.first_at, activity.last_lead_at, activity.last_agent_at))
+
+
+def _open_priority(known: LeadIntelligence | None) -> float | None:
+    return None if known is None or known.next_action is None else known.next_action.priority

@@ -126,9 +126,17 @@ leads: Final = sa.Table(
     sa.Column("assigned_to", sa.Text),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("intelligence", sa.Text),
+    sa.Column("open_priority", sa.Float),
     sa.Index(None, "location_id", "last_activity_at", "lead_id"),
 )
-"""``search_name`` is case-folded by Python: SQLite's own ``lower`` knows ASCII only."""
+"""``search_name`` is case-folded by Python: SQLite's own ``lower`` knows ASCII only. ``open_priority``: of the next action; NULL without one."""
+sa.Index(
+    None,
+    leads.c.location_id,
+    leads.c.open_priority,
+    sqlite_where=leads.c.open_priority.is_not(None),
+    postgresql_where=leads.c.open_priority.is_not(None),
+)
 
 forgotten_leads: Final = sa.Table(
     "forgotten_leads",

@@ -9,9 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ghl_real_estate_ai.limits import CLIENT_BEHIND_BYTES, SNAPSHOT_ITEMS, TOPIC_RING_BYTES, TOPIC_RING_FRAMES
+from ghl_real_estate_ai.limits import (
+    CLIENT_BEHIND_BYTES,
+    QUEUE_ITEMS,
+    SNAPSHOT_ITEMS,
+    TOPIC_RING_BYTES,
+    TOPIC_RING_FRAMES,
+)
 from ghl_real_estate_ai.models.frames import Bundle, framed
-from ghl_real_estate_ai.models.identifiers import LeadId
+from ghl_real_estate_ai.models.identifiers import ActionId, LeadId
+from ghl_real_estate_ai.models.intelligence import ActionKind, Evidence, NextAction
 from ghl_real_estate_ai.models.streams import LeadRemovedItem, Publication, Stream
 from ghl_real_estate_ai.services.topic_log import TopicLog
 from tests.support.facts import NOON
@@ -190,3 +197,46 @@ def test_a_snapshot_and_the_events_after_it_equal_a_fresh_snapshot(
         screen.apply(json.loads(frame.text))
     assert screen.shown == [json.loads(text) for text in log.snapshot().items]
     assert screen.offset == log.head
+
+
+TO_DO = NextAction(
+    action_id=ActionId("a1"),
+    kind=ActionKind.REPLY,
+    title="Reply",
+    urgency=0.5,
+    evidence=(Evidence(text="wrote"),),
+)
+
+
+def action(key: str, *, idle: bool) -> Publication:
+    shown = item(Stream.NEXT_ACTIONS, key).model_copy(update={"action": None if idle else TO_DO})
+    return Publication.of(Stream.NEXT_ACTIONS, shown)
+
+
+def test_a_lead_that_waits_stays_in_the_queue_however_many_with_nothing_to_do_come_after_it() -> None:
+    log = TopicLog(Stream.NEXT_ACTIONS)
+    log.append(action("waits", idle=False), at_ms=0)
+    for number in range(SNAPSHOT_ITEMS + QUEUE_ITEMS):
+        log.append(action(f"idle-{number}", idle=True), at_ms=0)
+    keys = [json.loads(text)["key"] for text in log.snapshot().items]
+    assert len(keys) == SNAPSHOT_ITEMS + 1
+    assert keys[-1] == "waits"
+
+
+def test_a_queue_that_is_full_drops_who_has_nothing_to_do_and_then_its_oldest() -> None:
+    log = TopicLog(Stream.NEXT_ACTIONS)
+    log.append(action("idle", idle=True), at_ms=0)
+    most = SNAPSHOT_ITEMS + QUEUE_ITEMS
+    for number in range(most + 1):
+        log.append(action(f"open-{number}", idle=False), at_ms=0)
+    keys = [json.loads(text)["key"] for text in log.snapshot().items]
+    assert (len(keys), keys[0], keys[-1]) == (most, f"open-{most}", "open-1")
+
+
+def test_a_lead_that_has_something_to_do_again_is_idle_no_more() -> None:
+    log = TopicLog(Stream.NEXT_ACTIONS)
+    for idle in (True, False):
+        log.append(action("a", idle=idle), at_ms=0)
+    for number in range(SNAPSHOT_ITEMS + 1):
+        log.append(action(f"idle-{number}", idle=True), at_ms=0)
+    assert json.loads(log.snapshot().items[-1])["key"] == "a"

@@ -199,7 +199,11 @@ class FakeCursorStore:
         return sum(letter.location_id == location_id for letter in self._state.letters.values())
 
     def revive(self, dead_letter_id: int) -> None:
-        self._state.letters.pop(dead_letter_id, None)
+        used = self._state.letters.pop(dead_letter_id, None)
+        if used is not None and used.position is not None:
+            for number, one in list(self._state.letters.items()):
+                if (one.location_id, one.position) == (used.location_id, used.position):
+                    del self._state.letters[number]
 
 
 class FakeLeadStore:
@@ -246,6 +250,16 @@ class FakeLeadStore:
         ]
         found.sort(key=lambda pair: pair[0].position, reverse=True)
         return found[offset : offset + limit]
+
+    def most_urgent(
+        self, location_id: LocationId, *, limit: int
+    ) -> list[tuple[Lead, LeadIntelligence | None]]:
+        every = self.newest(location_id, limit=len(self._state.leads))
+        found = [
+            (known.next_action.priority, lead, known) for lead, known in every if known and known.next_action
+        ]
+        found.sort(key=lambda one: (-one[0], one[1].lead_id))
+        return [(lead, known) for _, lead, known in found[:limit]]
 
     def count(self, location_id: LocationId) -> int:
         return sum(place == location_id for place, _ in self._state.leads)

@@ -122,7 +122,7 @@ class RedisBackplane:
 
         ``after``: what the caller has published before. A Redis that does not know it has lost something: a new epoch begins.
         """
-        about = [[it.stream, it.key, it.lead_id, it.removal] for it in publications]
+        about = [[it.stream, it.key, it.lead_id, it.removal, it.idle] for it in publications]
         arguments: list[str | int] = [
             position,
             _new_epoch(),
@@ -265,11 +265,12 @@ def _heard(mark: bytes, fields: Mapping[bytes, bytes]) -> Heard:
                     lead_id=lead_id,
                     item=told[f"item{number}"],
                     removal=removal,
+                    idle=idle == [True],  # left out by a gateway of an older version
                 ),
                 offset=offset,
                 at_ms=at_ms,
             )
-            for number, ((stream, key, lead_id, removal), offset) in enumerate(
+            for number, ((stream, key, lead_id, removal, *idle), offset) in enumerate(
                 zip(json.loads(told["about"]), offsets, strict=True), start=1
             )
         )

@@ -1,4 +1,4 @@
-"""Switches of a location, and the time after which a user's sessions must have begun.
+"""Switches of a location, the time after which a user's sessions must have begun, and which leads have something to do.
 
 Run by Alembic. A revision never imports ``schema.py``: it must build what the schema was on its day.
 """
@@ -25,4 +25,12 @@ def upgrade() -> None:
         sa.Column("changed_at", sa.BigInteger, nullable=False),
         sa.Column("changed_by", sa.Text),
         sa.PrimaryKeyConstraint("location_id", "switch", name="pk_switches"),
+    )
+    op.add_column("leads", sa.Column("open_priority", sa.Float))
+    op.create_index(
+        "ix_leads_location_id_open_priority",
+        "leads",
+        ["location_id", "open_priority"],
+        sqlite_where=sa.text("open_priority IS NOT NULL"),
+        postgresql_where=sa.text("open_priority IS NOT NULL"),
     )
