@@ -16,6 +16,8 @@ from ghl_real_estate_ai.compliance.fair_housing import AreaTopic, area_topics, n
 from ghl_real_estate_ai.compliance.revocation import revocation
 from ghl_real_estate_ai.ml.message_text import Found, MessageText, Sentence, stems
 from ghl_real_estate_ai.ml.stated_plans import (
+    LOCATED,
+    MOVED,
     OBJECTED,
     SEEN_OR_TIMED,
     financing,
@@ -45,12 +47,11 @@ _READERS: Final[tuple[tuple[frozenset[str], _Reader], ...]] = (
     (stems("pool garage fire fireplace water waterfront lakefront riverfront lake river new newly brand yard backyard basement home big large "
            "fenced office deck patio balcony open workshop solar hardwood dock swimming"), features),
     (stems("in around near to outside"), cities),
-    (stems("move moving close closing relocating lease be get buy settle start need purchase timeline possession rush hurry time timing "
-           "flexible not within next asap soon right immediately days weeks months years"), move_by),
+    (MOVED, move_by),
     (stems("pre preapproved pre-approved approved lender bank mortgage prequalified cash all-cash sell selling sale contingent fha "
-           "conventional down financing have haven't"), financing),
+           "conventional down financing"), financing),
     (SEEN_OR_TIMED, meetings),
-    (stems("0 on at off mls mls#"), homes),
+    (LOCATED, homes),
     (OBJECTED, objections),
 )  # fmt: skip
 """Each reader behind a cheap first look at the words of a sentence: most have nothing to find in it."""

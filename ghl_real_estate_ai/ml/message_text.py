@@ -72,12 +72,12 @@ def stems(text: str) -> frozenset[str]:
     return frozenset(word[:STEM] for word in words(text))
 
 
-def stems_of(low: str) -> frozenset[str]:
-    """Of the words of a text in lower case; numbers are one stem, '0'."""
-    parts = {word[:STEM] for word in low.translate(_SPACES).split()}
+def _stems_of(low: str) -> set[str]:
+    """Of words in lower case; whatever holds a digit is one more stem, '0'."""
+    parts = {word[:STEM] for word in low.split()}
     if _DIGIT.search(low):
         parts.add("0")
-    return frozenset(parts)
+    return parts
 
 
 class Found(NamedTuple):
@@ -94,14 +94,14 @@ class Found(NamedTuple):
 class Sentence:
     """``low`` is the whole message in lower case; the sentence stands between ``start`` and ``end``."""
 
-    def __init__(self, text: str, low: str, span: tuple[int, int], *, asks: bool) -> None:
-        """``asks``: it ends with a question mark, or begins as a question does."""
+    def __init__(self, text: str, low: str, span: tuple[int, int], *, words: str, asks: bool) -> None:
+        """``words``: its own, with spaces for punctuation. ``asks``: it ends with a question mark, or begins as a question does."""
         self.text = text
         self.low = low
         self.start, self.end = span
         self.asks = asks
         self.words = low[self.start : self.end]
-        self.stems = stems_of(self.words)
+        self.stems = _stems_of(words)
 
     @cached_property
     def _turns(self) -> list[tuple[int, bool]]:
@@ -160,11 +160,11 @@ class MessageText:
 
     def sentences(self) -> Iterator[Sentence]:
         """In order; without those that are blank."""
-        start = 0
+        start, spaced = 0, self.low.translate(_SPACES)  # once: it is dear for each short piece
         for end, mark in self._breaks():
             if self.low[start:end].strip():
                 asks = "?" in mark or _ASKS.match(self.low, start, end) is not None
-                yield Sentence(self.text, self.low, (start, end), asks=asks)
+                yield Sentence(self.text, self.low, (start, end), words=spaced[start:end], asks=asks)
             start = end + len(mark)
 
     def _breaks(self) -> Iterator[tuple[int, str]]:

@@ -107,13 +107,13 @@ _OBJECTIONS: Final[tuple[tuple[str, frozenset[str], re.Pattern[str]], ...]] = tu
          r"\bovepriced\b|\boverpriced\b|\btoo\s+(?:high|rich|much\s+money)\b|\bcan'?t\s+afford\b|\bover\s+what\s+we\b|\bmore\s+than\s+we\s+(?:want|wanted|can)\b")),
         ("size", "small tight tiny cramped big large narrow enough", r"\b(?:too|so|feels?|felt|little|bit)\s+(?:small|tight|tiny|cramped|big|large|narrow)\b|\bnot\s+(?:big|large)\s+enough\b|\bnot\s+enough\s+(?:space|room|storage)\b"),
         ("location", "far commute close noisy loud", r"\btoo\s+far\b|\b(?:long|bad|terrible)\s+commute\b|\bcommute\s+(?:is|would\s+be)\s+(?:too\s+)?(?:long|bad|much)\b|\btoo\s+close\s+to\s+(?:the\s+)?(?:highway|freeway|road|train|airport)\b|\btoo\s+(?:noisy|loud)\b"),
-        ("condition", "needs need old dated outdated work dark run fixer", r"\bneeds?\s+(?:too\s+much|a\s+lot\s+of|more|so\s+much)\s+(?:work|updating|repairs?)\b|\btoo\s+(?:old|dated|outdated|much\s+work|dark)\b|\b(?:dated|outdated|run\s+down|fixer)\b"),
+        ("condition", "work updating repairs old dated outdated work dark run fixer", r"\bneeds?\s+(?:too\s+much|a\s+lot\s+of|more|so\s+much)\s+(?:work|updating|repairs?)\b|\btoo\s+(?:old|dated|outdated|much\s+work|dark)\b|\b(?:dated|outdated|run\s+down|fixer)\b"),
         ("interest rates", "rate rates", r"\brates?\s+(?:\w+\s+){0,3}(?:too\s+)?(?:high|crazy|scare|nervous|insane|come\s+down|drop)\b|\brates?\s+make\b"),
         ("has an agent", "agent agent's realtor broker represented", (r"\b(?:already\s+)?(?:have|has|got|using|hired|signed\s+with|under\s+contract\s+with|working\s+with|work\s+with|represented\s+by)\s+(?:an?|another|our\s+own|my\s+own|a\s+different|our|my)\s+"
          r"(?:\w+\s+)?(?:agent|realtor|broker)\b|\b(?:we'?re|i'?m|we\s+are|i\s+am|already)\s+represented\b")),
-        ("not ready", "just not think hold holding stay rather", (r"\bjust\s+(?:looking|browsing|curious|window\s+shopping)\b|\bnot\s+(?:ready|serious|in\s+a\s+position)\b|\b(?:need|have|want)\s+to\s+think\b|\bthink\s+(?:about\s+it|it\s+over)\b|"
+        ("not ready", "looking browsing curious window shopping ready serious position think hold holding sure stay rather", (r"\bjust\s+(?:looking|browsing|curious|window\s+shopping)\b|\bnot\s+(?:ready|serious|in\s+a\s+position)\b|\b(?:need|have|want)\s+to\s+think\b|\bthink\s+(?:about\s+it|it\s+over)\b|"
          r"\bon\s+hold\b|\bhold(?:ing)?\s+off\b|\bnot\s+sure\s+(?:yet|about)\b|\bstay\s+where\s+we\s+are\b|\brather\s+wait\b")),
-        ("not this home", "not like love hate hated hates", r"\bnot\s+(?:interested\s+in|a\s+fan\s+of|for\s+us|what\s+we)\b|\b(?:don'?t|didn'?t|do\s+not)\s+(?:like|love)\b|\bhate[ds]?\s+the\b"),
+        ("not this home", "interested fan us what like love hate hated hates", r"\bnot\s+(?:interested\s+in|a\s+fan\s+of|for\s+us|what\s+we)\b|\b(?:don'?t|didn'?t|do\s+not)\s+(?:like|love)\b|\bhate[ds]?\s+the\b"),
     )
 )  # fmt: skip
 
@@ -123,14 +123,19 @@ OBJECTED: Final = frozenset().union(*(first for _, first, _ in _OBJECTIONS))
 _MOVING: Final = stems(
     "move moving close closing relocating relocate lease be get buy buying settle settled start need purchase timeline possession under"
 )
-_CALM: Final = stems("rush hurry time timing flexible not")
-_SOON: Final = stems("asap soon right immediately days day weeks week months month years year")
+_DATED: Final = stems(
+    "0 january february march april may june july august september october november december jan feb mar apr jun jul aug sep sept oct nov dec spring summer "
+    "fall autumn winter next this end beginning middle month year christmas thanksgiving holidays new early mid late"
+)
+_CALM: Final = stems("rush hurry time timing flexible until till before")
+_SOON: Final = stems("asap soon right immediately days day weeks week month months year years")
+MOVED: Final = _DATED | _CALM | _SOON
 
 
 def move_by(sentence: Sentence) -> Iterator[Found]:
     """By when, in the lead's own words."""
     low, start, end = sentence.low, sentence.start, sentence.end
-    if sentence.has(_MOVING):
+    if sentence.has(_MOVING) and sentence.has(_DATED):
         for match in islice(_MOVE_BY.finditer(low, start, end), MOST_PER_SENTENCE):
             yield _said(FactKind.MOVE_BY, low, match.start(1), match.end(1))
     if sentence.has(_CALM):
@@ -233,9 +238,16 @@ def homes(sentence: Sentence) -> Iterator[Found]:
 
 _HOMES: Final = (
     (_ADDRESS, 0, stems("0")),
-    (_STREET, 1, stems("on at off")),
+    (
+        _STREET,
+        1,
+        stems(
+            "st street ave av avenue rd road dr drive ln lane ct court blvd boulevard way pl place cir circle terrace trail loop cove"
+        ),
+    ),
     (_MLS, 0, stems("mls mls# mls#1")),
 )
+LOCATED: Final[frozenset[str]] = frozenset().union(*(first for *_, first in _HOMES))
 
 
 def _glued(low: str, start: int) -> bool:
