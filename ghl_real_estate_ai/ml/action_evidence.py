@@ -6,8 +6,9 @@ Called by: ml/next_action; ``homes_on_mind`` by services/realtime_lead_intellige
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Final
 
 from ghl_real_estate_ai.models.conversations import Channel
 from ghl_real_estate_ai.models.identifiers import ListingKey
@@ -22,16 +23,17 @@ from ghl_real_estate_ai.models.intelligence import (
 from ghl_real_estate_ai.models.leads import HomeView, LastMessage, Lead
 from ghl_real_estate_ai.models.properties import Listing
 
+_FRESH: Final = timedelta(hours=BURST_FRESH_HOURS)
+_TOGETHER: Final = timedelta(minutes=BURST_MINUTES)
+
 
 def homes_on_mind(lead: Lead, now: datetime) -> tuple[ListingKey, ...]:
     """The homes that ``views`` would name: usually none."""
-    return tuple(burst[0].listing_key for burst in _bursts(lead, now)) if len(lead.views) > 1 else ()
+    return tuple(burst[0].listing_key for burst in _bursts(lead, now))
 
 
 def views(lead: Lead, now: datetime, homes: Mapping[ListingKey, Listing]) -> tuple[Evidence, ...]:
     """Homes that the lead came back to within minutes, newest first."""
-    if len(lead.views) < 2:
-        return ()
     return tuple(_views(burst, now, homes.get(burst[0].listing_key)) for burst in _bursts(lead, now))
 
 
@@ -66,24 +68,22 @@ def duration(span: timedelta) -> str:
     return f"{minutes // (24 * 60)} days"
 
 
-def _bursts(lead: Lead, now: datetime) -> Iterator[list[HomeView]]:
-    """Views of one home within BURST_MINUTES, newest first; of each home the newest such burst."""
-    told: set[ListingKey] = set()
-    fresh = [view for view in lead.views if now - view.at <= timedelta(hours=BURST_FRESH_HOURS)]
-    for place, newest in enumerate(fresh):
-        if newest.listing_key in told:
-            continue
-        within = [
-            view
-            for view in fresh[place:]
-            if view.listing_key == newest.listing_key
-            and newest.at - view.at <= timedelta(minutes=BURST_MINUTES)
-        ]
-        if len(within) > 1:
-            told.add(newest.listing_key)
-            yield within
-        if len(told) == BURSTS_TOLD:
-            return
+def _bursts(lead: Lead, now: datetime) -> list[list[HomeView]]:
+    """Views of one home within BURST_MINUTES, newest first; of each home its newest such burst. One pass over the views."""
+    if len(lead.views) < 2 or now - lead.views[1].at > _FRESH:
+        return []
+    of_home: dict[ListingKey, list[HomeView]] = {}
+    for view in lead.views:
+        if now - view.at > _FRESH:
+            break
+        burst = of_home.get(view.listing_key)
+        if burst is not None and burst[0].at - view.at <= _TOGETHER:
+            burst.append(view)
+        elif burst is None or len(burst) == 1:
+            of_home[view.listing_key] = [view]
+    found = [burst for burst in of_home.values() if len(burst) > 1]
+    found.sort(key=lambda burst: (burst[0].at, burst[0].event_id), reverse=True)
+    return found[:BURSTS_TOLD]
 
 
 def _views(burst: list[HomeView], now: datetime, home: Listing | None) -> Evidence:

@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from ghl_real_estate_ai.ml.action_evidence import duration, quote, silence, views
 from ghl_real_estate_ai.ml.lead_clicks import is_taken_on, snoozed_until
-from ghl_real_estate_ai.ml.reachability import reach_of
+from ghl_real_estate_ai.ml.reachability import channel_for, refusal
 from ghl_real_estate_ai.ml.shrinkage import PRIORS
 from ghl_real_estate_ai.ml.waiting import unanswered, waits_from
 from ghl_real_estate_ai.models.identifiers import ActionId, ListingKey, derived_id
@@ -85,6 +85,21 @@ class _Reason:
     answers: LastMessage | None = None
 
 
+class _Place(NamedTuple):
+    """Where a reason stands among those of the same lead, whose expected value is one."""
+
+    reason: _Reason
+    action_id: ActionId
+    urgency: float
+    reach: Reach | str
+    snoozed_until: datetime | None
+
+    @property
+    def weight(self) -> float:
+        """Urgency x permitted channel."""
+        return self.urgency * (1.0 if isinstance(self.reach, Reach) else UNREACHABLE)
+
+
 @dataclass(frozen=True, slots=True)
 class _Worth:
     """What the lead is worth to the queue, US dollars; ``stated``: the CRM says what the deal brings."""
@@ -109,16 +124,20 @@ def next_action(
     """
     if lead.deleted or lead.stage in _CLOSED:
         return None
-    worth, since = _worth(lead, known.won, typical_value), waits_from(lead, now)
-    open_ones = [
-        _action(lead, reason, known, worth=worth, since=since, now=now)
+    since, refused = waits_from(lead, now), refusal(lead)
+    places = [
+        _place(lead, reason, refused=refused, now=now)
         for reason in _reasons(lead, known, since=since, now=now)
-        if not is_taken_on(lead, _action_id(lead, reason))
     ]
-    at_hand = [action for action in open_ones if action.snoozed_until is None]
+    open_ones = [place for place in places if not is_taken_on(lead, place.action_id)]
+    at_hand = [place for place in open_ones if place.snoozed_until is None]
     if at_hand:
-        return max(at_hand, key=lambda action: (action.priority, action.urgency, action.kind))
-    return min(open_ones, key=lambda action: (action.snoozed_until or now, action.kind), default=None)
+        first = max(at_hand, key=lambda place: (place.weight, place.urgency, place.reason.kind))
+    elif open_ones:
+        first = min(open_ones, key=lambda place: (place.snoozed_until or now, place.reason.kind))
+    else:
+        return None
+    return _action(lead, first, known, worth=_worth(lead, known.won, typical_value), since=since, now=now)
 
 
 def _worth(lead: Lead, won: LeadScore | None, typical: float) -> _Worth:
@@ -151,33 +170,38 @@ def _reasons(lead: Lead, known: Known, *, since: datetime | None, now: datetime)
     yield from _wishes_unknown(lead, now)
 
 
-def _action_id(lead: Lead, reason: _Reason) -> ActionId:
-    return ActionId(derived_id("NextAction", lead.location_id, lead.lead_id, reason.kind, reason.cause))
+def _place(lead: Lead, reason: _Reason, *, refused: str | None, now: datetime) -> _Place:
+    parts = ("NextAction", lead.location_id, lead.lead_id, reason.kind, reason.cause)
+    action_id = ActionId(derived_id(*parts))
+    return _Place(
+        reason=reason,
+        action_id=action_id,
+        urgency=URGENCY_FLOOR[reason.kind] + URGENCY_OF_PRESSURE[reason.kind] * reason.pressure,
+        reach=refused or channel_for(lead.contact, reason.kind, answers=reason.answers),
+        snoozed_until=snoozed_until(lead, action_id, now),
+    )
 
 
 def _action(
-    lead: Lead, reason: _Reason, known: Known, *, worth: _Worth, since: datetime | None, now: datetime
+    lead: Lead, place: _Place, known: Known, *, worth: _Worth, since: datetime | None, now: datetime
 ) -> NextAction:
-    action_id = _action_id(lead, reason)
-    reach = reach_of(lead, reason.kind, answers=reason.answers)
-    permitted = isinstance(reach, Reach)
-    urgency = URGENCY_FLOOR[reason.kind] + URGENCY_OF_PRESSURE[reason.kind] * reason.pressure
+    reason, reach = place.reason, place.reach
     evidence = [*views(lead, now, known.homes), *reason.evidence]
     if known.score is not None:
         evidence.append(_chance(known.score))
     if lead.contact.dnd is True:
         evidence.append(_DO_NOT_DISTURB)
     return NextAction(
-        action_id=action_id,
+        action_id=place.action_id,
         kind=reason.kind,
         title=_TITLES[reason.kind],
-        urgency=urgency,
-        priority=worth.ranking * urgency * (1.0 if permitted else UNREACHABLE),
+        urgency=place.urgency,
+        priority=worth.ranking * place.weight,
         expected_value=None if worth.chance is None else worth.value * worth.chance,
         value_assumed=not worth.stated,
         reach=reach if isinstance(reach, Reach) else None,
         no_reach=None if isinstance(reach, Reach) else reach,
-        snoozed_until=snoozed_until(lead, action_id, now),
+        snoozed_until=place.snoozed_until,
         evidence=tuple(evidence),
         waiting_since=since,
     )

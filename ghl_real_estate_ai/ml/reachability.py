@@ -23,10 +23,11 @@ NO_ADDRESS: Final = "no phone or email in the CRM"
 
 def reach_of(lead: Lead, kind: ActionKind, *, answers: LastMessage | None) -> Reach | str:
     """The permitted channel with its address, or why there is none. ``answers``: the lead's message that it answers."""
-    refused = _refused(lead.last_inbound)
-    if refused is not None:
-        return refused
-    contact = lead.contact
+    return refusal(lead) or channel_for(lead.contact, kind, answers=answers)
+
+
+def channel_for(contact: Contact, kind: ActionKind, *, answers: LastMessage | None) -> Reach | str:
+    """The same for a lead that does not refuse all messages (``refusal``)."""
     own = None if answers is None else _own_channel(contact, answers.channel)
     if contact.dnd is True:
         return own or _blocked(answers)
@@ -39,8 +40,9 @@ def reach_of(lead: Lead, kind: ActionKind, *, answers: LastMessage | None) -> Re
     return Reach(channel=Channel.EMAIL, to=contact.email) if contact.email else NO_ADDRESS
 
 
-def _refused(newest: LastMessage | None) -> str | None:
-    """The lead's newest word counts: one who writes again after a stop wants an answer to that."""
+def refusal(lead: Lead) -> str | None:
+    """Why nothing at all may be sent: the lead's newest word. One who writes again after a stop wants an answer to that."""
+    newest = lead.last_inbound
     if newest is None or not newest.text:
         return None
     asked = revocation(MessageText.of(newest.text).low)
