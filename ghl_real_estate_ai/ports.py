@@ -155,7 +155,7 @@ class CursorStore(Protocol):
         ...
 
     def revive(self, dead_letter_id: int) -> None:
-        """Remove it: it was used after all."""
+        """Remove it: it was used after all. With it go the letters of other handlers about the same event."""
         ...
 
 

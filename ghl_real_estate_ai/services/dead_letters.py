@@ -79,8 +79,12 @@ class DeadLetters:
         async for letter in letters(self._memory, location_id):
             if tried == most:
                 break
-            tried += 1
             reason = await self.replay(letter)
+            if (
+                reason == _GONE
+            ):  # with the letter of another handler about the same event, or by somebody else
+                continue
+            tried += 1
             if reason is not None:
                 kept.append(Kept(letter.model_copy(update={"raw": None}), reason))
         return Replayed(tried, tuple(kept))

@@ -45,6 +45,14 @@ _LEAD_AT: Final = sa.select(events.c.lead_id).where(
     events.c.location_id == sa.bindparam("tenant"), events.c.position == sa.bindparam("at")
 )
 
+_REMOVE: Final = (
+    sa.delete(dead_letters)
+    .where(dead_letters.c.dead_letter_id == sa.bindparam("number"))
+    .returning(dead_letters.c.location_id, dead_letters.c.position)
+)
+_REMOVE_AT: Final = sa.delete(dead_letters).where(
+    dead_letters.c.location_id == sa.bindparam("tenant"), dead_letters.c.position == sa.bindparam("at")
+)
 _COUNT_LETTERS: Final = (
     sa.select(sa.func.count())
     .select_from(dead_letters)
@@ -144,10 +152,10 @@ class SqlCursorStore:
         return self._connection.execute(_COUNT_LETTERS, {"tenant": location_id}).scalar_one()
 
     def revive(self, dead_letter_id: int) -> None:
-        """Remove it: it was used after all."""
-        self._connection.execute(
-            sa.delete(dead_letters).where(dead_letters.c.dead_letter_id == dead_letter_id)
-        )
+        """Remove it: it was used after all. So were the letters of other handlers about the same event."""
+        used = self._connection.execute(_REMOVE, {"number": dead_letter_id}).first()
+        if used is not None and used.position is not None:
+            self._connection.execute(_REMOVE_AT, {"tenant": used.location_id, "at": used.position})
 
 
 def _storable(text: str) -> str:

@@ -131,19 +131,20 @@ async def test_an_event_that_a_handler_gave_up_on_is_heard_again(gateway: Gatewa
         lambda uow: uow.events.of_lead(HOME, lead_id, before=None, limit=50)  # type: ignore[arg-type]
     )
     said = next(one for one in before if one.event.type == "MessageReceived")
-    letter = DeadLetter(
-        dead_letter_id=0,
-        location_id=HOME,
-        subscriber="lead_intelligence",
-        position=said.position,
-        delivery_id=said.delivery_id,
-        reason="a bug, mended since",
-        failed_at=NOON,
-    )
-    await gateway.services.memory.write(lambda uow: uow.cursors.bury(letter))
-    (item,) = (await gateway.get("/v1/dead-letters", ADMIN)).json()["items"]
-    assert item["position"] == said.position
-    answer = await gateway.post(f"/v1/dead-letters/{item['dead_letter_id']}/replay", ADMIN)
+    for handler in ("lead_intelligence", "screens"):  # both gave up on it: it is heard anew by both, once
+        letter = DeadLetter(
+            dead_letter_id=0,
+            location_id=HOME,
+            subscriber=handler,
+            position=said.position,
+            delivery_id=said.delivery_id,
+            reason="a bug, mended since",
+            failed_at=NOON,
+        )
+        await gateway.services.memory.write(lambda uow, it=letter: uow.cursors.bury(it))  # type: ignore[misc]
+    items = (await gateway.get("/v1/dead-letters", ADMIN)).json()["items"]
+    assert [item["position"] for item in items] == [said.position] * 2
+    answer = await gateway.post("/v1/dead-letters/replay", ADMIN)
     assert answer.json() == {"replayed": 1, "left": 0, "reason": None}
     assert await gateway.services.memory.read(lambda uow: uow.events.head(HOME)) > said.position
 

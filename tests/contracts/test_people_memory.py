@@ -144,6 +144,35 @@ async def test_dead_letters_are_listed_newest_first_without_their_texts(memory: 
     assert await memory.read(lambda uow: uow.cursors.dead_letter(OTHER, last)) is None
 
 
+async def test_a_used_letter_takes_those_of_other_handlers_about_the_same_event_along(
+    memory: Database,
+) -> None:
+    for place, handler, position in (
+        (LOCATION, "lead_intelligence", 7),
+        (LOCATION, "screens", 7),
+        (LOCATION, "screens", 8),
+        (LOCATION, "inbox", None),
+        (OTHER, "screens", 7),
+    ):
+        letter = DeadLetter(
+            dead_letter_id=0,
+            location_id=place,
+            subscriber=handler,
+            position=position,
+            delivery_id=f"d-{position}",
+            reason="a bug",
+            failed_at=NOON,
+        )
+        await memory.write(lambda uow, letter=letter: uow.cursors.bury(letter))  # type: ignore[misc]
+    first, *_ = await memory.read(lambda uow: uow.cursors.dead_letters(LOCATION))
+    await memory.write(lambda uow: uow.cursors.revive(first.dead_letter_id))
+    left = await memory.read(lambda uow: uow.cursors.dead_letters())
+    assert [(one.location_id, one.position) for one in left] == [(LOCATION, 8), (LOCATION, None), (OTHER, 7)]
+    inbox = next(one for one in left if one.position is None)
+    await memory.write(lambda uow: uow.cursors.revive(inbox.dead_letter_id))
+    assert await memory.read(lambda uow: uow.cursors.dead_letter_count(LOCATION)) == 1
+
+
 async def test_leads_and_listings_are_counted_by_location(memory: Database) -> None:
     counted = await memory.read(lambda uow: (uow.leads.count(LOCATION), uow.listings.count(LOCATION)))
     assert counted == (0, 0)
