@@ -56,7 +56,8 @@ class Identity(User):
         default=None, description="when the session began: renewed tokens are of the same session"
     )
     also_at: tuple[LocationId, ...] = Field(
-        default=(), description="other locations where the same email and password had an account at the sign-in"
+        default=(),
+        description="other locations where the same email and password had an account at the sign-in",
     )
 
 
