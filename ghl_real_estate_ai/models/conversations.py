@@ -71,4 +71,5 @@ class Message(Frozen):
     human: bool = True
     user_id: UserId | None = None
     simulated: bool = False
+    call_seconds: float | None = Field(default=None, description="of a call: how long it was")
     facts: tuple[MessageFact, ...] = ()

@@ -129,6 +129,22 @@ async def test_what_the_lead_thinks_of_homes_is_told_with_it(gateway: Gateway) -
     await eventually(told)
 
 
+async def test_homes_and_calls_are_told_by_the_names_that_the_streams_use(gateway: Gateway) -> None:
+    lead_id = await gateway.lead("Ana Looks")
+    home = {"ListingKey": "E1", "ListPrice": 400_000, "City": "Alpine"}
+    await gateway.post("/v1/listings", user_of(Role.MANAGER), {"value": [home]})
+    await gateway.post(f"/v1/leads/{lead_id}/wishes", AGENT, {"wishes": {"city": "Alpine"}})
+
+    async def told() -> bool:
+        detail = (await gateway.get(f"/v1/leads/{lead_id}", AGENT)).json()
+        homes = [match["listing"] for match in detail["intelligence"]["matches"]["value"] or []]
+        return [(one["ListingKey"], one["ListPrice"]) for one in homes] == [("E1", "400000")]
+
+    await eventually(told)
+    (said,) = (await gateway.get(f"/v1/leads/{lead_id}", AGENT)).json()["conversation"]
+    assert said["call_seconds"] is None
+
+
 async def test_an_answer_in_the_timeline_says_who_gave_it(gateway: Gateway) -> None:
     lead_id = await gateway.lead("Ana Wishes")
     before = (await gateway.get(f"/v1/leads/{lead_id}", AGENT)).json()["timeline"]

@@ -149,7 +149,7 @@ async def list_leads(
             lambda uow: uow.leads.newest(location_id, limit=limit, offset=offset, query=q)
         )
         page = LeadPage(items=[_row(lead, known) for lead, known in rows], limit=limit, offset=offset)
-        return page.model_dump_json().encode()
+        return page.model_dump_json(by_alias=True).encode()
 
     if offset or q is not None:
         return _json(await make())
@@ -171,7 +171,7 @@ async def get_lead(lead_id: LeadPath, identity: IdentityDep, services: ServicesD
     key = _key("lead", location_id, lead_id, *(recorded.position for recorded in newest))
 
     async def make() -> bytes:
-        return (await _detail(services, location_id, lead_id)).model_dump_json().encode()
+        return (await _detail(services, location_id, lead_id)).model_dump_json(by_alias=True).encode()
 
     return _json(await services.cache.get_or_make(key, make, seconds=ANSWER_TTL_S))
 

@@ -110,7 +110,7 @@ function factTag(fact, mark, key) {
   return el(
     "span.fact",
     { tabindex: "0", title: `“${fact.quote}”`, "data-focus": `${key}:${fact.kind}`, onmouseenter: on, onmouseleave: off, onfocus: on, onblur: off },
-    el("span.meta", {}, `${fact.kind.replaceAll("_", " ")} `),
-    fact.value,
+    el("span.meta", {}, fact.kind.replaceAll("_", " ")),
+    fact.kind === "question" ? "" : ` ${fact.value}`, // a question stands right above, word for word
   );
 }
