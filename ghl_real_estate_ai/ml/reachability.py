@@ -21,13 +21,11 @@ _BY_PHONE: Final = frozenset({Channel.SMS, Channel.CALL, Channel.VOICEMAIL, Chan
 NO_ADDRESS: Final = "no phone or email in the CRM"
 
 
-def reach_of(lead: Lead, kind: ActionKind, *, answers: LastMessage | None) -> Reach | str:
-    """The permitted channel with its address, or why there is none. ``answers``: the lead's message that it answers."""
-    return refusal(lead) or channel_for(lead.contact, kind, answers=answers)
-
-
 def channel_for(contact: Contact, kind: ActionKind, *, answers: LastMessage | None) -> Reach | str:
-    """The same for a lead that does not refuse all messages (``refusal``)."""
+    """The permitted channel with its address, or why there is none; ask ``refusal`` first.
+
+    ``answers``: the lead's message that the action answers.
+    """
     own = None if answers is None else _own_channel(contact, answers.channel)
     if contact.dnd is True:
         return own or _blocked(answers)

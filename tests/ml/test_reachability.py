@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ghl_real_estate_ai.ml.reachability import NO_ADDRESS, reach_of
+from ghl_real_estate_ai.ml.reachability import NO_ADDRESS, channel_for, refusal
 from ghl_real_estate_ai.models.conversations import Channel
 from ghl_real_estate_ai.models.identifiers import EventId
 from ghl_real_estate_ai.models.intelligence import ActionKind, Reach
@@ -17,6 +17,10 @@ PHONE, EMAIL = "+15125550100", "ann@example.com"
 def lead(*, phone: bool = True, email: bool = True, dnd: bool | None = None) -> Lead:
     contact = Contact(phone=PHONE if phone else None, email=EMAIL if email else None, dnd=dnd)
     return Lead(location_id=LOCATION, lead_id=LEAD, contact=contact)
+
+
+def reach_of(lead: Lead, kind: ActionKind, *, answers: LastMessage | None) -> Reach | str:
+    return refusal(lead) or channel_for(lead.contact, kind, answers=answers)
 
 
 def who_wrote(text: str | None) -> Lead:
