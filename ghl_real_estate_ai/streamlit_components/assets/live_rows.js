@@ -126,28 +126,3 @@ export function matchRow(item, { openLead }) {
   };
   return { node, update };
 }
-
-const TAKE_WORDS = { taking: "Taking…", taken: "Taken" };
-
-/** The button that takes an action on, and what became of the try. Used by the queue and by the drawer. */
-export function takeButton({ take }) {
-  const button = el("button.take", { type: "button" });
-  const trouble = el("p.trouble-line", { role: "alert" });
-  const update = (item, attempt) => {
-    button.onclick = () => take(item);
-    button.disabled = attempt?.name in TAKE_WORDS;
-    setText(button, TAKE_WORDS[attempt?.name] ?? "Take it");
-    button.setAttribute("aria-label", `${button.textContent}: ${item.action.title}`);
-    setText(trouble, attempt?.message ?? "");
-  };
-  return { button, trouble, update };
-}
-
-/** "waiting 12 min", kept true by the view's clock; nothing for an action that nobody waits for. */
-export function writeWaiting(node, since) {
-  if (since) Object.assign(node.dataset, { since, before: "waiting " });
-  else {
-    delete node.dataset.since;
-    setText(node, "");
-  }
-}
