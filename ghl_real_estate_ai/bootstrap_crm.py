@@ -82,21 +82,11 @@ def compose_crm(
         base_url=settings.ghl_api_url,
         sleep=sleep,
     )
-    access = GoHighLevelAccess(
-        client_for=lambda tokens: client(tokens=tokens, urgent=True),
-        app=_app(settings),
-        pages=InstallPages(settings.ghl_install_url, settings.oauth_callback_url),
-        seal=seal,
-        clock=clock,
-        simulated=settings.ghl_is_simulated,
-    )
+    access = _access(settings, client, seal=seal, clock=clock)
     tokens = TokenKeeper(memory=memory, access=access, seal=seal, clock=clock, sleep=sleep)
-    history = GoHighLevelHistory(
-        client=client(tokens=tokens),
-        wish_fields=settings.ghl_wish_fields,
-        simulated=settings.ghl_is_simulated,
-    )
+    history = _history(settings, client(tokens=tokens))
     account = GoHighLevelAccount(client=client(tokens=tokens, urgent=True), clock=clock)
+    patient = GoHighLevelAccount(client=client(tokens=tokens), clock=clock)
     writer = GoHighLevelWriter(client=client(tokens=tokens), memory=memory, clock=clock)
     return Crm(
         connections=CrmConnections(
@@ -116,13 +106,32 @@ def compose_crm(
             clock=clock,
             sleep=sleep,
             mine=mine,
-            people=GoHighLevelAccount(client=client(tokens=tokens), clock=clock).people,
+            people=patient.people,
         ),
         reread=CrmReread(memory=memory, reader=history, inbox=inbox, clock=clock, sleep=sleep, mine=mine),
         outbox=CrmOutbox(memory=memory, writer=writer, clock=clock, sleep=sleep, mine=mine),
         health=_crm_health(settings, memory, account=account, http=http, seal=seal, lag=lag, clock=clock),
         http=http,
         tokens=tokens,
+    )
+
+
+def _access(
+    settings: Settings, client: partial[GoHighLevelClient], *, seal: TokenSeal, clock: Clock
+) -> GoHighLevelAccess:
+    return GoHighLevelAccess(
+        client_for=lambda tokens: client(tokens=tokens, urgent=True),
+        app=_app(settings),
+        pages=InstallPages(settings.ghl_install_url, settings.oauth_callback_url),
+        seal=seal,
+        clock=clock,
+        simulated=settings.ghl_is_simulated,
+    )
+
+
+def _history(settings: Settings, client: GoHighLevelClient) -> GoHighLevelHistory:
+    return GoHighLevelHistory(
+        client=client, wish_fields=settings.ghl_wish_fields, simulated=settings.ghl_is_simulated
     )
 
 

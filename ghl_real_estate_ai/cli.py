@@ -183,13 +183,11 @@ def simulate(
             served, say=lambda line: err.print(line, highlight=False, soft_wrap=True)
         )
         return
-    if replay is None:
-        asyncio.run(showcase.introduce(settings, source))
     with _progress_of("sending") as advance:
         if replay is not None and map_file is not None:
             work = showcase.replay_log(source, replay, map_file, limit=limit, progress=advance)
         else:
-            work = showcase.run_city(source, city, truth=truth, progress=advance)
+            work = showcase.simulate_city(settings, source, city, truth=truth, progress=advance)
         tally = asyncio.run(work)
     show(tally, as_json=as_json, line=in_lines(tally))
 

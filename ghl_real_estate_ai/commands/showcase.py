@@ -98,6 +98,14 @@ def simulator_key_seed(data_dir: Path) -> bytes:
     return path.read_bytes()
 
 
+async def simulate_city(
+    settings: Settings, source: Source, options: CityOptions, *, truth: Path | None, progress: Progress
+) -> dict[str, object]:
+    """``run_city``, after telling this machine's installation who the city's agents are."""
+    await introduce(settings, source)
+    return await run_city(source, options, truth=truth, progress=progress)
+
+
 async def run_city(
     source: Source,
     options: CityOptions,
