@@ -248,7 +248,7 @@ class ListingJudged(BaseEvent):
 class ActionAcknowledged(BaseEvent):
     """An agent took a next action on; it leaves the queue.
 
-    Published by: api/routes/leads. Heard by: realtime_lead_intelligence, stream_projection.
+    Published by: api/routes/actions. Heard by: realtime_lead_intelligence, stream_projection.
     """
 
     type: Literal["ActionAcknowledged"] = "ActionAcknowledged"

@@ -19,6 +19,7 @@ from ghl_real_estate_ai.models.events import (
 )
 from ghl_real_estate_ai.models.identifiers import LeadId, ListingKey, LocationId
 from ghl_real_estate_ai.models.intelligence import (
+    TYPICAL_DEAL_VALUE,
     ActionKind,
     ChurnRisk,
     LeadIntelligence,
@@ -341,6 +342,57 @@ async def test_an_acknowledged_action_leaves_the_queue() -> None:
     taken = await house.tell(make("ActionAcknowledged", action_id=whole.next_action.action_id, user_id="u1"))
     assert taken.next_action is None or taken.next_action.action_id != whole.next_action.action_id
     assert taken.cause.event_type == "ActionAcknowledged"
+
+
+@pytest.mark.asyncio
+async def test_a_home_that_the_lead_came_back_to_is_named_as_the_listing_names_it() -> None:
+    house, make = House(), EventMaker().make
+    home = Listing(
+        listing_key=ListingKey("A"),
+        list_price=Decimal(1),
+        city="Austin",
+        unparsed_address="12 Oak St, Austin",
+    )
+    await house.memory.write(lambda uow: uow.listings.put_many(LOCATION, [home]))
+    whole = None
+    for minute, key in ((0, "A"), (4, "gone"), (5, "A"), (6, "gone")):
+        at = START + timedelta(minutes=minute)
+        house.clock.time = at
+        whole = await house.tell(
+            make("PropertyActivityRecorded", at=at, interaction="viewed", listing_key=key)
+        )
+    assert whole is not None
+    assert whole.next_action is not None
+    assert [evidence.text for evidence in whole.next_action.evidence[:2]] == [
+        "looked at a home twice in 2 min",
+        "looked at 12 Oak St twice in 5 min",
+    ]
+
+
+@pytest.mark.asyncio
+async def test_the_queue_gets_the_odds_the_source_and_who_said_not_mine() -> None:
+    house, make = House(), EventMaker().make
+    await house.tell(make("LeadUpserted", created=True, contact={"phone": "+1", "source": "zillow"}))
+    first = await house.tell(make("MessageReceived", channel="sms", text="Hi"))
+    action = first.next_action
+    assert action is not None
+    assert first.won.value is not None
+    assert action.expected_value == pytest.approx(first.won.value.probability * TYPICAL_DEAL_VALUE)
+    assert action.priority == pytest.approx((action.expected_value or 0) * action.urgency)
+    declined = await house.tell(make("LeadDeclined", action_id=action.action_id, user_id="u1"))
+    assert (declined.source, declined.declined_by) == ("zillow", ("u1",))
+    assert declined.next_action is not None
+    assert declined.next_action.action_id == action.action_id
+
+
+@pytest.mark.asyncio
+async def test_a_corrected_wish_asks_for_homes_at_once() -> None:
+    house, make = House(), EventMaker().make
+    await house.import_homes("A")
+    assert not (await house.tell(make("LeadUpserted", created=True, contact={}))).matches.value
+    corrected = await house.tell(make("WishesCorrected", wishes={"city": "Austin"}, user_id="u1"))
+    assert [match.listing_key for match in corrected.matches.value or ()] == ["A"]
+    assert corrected.cause.summary == "wishes corrected"
 
 
 @pytest.mark.asyncio
