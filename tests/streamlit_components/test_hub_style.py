@@ -7,9 +7,10 @@ import re
 
 import pytest
 
-from ghl_real_estate_ai.streamlit_components.realtime_lead_intelligence_hub import ASSETS
+from ghl_real_estate_ai.streamlit_components.realtime_lead_intelligence_hub import ASSETS, SHEETS
 
 AA = 4.5
+OWN_SHEETS = tuple(sheet for sheet in SHEETS if not sheet.startswith("uplot/"))
 CSS = (ASSETS / "live_hub.css").read_text()
 PAIRS = dict(re.findall(r"--([a-z-]+): light-dark\((#[0-9a-f]{6}, #[0-9a-f]{6})\);", CSS))
 ON_CARDS = ("text", "muted", "accent", "good", "bad", "early", "active", "critical")
@@ -47,7 +48,24 @@ def test_the_simulated_mark_reads_in_both_schemes() -> None:
     assert contrast(sim["sim"], sim["on-sim"]) > 7
 
 
-def test_motion_is_only_for_those_who_want_it() -> None:
-    calm, _, moving = CSS.partition("@media (prefers-reduced-motion: no-preference)")
+@pytest.mark.parametrize("sheet", OWN_SHEETS)
+def test_colours_are_tokens_everywhere(sheet: str) -> None:
+    """So that the pairs above are all there are: only the tokens' own lines and shadows write a colour out."""
+    rules = re.sub(r"^  --[a-z-]+: .*$", "", (ASSETS / sheet).read_text(), flags=re.MULTILINE)
+    assert re.findall(r"#[0-9a-fA-F]{3,8}\b", rules) == []
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_the_undo_note_reads_although_it_is_the_page_inside_out(scheme: int) -> None:
+    assert contrast(colour("card", scheme), colour("text", scheme)) > 7
+
+
+@pytest.mark.parametrize("sheet", OWN_SHEETS)
+def test_motion_is_only_for_those_who_want_it(sheet: str) -> None:
+    calm, _, moving = (ASSETS / sheet).read_text().partition("@media (prefers-reduced-motion: no-preference)")
     assert not re.search(r"\b(animation|transition):", calm)
-    assert "animation:" in moving
+    assert not moving or re.search(r"\b(animation|transition):", moving)
+
+
+def test_type_has_five_sizes() -> None:
+    assert re.findall(r"--t-[a-z]+: ([0-9.]+)rem;", CSS) == ["0.75", "0.875", "1", "1.25", "2"]

@@ -118,7 +118,7 @@ class SmallChart {
   constructor(holder, plotOf, colours) {
     Object.assign(this, { holder, plotOf, colours, width: 0, seen: false });
     this.caption = el("p.caption");
-    this.canvas = el("div.plot", { role: "img" });
+    this.canvas = el("div.plot", { role: "img", hidden: true });
     holder.replaceChildren(this.caption, this.canvas);
     this.sight = new IntersectionObserver((entries) => {
       this.seen = entries.at(-1).isIntersecting;
@@ -133,9 +133,15 @@ class SmallChart {
     this.size.observe(this.canvas);
   }
 
-  /** Draw `figure`, unless it says what is drawn already or nobody sees it. */
+  /** Say `figure` in words, and draw it unless that is drawn already or nobody sees it. */
   show(figure) {
-    Object.assign(this, { figure, said: JSON.stringify(figure) });
+    const said = JSON.stringify(figure);
+    if (said === this.said) return;
+    Object.assign(this, { figure, said });
+    setText(this.caption, figure.caption);
+    this.canvas.hidden = figure.empty;
+    this.canvas.setAttribute("aria-label", figure.words);
+    this.canvas.title = figure.words;
     this.#draw();
   }
 
@@ -161,14 +167,8 @@ class SmallChart {
 
   #draw() {
     const { figure } = this;
-    if (!this.seen || !figure || this.said === this.drawn) return;
-    setText(this.caption, figure.caption);
-    this.canvas.hidden = figure.empty;
-    if (!figure.empty && !this.width) return; // its width comes with the next look at its size, and draws it
+    if (!this.seen || !this.width || !figure || figure.empty || this.said === this.drawn) return;
     this.drawn = this.said;
-    if (figure.empty) return;
-    this.canvas.setAttribute("aria-label", figure.words);
-    this.canvas.title = figure.words;
     const shape = (figure.values ?? figure.lines).length + (figure.below ? 0.5 : 0);
     if (this.plot && this.shape === shape) {
       this.plot.figure = figure;
