@@ -121,6 +121,15 @@ test("a lead that a link opened is closed without leaving the page; a rerun that
   assert.equal(page.steps.at(-1), "?page=team&q=elm");
 });
 
+test("a screen that ends takes no step back", () => {
+  const page = new Page("?page=now");
+  const url = new UrlState({ page, wentBack: () => assert.fail("no step was taken back") });
+  url.push({ lead: "a" });
+  url.stop();
+  url.leadClosed();
+  assert.equal(page.steps.length, 2);
+});
+
 test("keys mean something, but not while somebody types, with a modifier, or over a dialog", () => {
   const press = (key, more = {}) => meaningOf({ key, ...more })?.name ?? null;
   assert.deepEqual(["/", "j", "k", "a", "s", "n", "z", "?", "3", "7", "x"].map((key) => press(key)), ["search", "next", "previous", "act", "snooze", "decline", "undo", "keys", "panel", null, null]);

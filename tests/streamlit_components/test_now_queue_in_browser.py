@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ghl_real_estate_ai.bootstrap import Services
+from ghl_real_estate_ai.models.connections import LocationSetup
 from ghl_real_estate_ai.models.conversations import Channel
 from ghl_real_estate_ai.models.crm_account import AccountUser
 from ghl_real_estate_ai.models.events import Delivery, LeadUpserted, MessageReceived, Source
@@ -17,7 +18,6 @@ from ghl_real_estate_ai.models.identifiers import ActionId, CorrelationId, LeadI
 from ghl_real_estate_ai.models.intelligence import ActionKind, Evidence, NextAction
 from ghl_real_estate_ai.models.leads import Role
 from ghl_real_estate_ai.models.streams import NextActionItem, Stream
-from ghl_real_estate_ai.services.team_directory import keep_people
 from tests.support.browser import PHONE, open_browser, open_page
 from tests.support.dashboard import (
     OFFICE,
@@ -49,13 +49,14 @@ def _gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveGateway]:
     with live_gateway(dashboard_settings(tmp_path_factory.mktemp("data"))) as gateway:
         gateway.add_user(email=AGENT, role=Role.AGENT)
         gateway.add_user(email=MANAGER, role=Role.MANAGER)
-        people = [
+        people = (
             AccountUser(user_id=DANA, name="Dana Agent", email=AGENT),
             AccountUser(user_id=BLAKE, name="Blake Chen", email="blake@example.com"),
-        ]
+        )
+        setup = LocationSetup(location_id=OFFICE, crm_users=people)
 
         async def introduce(services: Services) -> None:
-            await keep_people(services.memory, OFFICE, people)
+            await services.memory.write(lambda uow: uow.connections.put_setup(setup))
 
         gateway.do(introduce)
         yield gateway
@@ -200,6 +201,7 @@ def test_not_mine_leaves_my_queue_and_stays_in_the_teams_with_a_mark(
     show_team(page)
     row(page, "tom").filter(has_text="Blake Chen").wait_for()
     free.get_by_text("not mine", exact=True).wait_for()
+    free.get_by_role("button", name="Not mine: Rosa Ilic").wait_for(state="hidden")
     wait_for_facts(page, gateway, "rosa", "LeadDeclined")
 
 

@@ -29,19 +29,19 @@ export function answerButtons({ answers, menu }) {
     item = next;
     const attempt = answers.attemptOf(next.action.action_id);
     const busy = attempt && attempt.name !== "failed" && attempt.verb !== "back";
-    const verb = reachVerb(next.action.reach);
     const href = reachHref(next.action.reach);
+    const verb = reachVerb(href ? next.action.reach : null); // of a channel without an app of its own only "Done" can be said
     if (href) act.setAttribute("href", href);
     else act.removeAttribute("href");
     act.setAttribute("role", href ? "link" : "button");
     act.tabIndex = 0;
     setText(act, verb);
-    const where = next.action.reach ? `${verb} ${next.lead_name}, ${next.action.reach.to}` : `Done: ${next.action.title}`;
-    act.setAttribute("aria-label", where);
-    act.title = next.action.reach ? `${verb} ${next.action.reach.to} and take it on (a)` : "Take it on (a)";
+    act.setAttribute("aria-label", href ? `${verb} ${next.lead_name}, ${next.action.reach.to}` : `Done: ${next.action.title}`);
+    act.title = href ? `${verb} ${next.action.reach.to} and take it on (a)` : "Take it on (a)";
     snooze.setAttribute("aria-label", `Snooze ${next.lead_name} for 2 hours`);
     longer.setAttribute("aria-label", `Snooze ${next.lead_name} for longer`);
     decline.setAttribute("aria-label", `Not mine: ${next.lead_name}`);
+    decline.hidden = answers.team.hasDeclined(next.declined_by);
     setClass(node, "busy", Boolean(busy));
     for (const part of [act, snooze, longer, decline]) part.inert = Boolean(busy);
     setText(said, attempt && attempt.name !== "failed" ? SAID_WORDS[attempt.verb][Number(attempt.name === "sent")] : "");

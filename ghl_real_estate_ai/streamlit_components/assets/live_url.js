@@ -56,7 +56,7 @@ export class UrlState {
 
   /** The lead was closed by hand: take our own step back, or, where a link had opened it, only its name. */
   leadClosed() {
-    if (!this.state.lead) return;
+    if (!this.state.lead || this.listening.signal.aborted) return; // a screen that ends closes its lead too: no step back
     if (this.pushed) return void this.page.history.back();
     this.write({ lead: "" });
   }

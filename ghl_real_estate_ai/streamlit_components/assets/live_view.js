@@ -137,7 +137,8 @@ export class HubView {
   #paintActions() {
     const now = this.store.now(this.nowMs());
     const open = this.actions.queue(this.filter.of(this.store.openActions(now)), { mine: this.filter.values.who === "mine" });
-    const panel = this.#paintList("next_actions", open, QUEUE_ROWS, { steady: true });
+    const comesBack = open.some((item) => this.actions.attemptOf(item.action.action_id)?.verb === "back" && !this.panels.get("next_actions").list.rows.has(item.key));
+    const panel = this.#paintList("next_actions", open, QUEUE_ROWS, { steady: !comesBack }); // what was undone is shown in its own place
     panel.wakeAt = this.store.nextReturn(now);
     panel.longestWait = Math.min(...open.map((item) => Date.parse(item.action.waiting_since ?? "")).filter(Number.isFinite));
     panel.open = open.length;
