@@ -64,7 +64,7 @@ def _health(session: Session, client: GatewayClient) -> None:
     st.html(f'<p class="page-line">{escape(", ".join(counts)) or "Nothing was looked at."}.</p>')
     st.html("".join(_finding(one) for one in found))
     st.caption("This asks the CRM nothing. To have it asked now, run on the server:")
-    st.code(f"enterprisehub doctor --location {health.location_id}", language=None)
+    st.code(f"enterprisehub doctor --location {health.location_id}", language=None, wrap_lines=True)
 
 
 def _finding(one: Finding) -> str:
@@ -93,7 +93,7 @@ def _locations(session: Session, client: GatewayClient) -> None:
     ]
     show_table("Locations in which you are an admin", columns, rows)
     st.caption("To see another one, sign out and sign in with its id. To add one, run on the server:")
-    st.code("enterprisehub connect --location <GHL locationId>", language=None)
+    st.code("enterprisehub connect --location <GHL locationId>", language=None, wrap_lines=True)
 
 
 def _first_steps(session: Session, client: GatewayClient) -> None:
@@ -105,7 +105,7 @@ def _first_steps(session: Session, client: GatewayClient) -> None:
             state = mark("ok", "Done") if step.done else mark("warning", "To do")
             st.html(f'<p class="page-line">{state} <strong>{escape(step.title)}</strong></p>')
             if not step.done:
-                st.code(step.how, language=None, wrap_lines=True)
+                st.markdown(step.how)
                 if step.href:
                     st.link_button("Open", step.href)
 

@@ -84,7 +84,9 @@ def main() -> None:
 def _slots(shown: str) -> DeltaGenerator:
     """A place for each page; only the one that is shown is filled. The others are emptied at once: what stood there
     would else stay on the screen, dimmed, until the run has ended."""
-    places = {name: st.container() if name == shown else st.empty() for name in (SIGN_IN, *page_frame.PAGES)}
+    places = {
+        name: st.container(gap=None) if name == shown else st.empty() for name in (SIGN_IN, *page_frame.PAGES)
+    }
     return places[shown]
 
 

@@ -60,6 +60,7 @@ def response_chart(curve: tuple[ResponsePoint, ...]) -> dict[str, object]:
     ]
     return {
         "height": 280,
+        "config": {"mark": {"aria": False}},  # the caption says it in words
         "data": {"values": values},
         "layer": [
             {

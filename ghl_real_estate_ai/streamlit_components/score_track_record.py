@@ -183,6 +183,7 @@ def reliability_chart(target: TargetRecord) -> dict[str, object]:
     ]
     return {
         "height": 280,
+        "config": {"mark": {"aria": False}},  # the caption and the table say it in words
         "layer": [
             {
                 "data": {"values": [{"said": 0, "line": 0}, {"said": top, "line": top}]},
@@ -238,7 +239,7 @@ def month_chart(target: TargetRecord) -> dict[str, object]:
                 {"field": "answers", "type": "quantitative"},
             ],
         },
-        "config": {"legend": {"orient": "top", "title": None}},
+        "config": {"legend": {"orient": "top", "title": None}, "mark": {"aria": False}},
     }
 
 

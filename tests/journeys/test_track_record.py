@@ -61,7 +61,7 @@ def test_what_was_said_is_shown_beside_what_came_true(tmp_path: Path) -> None:
             page.get_by_text("Simulated leads: this record says nothing about people.").wait_for()
             page.get_by_text("Said against came true").wait_for()
             page.get_by_test_id("stMetricValue").get_by_text(f"{score.rows:,}", exact=True).first.wait_for()
-            page.get_by_role("button", name="Back").click()
+            page.locator(".pages a", has_text="Live").click()
             page.locator(".hub").wait_for()
             wait_until_live(page)
         with dashboard(settings) as url, open_page() as page:
