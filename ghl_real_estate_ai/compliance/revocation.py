@@ -71,7 +71,7 @@ _DONE: Final = re.compile(
 
 _ASKED: Final = (
     (STOP, _STOP_WORDS, (
-        "stop", "quit", "cease", "unsub", "opt", "take ", "remove", "delete", "erase", "get me", "get us", "get my", "scratch", "drop me", "drop my", "lose ",
+        "stop", "quit", "cease", "unsub", "opt out", "opt-out", "optout", "opting", "opt me", "take ", "remove", "delete", "erase", "get me", "get us", "get my", "scratch", "drop me", "drop my", "lose ",
         "leave ", "don't", "dont", "do not", "never", "no longer", "no more", "spam", "harass", "go away", "fuck", "f off", "no me ",
     )),
     (WRONG_NUMBER, _WRONG, ("wrong", "his number", "her number", "their number", "his phone", "her phone", "know who", "know any", "you have the", "u have the")),

@@ -139,6 +139,23 @@ def test_an_automations_message_is_not_human(human: bool) -> None:
     assert (item.direction, item.human, item.call_seconds) == ("outbound", human, 61.4)
 
 
+def test_the_feed_tells_what_the_lead_states_and_reads_nothing_out_of_our_own_words() -> None:
+    text = "3 beds under 400k"
+    log = EventMaker()
+    said = log.make("MessageReceived", channel="sms", text=text)
+    ours = log.make("MessageSent", channel="sms", text=text, human=True)
+    ((_, heard),), ((_, sent),) = items_of(said), items_of(ours)
+    assert isinstance(heard, ConversationItem)
+    assert isinstance(sent, ConversationItem)
+    assert [fact.value for fact in heard.facts] == ["3 bedrooms or more", "up to $400,000"]
+    assert sent.facts == ()
+    lead = apply(apply(Lead(location_id=ours.event.location_id, lead_id=LeadId("lead-1")), said), ours)
+    seeded = {
+        item.key: item.facts for _, item in items_of_lead(lead, None) if isinstance(item, ConversationItem)
+    }
+    assert seeded == {heard.key: heard.facts, sent.key: ()}
+
+
 def test_an_acknowledgement_takes_the_action_off_the_queue() -> None:
     ((stream, item),) = items_of(fact("ActionAcknowledged", action_id="act-1", user_id="u-9"))
     assert stream is Stream.NEXT_ACTIONS
