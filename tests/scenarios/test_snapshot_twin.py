@@ -92,11 +92,16 @@ FIELDS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "LeadWentQuiet": st.just({"stage": 1, "due_at": NOON.isoformat()}),
     "ListingJudged": st.just({"listing_key": "H1", "verdict": "like", "by": "lead", "user_id": "u-9"}),
     "ActionAcknowledged": st.just({"action_id": "act-1", "user_id": "u-9"}),
+    "ActionSnoozed": st.just({"action_id": "act-1", "user_id": "u-9", "until": NOON.isoformat()}),
+    "LeadDeclined": st.just({"action_id": "act-1", "user_id": "u-9"}),
+    "ActionReopened": st.just({"action_id": "act-1", "user_id": "u-9"}),
+    "WishesCorrected": st.just({"wishes": {"city": "Austin"}, "user_id": "u-9"}),
+    "SwitchTurned": st.just({"switch": "outgoing", "on": False, "user_id": "u-9"}),
     "ListingsImported": st.fixed_dictionaries({"listing_keys": listings}),
     "CrmAppUninstalled": st.just({"owner_kind": "location"}),
     "LeadForgotten": st.just({}),
 }  # fmt: skip
-ABOUT_NOBODY = {"ListingsImported", "CrmAppUninstalled", "LeadForgotten"}
+ABOUT_NOBODY = {"SwitchTurned", "ListingsImported", "CrmAppUninstalled", "LeadForgotten"}
 
 
 @st.composite
