@@ -47,7 +47,7 @@ test("a crossing says when, and that it holds only if nothing comes", () => {
 
 test("the curve: higher risk stands higher, and a crossing is marked where the line meets it", () => {
   const points = Array.from({ length: 57 }, (_, i) => ({ at: at(6 * i), probability: 0.2 + 0.01 * i }));
-  const shape = curveShape(points, [{ stage: 1, at: at(60) }, { stage: 3, at: at(5_000) }]);
+  const shape = curveShape(points, [{ stage: 1, at: at(60) }, { stage: 3, at: at(5_000) }], 560);
   const heights = shape.line.split(" ").map((pair) => Number(pair.split(",")[1]));
   assert.ok(heights[0] > heights.at(-1));
   assert.equal(shape.marks.length, 1); // what lies beyond the two weeks is not drawn

@@ -282,6 +282,11 @@ def test_a_wish_from_a_message_is_added_with_one_tap_and_any_other_by_its_own_in
     wishes.get_by_label("Type of home").select_option("Townhouse")
     wishes.get_by_role("button", name="Save").click()
     wishes.get_by_role("button", name="Change: Townhouse").wait_for()
+    wishes.get_by_role("button", name="Change: 3+ bedrooms").click()
+    wishes.get_by_role("button", name="One more").click()
+    assert wishes.get_by_label("Bedrooms, at least").input_value() == "4"
+    wishes.get_by_role("button", name="Save").click()
+    wishes.get_by_role("button", name="Change: 4+ bedrooms").wait_for()
     wishes.get_by_role("button", name="Change: pool").click()
     wishes.get_by_label("garage").check()
     wishes.get_by_role("button", name="Save").click()
@@ -290,6 +295,7 @@ def test_a_wish_from_a_message_is_added_with_one_tap_and_any_other_by_its_own_in
     assert sent == [
         {"min_bathrooms": 2},
         {"property_sub_type": "Townhouse"},
+        {"min_bedrooms": 4},
         {"features": ["garage", "pool"]},
     ]
 

@@ -6,16 +6,17 @@ import { crossingInWords, dayAndTime } from "./live_lead_words.js";
 import { el } from "./live_dom.js";
 
 export const STAGE_LEVELS = [[1, 0.3], [2, 0.6], [3, 0.8]]; // models.intelligence.STAGE_THRESHOLDS
-const BOX = { width: 560, height: 200, left: 46, right: 70, top: 12, bottom: 26 };
+const BOX = { height: 200, left: 46, right: 70, top: 12, bottom: 26 };
+const [NARROWEST, WIDEST] = [320, 720];
 const ROW_HEIGHT = 14; // times of crossings that lie close stand above each other
 const DAY = 86_400_000;
 const TABLE_STEP = 4; // the points are 6-hourly: one row a day
 
-/** Where everything stands in the drawing, in its own units. `points` and `crossings` as GET .../risk-curve has them. */
-export function curveShape(points, crossings) {
+/** Where everything stands in a drawing so many pixels wide. `points` and `crossings` as GET .../risk-curve has them. */
+export function curveShape(points, crossings, width) {
   const start = Date.parse(points[0].at);
   const length = Math.max(1, Date.parse(points.at(-1).at) - start);
-  const x = (time) => round(BOX.left + ((time - start) / length) * (BOX.width - BOX.left - BOX.right));
+  const x = (time) => round(BOX.left + ((time - start) / length) * (width - BOX.left - BOX.right));
   const y = (share) => round(BOX.top + (1 - share) * (BOX.height - BOX.top - BOX.bottom));
   const line = points.map((point) => `${x(Date.parse(point.at))},${y(point.probability)}`);
   const marks = crossings
@@ -32,7 +33,7 @@ export function curveShape(points, crossings) {
     marks,
     ticks,
     shares: [0, 0.5, 1].map((share) => ({ y: y(share), text: percent(share) })),
-    ends: { left: BOX.left, right: BOX.width - BOX.right, bottom: y(0) },
+    ends: { left: BOX.left, right: width - BOX.right, bottom: y(0), width },
   };
 }
 
@@ -67,8 +68,8 @@ export function curveInWords(points, crossings, now) {
   return [ends, ...crossings.map((crossing) => `${crossingInWords(crossing, now)}.`)];
 }
 
-/** The drawing, its sentences and its table. `now` in ms on the lead's own time line. */
-export function riskCurve({ points, crossings }, now, { tableOpen, tableToggled }) {
+/** The drawing, its sentences and its table. `now` in ms on the lead's own time line; `room`: pixels across, so that its words keep their size. */
+export function riskCurve({ points, crossings }, now, { room, tableOpen, tableToggled }) {
   if (points.length < 2) return el("p.meta", {}, "No curve ahead: not enough data.");
   const sentences = curveInWords(points, crossings, now);
   const [ends, ...reached] = sentences;
@@ -76,18 +77,18 @@ export function riskCurve({ points, crossings }, now, { tableOpen, tableToggled 
   return el(
     "div.curve",
     {},
-    picture(curveShape(points, crossings), sentences.join(" ")),
+    picture(curveShape(points, crossings, Math.max(NARROWEST, Math.min(WIDEST, room))), sentences.join(" ")),
     el("ul.crossings", {}, ...reached.map((words, i) => el(`li.stage.stage-${crossings[i].stage}`, {}, words)), none ?? ""),
     el("details.as-table", { open: tableOpen, ontoggle: (event) => tableToggled(event.target.open) }, el("summary", { "data-focus": "curve-table" }, "As a table"), el("p.meta", {}, ends), curveTable(points)),
   );
 }
 
 function picture(shape, words) {
-  const { left, right, bottom } = shape.ends;
+  const { left, right, bottom, width } = shape.ends;
   const label = (text, x, y, anchor, kind = "axis") => draw("text", { x, y, "text-anchor": anchor, class: kind }, text);
   return draw(
     "svg",
-    { viewBox: `0 0 ${BOX.width} ${BOX.height}`, class: "risk-curve", role: "img", "aria-label": `Churn risk ahead. ${words}` },
+    { viewBox: `0 0 ${width} ${BOX.height}`, class: "risk-curve", role: "img", "aria-label": `Churn risk ahead. ${words}` },
     ...shape.shares.map(({ y, text }) => label(text, left - 6, y + 4, "end")),
     ...shape.levels.flatMap(({ stage, y }) => [
       draw("line", { x1: left, x2: right, y1: y, y2: y, class: `level level-${stage}` }),

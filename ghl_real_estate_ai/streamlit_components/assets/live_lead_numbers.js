@@ -82,11 +82,12 @@ export function churnPart() {
 /** `show(curve, now)`; a curve that could not be had is {trouble}. */
 export function curvePart() {
   let tableOpen = false; // a table that somebody reads stays open while the curve is drawn anew
-  return leadPart("If the lead stays silent", (curve, now) => {
+  const part = leadPart("If the lead stays silent", (curve, now) => {
     if (!curve) return [el("p.meta", {}, "Asking for the curve…")];
     if (curve.trouble) return [el("p.trouble-line", {}, `The curve ahead is not there: ${curve.trouble}`)];
-    return [riskCurve(curve, now, { tableOpen, tableToggled: (open) => (tableOpen = open) })];
+    return [riskCurve(curve, now, { room: part.body.clientWidth, tableOpen, tableToggled: (open) => (tableOpen = open) })];
   });
+  return part;
 }
 
 /** What pushes each model's number up or down, strongest first, as bars to the right and to the left. */

@@ -6,6 +6,7 @@ import { doneLine, keepingFocus, leadPart } from "./live_lead_parts.js";
 import { el } from "./live_dom.js";
 
 const SEEN_WITHIN_MS = 10_000; // the log's own event should have come back long before
+const WISH_INPUT = "wish-value"; // one editor is open at a time
 const FEATURES = ["garage", "pool", "fireplace", "waterfront", "new_construction"]; // models.properties.Feature
 const HOME_TYPES = ["SingleFamilyResidence", "Townhouse", "Condominium"];
 
@@ -234,7 +235,8 @@ function wishInput(field, value) {
   if (spec.kind === "features") return featureInput(value ?? []);
   const input = spec.kind === "type" ? typeSelect(value) : el("input", inputAttributes(spec, value));
   const steps = spec.kind === "steps" ? [stepButton("−", "One fewer", input, -1), stepButton("+", "One more", input, 1)] : [];
-  const node = el("label.wish-label", {}, spec.label, el("span.line", {}, steps[0] ?? null, input, steps[1] ?? null));
+  input.id = WISH_INPUT;
+  const node = el("div.wish-label", {}, el("label", { for: WISH_INPUT }, spec.label), el("span.line", {}, steps[0] ?? null, input, steps[1] ?? null));
   const read = () => readInput(spec, input.value.trim());
   const mark = (bad) => markInvalid(input, bad);
   return { node, first: input, read, mark };
