@@ -43,6 +43,15 @@ test("the search looks into name, source, city, messages and evidence; every wor
   assert.deepEqual(shown({ q: "omar zillow" }), []);
 });
 
+test("whose leads are shown is no filter that one clears", () => {
+  const filter = new LeadFilter({ facetOf: () => nothing, isMine: () => true });
+  const told = (values) => (filter.set(values), [filter.active, filter.narrowed]);
+  assert.deepEqual(told({}), [false, false]);
+  assert.deepEqual(told({ who: "mine" }), [true, false]);
+  assert.deepEqual(told({ who: "team", q: " " }), [false, false]);
+  assert.deepEqual(told({ q: "elm" }), [true, true]);
+});
+
 test("a lead is looked at once per change and choice", () => {
   let looks = 0;
   const facet = { ...nothing, get stage() { looks += 1; return "new"; } };

@@ -24,8 +24,13 @@ export class LeadFilter {
 
   /** Whether anything is hidden at all. */
   get active() {
-    const { who, stage, source, risk, q } = this.values;
-    return who === "mine" || Boolean(stage || source || risk.length || q.trim());
+    return this.values.who === "mine" || this.narrowed;
+  }
+
+  /** Whether there is something to clear. Whose leads are shown is a choice of its own. */
+  get narrowed() {
+    const { stage, source, risk, q } = this.values;
+    return Boolean(stage || source || risk.length || q.trim());
   }
 
   /** Those of the items whose lead is to be shown. An item without a lead always is. */
@@ -86,7 +91,7 @@ export class FilterBar {
   }
 
   /** Write the choices. `stages`, `sources`: what there is to choose from; `canBeMine`: whether the user's own leads are known. */
-  show({ values, stages, sources, shown, all, active, canBeMine, hint }) {
+  show({ values, stages, sources, shown, all, narrowed, canBeMine, hint }) {
     for (const [who, button] of Object.entries(this.who)) button.setAttribute("aria-pressed", String(values.who === who));
     this.who.mine.disabled = !canBeMine;
     for (const button of this.risk) button.setAttribute("aria-pressed", String(values.risk.includes(Number(button.value))));
@@ -96,7 +101,7 @@ export class FilterBar {
     const chosen = [values.stage, values.source, values.risk.length].filter(Boolean).length;
     setText(this.more, chosen ? `Filters (${chosen})` : "Filters");
     setText(this.count, all ? `${shown} of ${all} leads` : "");
-    this.clear.hidden = !active;
+    this.clear.hidden = !narrowed;
     this.hint.hidden = !hint;
     this.values = values;
   }

@@ -106,7 +106,7 @@ class LiveHub {
     this.filters = new FilterBar(this.view.refs.filters, {
       outside,
       changed: (values) => this.#choose(values),
-      cleared: () => this.#choose({ who: "team", stage: "", source: "", risk: [], q: "" }),
+      cleared: () => this.#choose({ stage: "", source: "", risk: [], q: "" }),
     });
   }
 
@@ -186,13 +186,13 @@ class LiveHub {
   }
 
   #showFilters() {
-    const { values, active } = this.filter;
+    const { values, active, narrowed } = this.filter;
     const facets = [...this.store.facets.entries()];
     const named = (field) => [...new Set(facets.map(([, facet]) => facet[field]).filter(Boolean))].sort();
     const shown = active ? facets.filter(([leadId]) => this.filter.passes(leadId)).length : facets.length;
     const linked = this.team.me !== null;
     const hint = this.team.known && !linked && this.user.role === "agent";
-    this.filters.show({ values, active, stages: named("stage"), sources: named("source"), shown, all: facets.length, canBeMine: linked, hint });
+    this.filters.show({ values, narrowed, stages: named("stage"), sources: named("source"), shown, all: facets.length, canBeMine: linked, hint });
   }
 
   #teamKnown() {

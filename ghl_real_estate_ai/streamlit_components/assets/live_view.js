@@ -21,6 +21,7 @@ const NOTHING_YET = {
 };
 
 const MANAGERS_ONLY = "The gateway's own figures are visible to managers.";
+const NONE_OF_MINE = "None of your own leads is here. The team's are under Team.";
 const NOTHING_PASSES = "Nothing here passes the filters above. Clear them to see all.";
 const HELD = "order held while you point here";
 const ROWS_AT_FIRST = 24; // of rows with several lines: more than a tall monitor shows
@@ -206,7 +207,7 @@ export class HubView {
     panel.empty.hidden = !isEmpty;
     setClass(panel.node, "loading", isEmpty && !this.store.loaded.has(stream));
     const hidden = isEmpty && this.filter.active && this.store.streams.get(stream).size > 0;
-    if (hidden) setText(panel.empty, NOTHING_PASSES);
+    if (hidden) setText(panel.empty, this.filter.narrowed ? NOTHING_PASSES : NONE_OF_MINE);
     else if (isEmpty) setText(panel.empty, this.store.loaded.has(stream) ? NOTHING_YET[stream] : "Waiting for the gateway…");
   }
 
