@@ -20,7 +20,8 @@ test("an interval is told with its certainty, and a prior as what it is", () => 
   const own = { simulated: false };
   assert.match(words.priorInWords(0.9, own), /too few leads of your own/);
   assert.equal(words.priorInWords(0, own), "From your own leads.");
-  assert.equal(words.priorInWords(0, { simulated: true }), "Fitted on simulated leads, not on your own.");
+  assert.equal(words.priorInWords(0, { simulated: true }), "As fitted on simulated leads, not on your own.");
+  assert.equal(words.priorInWords(0.01, { simulated: true }), "From your own leads.");
   assert.equal(words.priorInWords(null), "");
 });
 

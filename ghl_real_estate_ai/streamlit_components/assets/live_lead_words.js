@@ -25,7 +25,7 @@ export function priorInWords(share, model) {
   if (share === null || share === undefined) return "";
   if (share >= 0.8) return "Mostly the documented prior: too few leads of your own yet.";
   if (share >= 0.5) return "More the documented prior than your own leads.";
-  if (model.simulated) return "Fitted on simulated leads, not on your own.";
+  if (share === 0 && model.simulated) return "As fitted on simulated leads, not on your own."; // no prior moved by own leads at all
   if (share >= 0.2) return "Mostly your own leads, in part the documented prior.";
   return "From your own leads.";
 }
