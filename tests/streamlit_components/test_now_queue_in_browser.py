@@ -18,6 +18,7 @@ from ghl_real_estate_ai.models.identifiers import ActionId, CorrelationId, LeadI
 from ghl_real_estate_ai.models.intelligence import ActionKind, Evidence, NextAction
 from ghl_real_estate_ai.models.leads import Role
 from ghl_real_estate_ai.models.streams import NextActionItem, Stream
+from tests.support.accessibility import grave_findings
 from tests.support.browser import PHONE, open_browser, open_page
 from tests.support.dashboard import (
     OFFICE,
@@ -366,3 +367,6 @@ def test_on_a_phone_with_2_000_leads_the_best_come_first_the_list_grows_and_targ
         assert len(sizes) == 5
         assert [size for size in sizes if size["height"] < 44 or size["width"] < 44] == []
         assert page.locator(".hub").evaluate("(hub) => hub.scrollWidth <= innerWidth")
+        rows.first.get_by_role("button", name="for longer").click()
+        page.get_by_role("menuitem", name="1 hour").wait_for()
+        assert grave_findings(page) == []
