@@ -138,7 +138,7 @@ export function speedFigure(samples) {
     lines: [samples.map((sample) => sample.p50), samples.map((sample) => sample.p95)],
     lag: behind ? lag : lag.map(() => null),
     empty: samples.length === 0,
-    caption: samples.length === 0 ? "" : `Event to screen: p50 solid, p95 dashed${behind ? ", events behind as bars" : ""}`,
+    caption: samples.length === 0 ? "" : `Event to screen: p50 solid, p95 dashed${behind ? ", lag as bars" : ""}`,
     words: newest ? `From an event to this screen: half within ${milliseconds(newest.p50)}, 95 % within ${milliseconds(newest.p95)}${newest.lag ? `; ${newest.lag} events behind` : ""}.` : "Nothing measured on this screen yet.",
   };
 }
