@@ -160,18 +160,20 @@ def end_session(why: str) -> None:
 
 def come_back(found: str, client: GatewayClient) -> None:
     """After a reload, or a renewal by the live screen: what the tab kept is believed once the gateway has agreed to it."""
+    signed_in = SESSION in st.session_state
+    proven = None
     try:
         kept = Session.model_validate_json(found) if found else None
         proven = kept and kept.model_copy(update={"user": client.me(kept)})
     except (ValidationError, Unauthenticated):
-        proven = None
-        if SESSION not in st.session_state:
+        if not signed_in:
             st.session_state[NOTICE] = NOTICES[EXPIRED]
     except Unreachable as error:
-        with st.container(key="sign_in"):
-            st.warning(f"{error} You stay signed in.", icon=":material/cloud_off:")
-            st.button("Try again", key="come_back_again")
-        return
+        if not signed_in:  # else the token of before goes on
+            with st.container(key="sign_in"):
+                st.warning(f"{error} You stay signed in.", icon=":material/cloud_off:")
+                st.button("Try again", key="come_back_again")
+            return
     st.session_state[SEEN] = found
     if proven is not None:
         keep_session(proven)

@@ -54,9 +54,9 @@ _CUTS: Final = {"source": "By source", "hour": "By hour of arrival", "agent": "B
 _GROUP_COLUMNS: Final = (
     Column("Leads", number=True),
     Column("Waiting", number=True),
+    Column("Within 5 min", number=True),
     Column("Half within", number=True),
     Column("9 of 10 within", number=True),
-    Column("Within 5 min", number=True),
 )
 _CSV_NAMES: Final = ("cut", "name", "leads", "answered", "waiting", "p50_min", "p90_min", "within_5_min")
 
@@ -218,9 +218,9 @@ def _group_row(name: str, group: ResponseGroup) -> list[str]:
         name,
         f"{group.leads:,}",
         f"{group.waiting:,}",
+        bar(group.within_5_min),
         minutes_in_words(group.p50_min),
         minutes_in_words(group.p90_min),
-        bar(group.within_5_min),
     ]
 
 

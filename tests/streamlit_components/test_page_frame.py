@@ -148,8 +148,10 @@ def script(url: str) -> None:
         come_back(st.session_state["kept"], GatewayClient(url))
 
 
-def back_with(kept: str, url: str) -> AppTest:
+def back_with(kept: str, url: str, *, signed_in: Session | None = None) -> AppTest:
     page = AppTest.from_function(script, kwargs={"url": url}, default_timeout=60)
+    if signed_in is not None:
+        page.session_state[page_frame.SESSION] = signed_in
     page.session_state["kept"] = kept
     page.run()
     assert not page.exception
@@ -185,3 +187,18 @@ def test_while_the_gateway_is_away_nothing_that_was_kept_is_thrown_away(gateway:
     page = back_with(session.model_dump_json(), "http://127.0.0.1:9")
     assert "You stay signed in." in page.warning[0].value
     assert app.SEEN not in page.session_state
+
+
+def test_a_renewal_that_cannot_be_proven_leaves_the_session_as_it_is(gateway: LiveGateway) -> None:
+    session = session_of(gateway.settings.gateway_url, Role.AGENT)
+    later = session.model_copy(update={"expires_at": session.expires_at + timedelta(hours=1)})
+    page = back_with(later.model_dump_json(), "http://127.0.0.1:9", signed_in=session)
+    assert held(page) == session
+    assert not page.warning
+
+
+def test_a_renewal_of_the_live_screens_is_taken_once_it_is_proven(gateway: LiveGateway) -> None:
+    session = session_of(gateway.settings.gateway_url, Role.AGENT)
+    later = session.model_copy(update={"expires_at": session.expires_at + timedelta(hours=1)})
+    page = back_with(later.model_dump_json(), gateway.settings.gateway_url, signed_in=session)
+    assert held(page) == later
