@@ -134,11 +134,13 @@ def dashboard(settings: Settings) -> Iterator[str]:
 def sign_in(page: Any, url: str, *, email: str, password: str = PASSWORD) -> None:
     """Open the dashboard and sign in; ``page`` is a Playwright page."""
     page.goto(url)
-    page.get_by_label("Email").fill(email)
-    page.get_by_role("textbox", name="Password").fill(
+    # Not the form of the first moment, which goes as soon as the tab has told what it kept.
+    form = page.locator(".st-key-sign_in")
+    form.get_by_label("Email").fill(email)
+    form.get_by_role("textbox", name="Password").fill(
         password
     )  # its label is also on the "Show password" button
-    page.get_by_role("button", name="Sign in").click()
+    form.get_by_role("button", name="Sign in").click()
 
 
 def wait_until_live(page: Any) -> None:
