@@ -119,7 +119,7 @@ def _show(session: Session, page: str, client: GatewayClient, gateway_url: str) 
         show_banner(session, client)
         said = show_hub(session, gateway_url=gateway_url)
         if said.session is not None:
-            _renewed_by_screen(session, said.session)
+            renewed_by_screen(session, said.session)
         ended = said.ended
     else:
         ended = _show_page(session, page, client)
@@ -181,7 +181,7 @@ def come_back(found: str, client: GatewayClient) -> None:
     st.rerun()
 
 
-def _renewed_by_screen(session: Session, told: object) -> None:
+def renewed_by_screen(session: Session, told: object) -> None:
     """The live screen's fresh token, for the pages after it. Another user's is not taken."""
     try:
         fresh = Session.model_validate_json(told) if isinstance(told, str) else Session.model_validate(told)

@@ -202,3 +202,28 @@ def test_a_renewal_of_the_live_screens_is_taken_once_it_is_proven(gateway: LiveG
     later = session.model_copy(update={"expires_at": session.expires_at + timedelta(hours=1)})
     page = back_with(later.model_dump_json(), gateway.settings.gateway_url, signed_in=session)
     assert held(page) == later
+
+
+def hearing(session: object, told: object) -> None:
+    """The live screen says that it has renewed its token."""
+    from ghl_real_estate_ai.streamlit_components.app import renewed_by_screen
+    from ghl_real_estate_ai.streamlit_components.live_client import Session
+
+    assert isinstance(session, Session)
+    renewed_by_screen(session, told)
+
+
+@pytest.mark.parametrize("change", ["none", "another user", "nonsense"])
+def test_the_live_screens_fresh_token_is_the_next_pages_too(gateway: LiveGateway, change: str) -> None:
+    session = session_of(gateway.settings.gateway_url, Role.AGENT)
+    told = session.model_dump(mode="json") | {"expires_at": "2999-01-01T00:00:00Z", "access_token": "fresh"}
+    if change == "another user":
+        told["user"] = {**told["user"], "user_id": "somebody else"}
+    page = AppTest.from_function(
+        hearing, kwargs={"session": session, "told": None if change == "nonsense" else told}
+    ).run()
+    assert not page.exception
+    taken = page_frame.SESSION in page.session_state
+    assert taken is (change == "none")
+    if taken:
+        assert held(page).access_token == "fresh"
