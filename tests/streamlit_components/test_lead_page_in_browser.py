@@ -422,8 +422,8 @@ def test_escape_closes_and_gives_the_focus_back_and_headings_stand_in_order(page
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
     page.keyboard.press("Escape")
     dialog.wait_for(state="hidden")
-    assert page.evaluate("document.activeElement.id") == "from-here"
-    assert page.evaluate("window.wasClosed")
+    page.wait_for_function("document.activeElement.id === 'from-here'")
+    page.wait_for_function("window.wasClosed")
 
 
 def test_what_anybody_writes_is_text_and_never_markup(page: Any, gateway: ScriptedGateway) -> None:

@@ -145,9 +145,20 @@ export class LeadPage {
     }, ms);
   }
 
+  /** One question at a time: an older answer never comes after a newer one. News while it is asked lead to another one. */
   async #load() {
-    const leadId = this.leadId;
+    const { leadId } = this;
     if (!leadId) return;
+    if (this.loading === leadId) return void (this.askAgain = true);
+    this.loading = leadId;
+    await this.#ask(leadId);
+    if (this.loading !== leadId) return;
+    this.loading = null;
+    if (this.askAgain) this.#loadIn(REFRESH_AFTER_MS);
+    this.askAgain = false;
+  }
+
+  async #ask(leadId) {
     const path = `/v1/leads/${encodeURIComponent(leadId)}`;
     const answer = await this.api.get(path);
     if (leadId !== this.leadId) return; // another lead was opened, or none
@@ -216,7 +227,7 @@ export class LeadPage {
 
   #forgetLead({ keepId = false } = {}) {
     this.outside.cancel(this.timer);
-    Object.assign(this, { leadId: keepId ? this.leadId : null, timer: null, answer: null });
+    Object.assign(this, { leadId: keepId ? this.leadId : null, timer: null, answer: null, loading: null, askAgain: false });
     this.#showTrouble(null);
     for (const part of [this.action, this.wishes, this.homes, this.talk, this.timeline]) part.forget();
     for (const part of [this.score, this.churn, this.curve, this.why]) part.forget();
