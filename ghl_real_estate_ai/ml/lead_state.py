@@ -2,8 +2,8 @@
 
 Called by: services/realtime_lead_intelligence (live) and ``enterprisehub train | replay`` (from the log): same code.
 
-Fields, deals, appointments and messages keep the value with the newest stamp (time, then event id); times keep a
-minimum or a maximum; counts add up. Adding up is the one part that a doubled event would spoil: the log's unique
+Fields, deals, appointments and messages keep the value with the newest stamp (time, then event id), and so does each
+voice that states wishes (ml/wish_voices); times keep a minimum or a maximum; counts add up. Adding up is the one part that a doubled event would spoil: the log's unique
 delivery id keeps doubles out, before this room.
 """
 
@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from ghl_real_estate_ai.errors import TranslationError
 from ghl_real_estate_ai.ml.features import observe, seen
 from ghl_real_estate_ai.ml.lead_clicks import bounded, clicked
+from ghl_real_estate_ai.ml.wish_voices import crm_words, stated
 from ghl_real_estate_ai.models.conversations import Channel
 from ghl_real_estate_ai.models.events import (
     LEAD_FACTS,
@@ -57,6 +58,8 @@ from ghl_real_estate_ai.models.leads import (
     LeadActivity,
     Opportunity,
     Stamp,
+    Voice,
+    VoiceWords,
 )
 from ghl_real_estate_ai.models.matching_models import Verdict
 from ghl_real_estate_ai.models.properties import Wishes
@@ -135,8 +138,9 @@ def held_since(lead: Lead, event: Event) -> datetime:
     """
     match event:
         case LeadUpserted():
-            named = ("deleted", *event.contact, *event.wishes)
-            stamps = [lead.stamps[name] for name in named if name in lead.stamps]
+            said = crm_words(lead).stamps
+            stamps = [lead.stamps[name] for name in ("deleted", *event.contact) if name in lead.stamps]
+            stamps += [said[name] for name in event.wishes if name in said]
         case LeadDeleted():
             stamps = [lead.stamps["deleted"]] if "deleted" in lead.stamps else []
         case OpportunityChanged():
@@ -162,7 +166,9 @@ def is_state(event: Event) -> bool:
 def _without_stamps(value: object) -> object:
     if isinstance(value, dict):
         return {key: _without_stamps(part) for key, part in value.items()}
-    return value.model_dump(exclude={"stamp"}) if isinstance(value, Opportunity | Appointment) else value
+    if isinstance(value, Opportunity | Appointment | VoiceWords):
+        return value.model_dump(exclude={"stamp", "stamps"})
+    return value
 
 
 def summary(event: Event) -> str:
@@ -331,35 +337,29 @@ def _saved(lead: Lead, listing_key: ListingKey, at: datetime) -> dict[ListingKey
 
 def _upserted(lead: Lead, event: LeadUpserted, stamp: Stamp) -> dict[str, object]:
     contact = _checked(Contact, event.contact, event)
-    wishes = _checked(Wishes, event.wishes, event)
-    stamps = dict(lead.stamps)
-    changes = _existence(lead, stamp, deleted=False)
-    if "deleted" in changes:
-        stamps["deleted"] = stamp
-    changes["contact"] = _merged(lead.contact, contact, stamps, stamp)
-    changes["wishes"] = _merged(lead.wishes, wishes, stamps, stamp)
-    changes["stamps"] = stamps
-    return changes
+    wished = stated(lead, Voice.CRM, _checked(Wishes, event.wishes, event), stamp)
+    lead = lead.model_copy(update=wished)
+    existence = _existence(lead, stamp, deleted=False)
+    stamps = {**lead.stamps, "deleted": stamp} if existence else dict(lead.stamps)
+    told = _merged(lead.contact, contact, stamps, stamp)
+    return {**wished, **existence, "contact": told, "stamps": stamps}
 
 
 def _searched(lead: Lead, event: PropertyActivityRecorded, stamp: Stamp) -> dict[str, object]:
     """A search states wishes; what it left open is not unsaid by it."""
     asked = {name: value for name, value in event.wishes.items() if value not in (None, "", [], ())}
-    if not asked:
-        return {}
-    stamps = dict(lead.stamps)
-    wishes = _merged(lead.wishes, _checked(Wishes, asked, event), stamps, stamp)
-    return {"wishes": wishes, "stamps": stamps}
+    return stated(lead, Voice.SITE, _checked(Wishes, asked, event), stamp) if asked else {}
 
 
 def _corrected(lead: Lead, event: WishesCorrected, stamp: Stamp) -> dict[str, object]:
-    """As what the CRM states; None takes a wish out."""
-    said = {
-        name: () if name == "features" and value is None else value for name, value in event.wishes.items()
-    }
-    stamps = dict(lead.stamps)
-    wishes = _merged(lead.wishes, _checked(Wishes, said, event), stamps, stamp)
-    return {"wishes": wishes, "stamps": stamps}
+    crm = _wishes_of(event.instead_of, event)
+    return stated(lead, Voice.AGENT, _wishes_of(event.wishes, event), stamp, instead_of=crm)
+
+
+def _wishes_of(fields: dict[str, object], event: WishesCorrected) -> Wishes:
+    """None takes a wish out; of the features, which are a set, all."""
+    no_features = {"features": ()} if fields.get("features", ()) is None else {}
+    return _checked(Wishes, {**fields, **no_features}, event)
 
 
 def _existence(lead: Lead, stamp: Stamp, *, deleted: bool) -> dict[str, object]:
@@ -370,12 +370,12 @@ def _existence(lead: Lead, stamp: Stamp, *, deleted: bool) -> dict[str, object]:
     return {"deleted": deleted, "stamps": {**lead.stamps, "deleted": stamp}}
 
 
-def _merged[T: (Contact, Wishes)](known: T, stated: T, stamps: dict[str, Stamp], stamp: Stamp) -> T:
-    """``known`` with the stated fields that are newer; their stamps are noted in ``stamps``."""
+def _merged(known: Contact, told: Contact, stamps: dict[str, Stamp], stamp: Stamp) -> Contact:
+    """``known`` with the told fields that are newer; their stamps are noted in ``stamps``."""
     changes: dict[str, object] = {}
-    for name in stated.model_fields_set:
+    for name in told.model_fields_set:
         if name not in stamps or stamps[name] < stamp:
-            changes[name] = getattr(stated, name)
+            changes[name] = getattr(told, name)
             stamps[name] = stamp
     return known.model_copy(update=changes) if changes else known
 

@@ -298,6 +298,10 @@ class WishesCorrected(BaseEvent):
 
     type: Literal["WishesCorrected"] = "WishesCorrected"
     wishes: dict[str, Any] = Field(description="fields of models.properties.Wishes")
+    instead_of: dict[str, Any] = Field(
+        default_factory=dict,
+        description="what the CRM stated of them then; when it repeats that, the correction holds",
+    )
     user_id: UserId
 
 

@@ -264,6 +264,24 @@ class Declined(Frozen):
     declined: bool
 
 
+class Voice(StrEnum):
+    """Who states wishes: the CRM, the lead by a search on the brokerage's site, an agent who corrects them."""
+
+    CRM = "crm"
+    SITE = "site"
+    AGENT = "agent"
+
+
+class VoiceWords(Frozen):
+    """The newest word of one voice on each wish that it stated, whether it counts or not."""
+
+    wishes: Wishes = Wishes()
+    stamps: dict[str, Stamp] = Field(default_factory=dict, description="per wish that was stated")
+    instead_of: Wishes = Field(
+        default=Wishes(), description="of corrections: what the CRM stated when they were made"
+    )
+
+
 class Lead(Frozen):
     """The whole lead. ``position`` is the log position of the newest event applied."""
 
@@ -272,9 +290,12 @@ class Lead(Frozen):
     position: int = 0
     simulated: bool = False
     contact: Contact = Contact()
-    wishes: Wishes = Wishes()
+    wishes: Wishes = Field(default=Wishes(), description="the words that count")
+    voices: dict[Voice, VoiceWords] = Field(
+        default_factory=dict, description="whose words they are; empty: all are the CRM's"
+    )
     stamps: dict[str, Stamp] = Field(
-        default_factory=dict, description="newest stamp per contact or wish field, and 'deleted'"
+        default_factory=dict, description="stamp of what counts per contact or wish field, and 'deleted'"
     )
     deleted: bool = False
     opportunities: dict[str, Opportunity] = Field(default_factory=dict)

@@ -338,7 +338,7 @@ def test_views_and_saves_of_homes_are_kept_one_by_one_newest_first_up_to_a_bound
     assert must(replay(events[::-1])).views == lead.views
 
 
-def test_a_correction_of_wishes_merges_as_what_the_crm_states_and_none_takes_one_out() -> None:
+def test_a_correction_of_wishes_goes_over_older_words_and_none_takes_one_out() -> None:
     make = EventMaker().make
     stated = {"city": "Austin", "max_list_price": "400000", "features": ["pool"]}
     crm = make("LeadUpserted", created=True, contact={}, wishes=stated)
@@ -359,6 +359,6 @@ def test_a_correction_of_wishes_merges_as_what_the_crm_states_and_none_takes_one
 
 def test_a_lead_that_was_stored_before_these_memories_is_read_as_it_was() -> None:
     lead = must(replay([EventMaker().make("MessageReceived", channel="sms", text="Hi")]))
-    newer = {"snoozed", "reopened", "declined", "inbound_times", "views"}
+    newer = {"snoozed", "reopened", "declined", "inbound_times", "views", "voices"}
     old = Lead.model_validate_json(lead.model_dump_json(exclude=newer))
     assert old == lead.model_copy(update={"inbound_times": ()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -151,6 +152,14 @@ _BODIES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
                     "features": st.sampled_from([["pool"], None]),
                 },
             ),
+            "instead_of": st.fixed_dictionaries(
+                {},
+                optional={
+                    "city": st.sampled_from(["Austin", "Waco", None]),
+                    "max_list_price": st.sampled_from(["400000", "550000"]),
+                    "features": st.sampled_from([["pool"], []]),
+                },
+            ),
             "user_id": st.just("u1"),
         }
     ),
@@ -165,10 +174,16 @@ _BODIES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
 }
 
 
+WISHING = ("LeadUpserted", "LeadDeleted", "PropertyActivityRecorded", "WishesCorrected")
+"""What states wishes, and a deletion between."""
+
+
 @st.composite
-def logs(draw: st.DrawFn, *, max_size: int = 40) -> list[RecordedEvent]:
+def logs(
+    draw: st.DrawFn, *, max_size: int = 40, of: Sequence[str] = tuple(sorted(_BODIES))
+) -> list[RecordedEvent]:
     """A lead's log: any mix of events at any times, simultaneous ones included."""
-    kinds = draw(st.lists(st.sampled_from(sorted(_BODIES)), max_size=max_size))
+    kinds = draw(st.lists(st.sampled_from(of), max_size=max_size))
     maker = EventMaker()
     return [
         maker.make(

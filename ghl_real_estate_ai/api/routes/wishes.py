@@ -15,6 +15,7 @@ from ghl_real_estate_ai.api.dependencies import IdentityDep, ServicesDep, now_of
 from ghl_real_estate_ai.errors import NotFound, UnprocessableInput
 from ghl_real_estate_ai.limits import CLICKS_LOOKED_AT
 from ghl_real_estate_ai.ml.lead_state import apply
+from ghl_real_estate_ai.ml.wish_voices import crm_words
 from ghl_real_estate_ai.models.events import Delivery, RecordedEvent, Source, WishesCorrected
 from ghl_real_estate_ai.models.identifiers import (
     CorrelationId,
@@ -55,7 +56,10 @@ async def correct_wishes(
     identity: IdentityDep,
     services: ServicesDep,
 ) -> Corrected:
-    """The newest word on a wish counts, whether an agent or the CRM says it. An unusable field or value is named."""
+    """A correction holds until the CRM states something else than it does now, or the lead searches for something else.
+
+    An unusable field or value is named.
+    """
     location_id = identity.location_id
     lead, known = await services.memory.read(lambda uow: _ahead(uow, location_id, lead_id))
     if lead is None:
@@ -142,6 +146,7 @@ def _delivery(
     identity: Identity, lead: Lead, wishes: dict[str, Any], *, at: datetime, received_at: datetime
 ) -> Delivery:
     event_id = new_event_id()
+    crm = _plain(crm_words(lead).wishes)
     event = WishesCorrected(
         event_id=event_id,
         location_id=identity.location_id,
@@ -151,6 +156,7 @@ def _delivery(
         simulated=lead.simulated,
         lead_id=lead.lead_id,
         wishes=wishes,
+        instead_of={name: crm[name] for name in wishes},
         user_id=identity.user_id,
     )
     return Delivery(delivery_id=f"wishes:{event_id}", event=event, received_at=received_at)
