@@ -1,15 +1,30 @@
 """Since when a lead waits for a human of the team. An automation never stops this clock, and neither does a click.
 
-Called by: ml/next_action. The models have a wait of their own (``ml/features.waiting_since``), which they were fitted on.
+Called by: ml/next_action, and for the arrival services/team_load. The models have a wait of their own (``ml/features.waiting_since``), which they were fitted on.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from ghl_real_estate_ai.ml.features import waiting_since
 from ghl_real_estate_ai.models.intelligence import NEW_LEAD_DAYS
-from ghl_real_estate_ai.models.leads import Lead, LeadActivity
+from ghl_real_estate_ai.models.leads import Lead
+
+
+class Beginning(Protocol):
+    """Of ``leads.LeadActivity``, or of the part of it that a page reads."""
+
+    @property
+    def first_at(self) -> datetime | None:
+        """Its first event of any kind."""
+        ...
+
+    @property
+    def first_lead_at(self) -> datetime | None:
+        """Its first own sign."""
+        ...
 
 
 def unanswered(lead: Lead) -> tuple[datetime, ...]:
@@ -30,16 +45,19 @@ def waits_from(lead: Lead, now: datetime) -> datetime | None:
     messages, activity = unanswered(lead), lead.activity
     untouched = activity.first_agent_at is None
     if messages:
-        first, arrived = messages[-1], _arrived(activity) if untouched else None
-        return arrived if arrived is not None and arrived < first and _lately(arrived, first) else first
+        first, came_at = messages[-1], arrived(activity) if untouched else None
+        return came_at if came_at is not None and came_at < first and _lately(came_at, first) else first
     if not untouched or lead.last_inbound is not None:
         return None
     sign = activity.last_lead_at or activity.first_at
-    return _arrived(activity) if sign is not None and _lately(sign, now) else None
+    return arrived(activity) if sign is not None and _lately(sign, now) else None
 
 
-def _arrived(activity: LeadActivity) -> datetime | None:
-    """When the lead was first heard of, or first did something itself if that came much later."""
+def arrived(activity: Beginning) -> datetime | None:
+    """When the lead was first heard of, or first did something itself if that came much later.
+
+    A form brings a contact, and the person may write a day later: the clock began with the form.
+    """
     first, own = activity.first_at, activity.first_lead_at
     if first is None or own is None:
         return first or own

@@ -12,10 +12,11 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from statistics import median
 from typing import Final
 
+from ghl_real_estate_ai.ml.waiting import arrived
 from ghl_real_estate_ai.models.identifiers import LeadId, UserId
 from ghl_real_estate_ai.models.intelligence import NEW_LEAD_DAYS, RiskStage
 from ghl_real_estate_ai.models.leads import StageRole
-from ghl_real_estate_ai.models.team import ActivityGist, AgentLoad, LeadGist, LookGist, UntouchedLead
+from ghl_real_estate_ai.models.team import AgentLoad, LeadGist, LookGist, UntouchedLead
 from ghl_real_estate_ai.services.team_directory import Directory, name_of_unknown
 
 OVERLOAD_RATIO: Final = 2.0
@@ -56,7 +57,7 @@ class TeamLead:
     first_at: datetime | None
     """The first that is known of it."""
     arrived_at: datetime | None
-    """Its first own sign, else its creation; None: it was seen first when it was long there."""
+    """As ml/waiting.py has it; None: it did nothing itself, and it was seen first when it was long there."""
     first_touch_at: datetime | None
     last_touch_at: datetime | None
     waiting_since: datetime | None
@@ -71,7 +72,7 @@ class TeamLead:
 def team_lead(lead: LeadGist, look: LookGist | None, *, created: bool) -> TeamLead:
     """``created``: whether the log holds its creation."""
     activity = lead.activity
-    arrived_at = activity.first_lead_at or (activity.first_at if created else None)
+    is_arrival_known = created or activity.first_lead_at is not None
     known = look or LookGist()
     return TeamLead(
         lead_id=lead.lead_id,
@@ -81,7 +82,7 @@ def team_lead(lead: LeadGist, look: LookGist | None, *, created: bool) -> TeamLe
         simulated=lead.simulated,
         wants_no_messages=lead.contact.dnd is True,
         first_at=activity.first_at,
-        arrived_at=arrived_at,
+        arrived_at=arrived(activity) if is_arrival_known else None,
         first_touch_at=activity.first_agent_at,
         last_touch_at=activity.last_agent_at,
         waiting_since=_waiting_since(lead),
@@ -98,7 +99,7 @@ def _waiting_since(lead: LeadGist) -> datetime | None:
     touched with its arrival, if that was lately before it.
     """
     activity = lead.activity
-    touched_at, came_at = activity.last_agent_at, _came_at(activity)
+    touched_at, came_at = activity.last_agent_at, arrived(activity)
     newest = () if lead.last_inbound is None else (lead.last_inbound.stamp.at,)
     wrote_at = [at for at in (*lead.inbound_times, *newest) if touched_at is None or at > touched_at]
     if not wrote_at:
@@ -106,13 +107,6 @@ def _waiting_since(lead: LeadGist) -> datetime | None:
     first = min(wrote_at)
     untouched = touched_at is None and came_at is not None and came_at < first
     return came_at if untouched and first - came_at <= LATELY else first
-
-
-def _came_at(activity: ActivityGist) -> datetime | None:
-    first, own = activity.first_at, activity.first_lead_at
-    if first is None or own is None:
-        return first or own
-    return first if own - first <= LATELY else own
 
 
 def _closed_at(lead: LeadGist) -> datetime | None:

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from ghl_real_estate_ai.ml.waiting import waits_from
 from ghl_real_estate_ai.models.identifiers import LeadId, LocationId, fact_id
 from ghl_real_estate_ai.models.leads import Lead, LeadActivity, OpportunityStatus
 from ghl_real_estate_ai.models.team import ResponseGroup, TeamResponse
@@ -59,6 +60,32 @@ async def test_whom_an_agent_reached_before_they_showed_up_has_waited_for_nobody
     await put(memory, worked_lead("known", came=100, touched=300))
     found = (await report(memory)).overall
     assert (found.p50_min, found.answered) == (0.0, 1)
+
+
+async def test_a_form_lead_that_writes_later_came_with_the_form_as_the_clock_on_the_screens_has_it() -> None:
+    """Answered 30 hours after the form, 6 after its first message; and one whose form nobody answered."""
+    memory = FakeMemory()
+    form = {"first_at": ago(2 * DAY_MIN), "first_lead_at": ago(DAY_MIN), "last_lead_at": ago(DAY_MIN)}
+    touch = {"first_agent_at": ago(DAY_MIN - 360), "last_agent_at": ago(DAY_MIN - 360)}
+    answered = worked_lead(
+        "answered", wrote=(DAY_MIN,), activity=LeadActivity.model_validate({**form, **touch})
+    )
+    waits = worked_lead("waits", wrote=(DAY_MIN,), activity=LeadActivity.model_validate(form))
+    await put(memory, answered)
+    assert (await report(memory)).overall.p50_min == DAY_MIN + 360
+    await put(memory, waits)
+    (desk,) = (await report(memory)).load
+    assert desk.longest_wait_min == 2 * DAY_MIN
+    assert waits_from(waits, NOON) == ago(2 * DAY_MIN)
+
+
+async def test_of_an_acquaintance_of_weeks_the_first_own_sign_is_the_arrival() -> None:
+    memory = FakeMemory()
+    activity = LeadActivity(
+        first_at=ago(20 * DAY_MIN), first_lead_at=ago(50), last_lead_at=ago(50), first_agent_at=ago(40), last_agent_at=ago(40)
+    )  # fmt: skip
+    await put(memory, worked_lead("known", wrote=(50,), activity=activity))
+    assert (await report(memory)).overall.p50_min == 10.0
 
 
 async def test_a_lead_that_was_closed_unanswered_waited_until_then_and_waits_no_more() -> None:
