@@ -34,6 +34,7 @@ from ghl_real_estate_ai.models.diagnosis import (
 )
 from ghl_real_estate_ai.models.events import Source
 from ghl_real_estate_ai.models.identifiers import LocationId
+from ghl_real_estate_ai.models.switches import Switch, SwitchState
 from ghl_real_estate_ai.models.synchronization import ChangeStatus, DeliveryTally, SyncProgress, SyncSource
 from ghl_real_estate_ai.services.admission import Outcome
 
@@ -66,6 +67,7 @@ class StoredFacts:
     changes: dict[ChangeStatus, int] = field(default_factory=dict)
     dead_letters: int = 0
     lag: int = 0
+    outgoing: SwitchState = field(default_factory=lambda: SwitchState(switch=Switch.OUTGOING))
 
 
 def stored_findings(facts: StoredFacts) -> Iterator[Finding]:
@@ -75,6 +77,7 @@ def stored_findings(facts: StoredFacts) -> Iterator[Finding]:
     yield from webhook_findings(facts)
     yield delivery_finding(facts)
     yield from sync_findings(facts)
+    yield outgoing_finding(facts)
     yield from backlog_findings(facts)
 
 
@@ -272,6 +275,20 @@ def backlog_findings(facts: StoredFacts) -> Iterator[Finding]:
         WARNING if facts.dead_letters else OK,
         f"{facts.dead_letters} deliveries could not be used",
         "upgrade, then `enterprisehub replay --dead-letters`" if facts.dead_letters else None,
+    )
+
+
+def outgoing_finding(facts: StoredFacts) -> Finding:
+    """Whether the kill switch stops what leaves the house; what waits meanwhile is in ``changes``."""
+    switch = facts.outgoing
+    if switch.on:
+        return finding("outgoing", OK, "what is to leave the house may leave")
+    since = "" if switch.changed_at is None else f" since {_minute(switch.changed_at)}"
+    return finding(
+        "outgoing",
+        WARNING,
+        f"the switch 'outgoing' is off{since}: nothing is sent or written into the CRM, what waits goes on waiting",
+        "when that is over: an admin turns it on at the page Admin, or run `enterprisehub switch on outgoing`",
     )
 
 

@@ -29,6 +29,7 @@ from ghl_real_estate_ai.models.diagnosis import (
 )
 from ghl_real_estate_ai.models.events import Source
 from ghl_real_estate_ai.models.identifiers import LocationId
+from ghl_real_estate_ai.models.switches import Switch
 from ghl_real_estate_ai.models.synchronization import SyncSource
 from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork
 from ghl_real_estate_ai.services.account_findings import account_findings, address_finding, use_findings
@@ -107,6 +108,7 @@ class CrmHealth:
                 changes=uow.changes.counts(location_id),
                 dead_letters=uow.cursors.dead_letter_count(location_id),
                 lag=lag,
+                outgoing=next(one for one in uow.switches.all(location_id) if one.switch is Switch.OUTGOING),
             )
 
         return await self._memory.read(look)

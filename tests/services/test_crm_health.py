@@ -13,6 +13,8 @@ from ghl_real_estate_ai.models.connections import (
 from ghl_real_estate_ai.models.crm_account import ApiUse
 from ghl_real_estate_ai.models.diagnosis import FindingStatus
 from ghl_real_estate_ai.models.events import DeadLetter
+from ghl_real_estate_ai.models.identifiers import UserId
+from ghl_real_estate_ai.models.switches import Switch, SwitchState
 from ghl_real_estate_ai.models.synchronization import (
     ChangeKind,
     ChangeStatus,
@@ -219,6 +221,18 @@ async def test_hints_that_wait_for_a_connection_say_so() -> None:
     await bench.expect("rereads", WARNING, says="1 leads", fix="wait for a connection")
     await bench.connected()
     await bench.expect("rereads", OK, says="1 leads")
+
+
+async def test_a_kill_switch_that_is_off_is_named_with_the_way_back() -> None:
+    bench = Bench()
+    await bench.expect("outgoing", OK)
+    off = SwitchState(switch=Switch.OUTGOING, on=False, changed_at=NOON, changed_by=UserId("u1"))
+    await bench.put(lambda uow: uow.switches.put(LOCATION, off))
+    await bench.expect("outgoing", WARNING, says="since 2026-03-02 12:00 UTC", fix="switch on outgoing")
+    replies = off.model_copy(update={"switch": Switch.SUGGESTED_REPLIES})
+    await bench.put(lambda uow: uow.switches.put(LOCATION, off.model_copy(update={"on": True})))
+    await bench.put(lambda uow: uow.switches.put(LOCATION, replies))
+    await bench.expect("outgoing", OK)
 
 
 async def test_failed_changes_and_dead_letters_are_warnings() -> None:
