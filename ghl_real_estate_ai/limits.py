@@ -97,6 +97,9 @@ SESSION_UTMOST_DAYS: Final = 14
 DEAD_LETTERS_AT_ONCE: Final = 500
 """Dead letters that one request tries again."""
 
+REPLAY_WAIT_S: Final = 2.5
+"""So long such a request waits for handlers, who give up on an event after DURABLE_RETRY_DELAYS_S and their own time."""
+
 ACCESS_LOOK_S: Final = 20.0
 """How often a gateway looks whose access was ended elsewhere: a removed user is out everywhere within this time."""
 

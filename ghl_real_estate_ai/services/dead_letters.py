@@ -36,10 +36,11 @@ class Kept:
 
 @dataclass(frozen=True)
 class Replayed:
-    """How many were tried, and those that stay."""
+    """How many were tried, those that stay, and what the others became: facts that are heard as new."""
 
     tried: int
     kept: tuple[Kept, ...]
+    facts: tuple[RecordedEvent, ...] = ()
 
     @property
     def used(self) -> int:
@@ -63,31 +64,39 @@ class DeadLetters:
         self._clock = clock
         self._announce = announce
 
-    async def replay(self, letter: DeadLetter) -> str | None:
-        """Try one again; why it stays, or None. Raises StorageUnavailable."""
-        now = self._clock.now()
-        again = self._read(letter, now) if letter.subscriber == INBOX else None
-        outcome = await self._memory.write(lambda uow: _moved(uow, letter, again, now))
+    async def replay(self, letter: DeadLetter) -> Replayed:
+        """Try one again. Raises StorageUnavailable."""
+        outcome = await self._tried(letter)
         if isinstance(outcome, str):
-            return outcome
-        self._announce([] if outcome is None else [outcome])
-        return None
+            return Replayed(1, (Kept(letter, outcome),))
+        return Replayed(1, (), () if outcome is None else (outcome,))
 
     async def replay_all(self, location_id: LocationId | None = None, *, most: int | None = None) -> Replayed:
         """Try all of a location again, or of all locations; the oldest first, ``most`` at once."""
-        tried, kept = 0, []
+        tried, kept, facts = 0, [], []
         async for letter in letters(self._memory, location_id):
             if tried == most:
                 break
-            reason = await self.replay(letter)
+            outcome = await self._tried(letter)
             if (
-                reason == _GONE
+                outcome == _GONE
             ):  # with the letter of another handler about the same event, or by somebody else
                 continue
             tried += 1
-            if reason is not None:
-                kept.append(Kept(letter.model_copy(update={"raw": None}), reason))
-        return Replayed(tried, tuple(kept))
+            if isinstance(outcome, str):
+                kept.append(Kept(letter.model_copy(update={"raw": None}), outcome))
+            elif outcome is not None:
+                facts.append(outcome)
+        return Replayed(tried, tuple(kept), tuple(facts))
+
+    async def _tried(self, letter: DeadLetter) -> RecordedEvent | str | None:
+        """As ``_moved``; whoever hears facts is told."""
+        now = self._clock.now()
+        again = self._read(letter, now) if letter.subscriber == INBOX else None
+        outcome = await self._memory.write(lambda uow: _moved(uow, letter, again, now))
+        if isinstance(outcome, RecordedEvent):
+            self._announce([outcome])
+        return outcome
 
     def _read(self, letter: DeadLetter, now: datetime) -> Delivery | str:
         """A delivery that was unreadable, or why it still is."""

@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from ghl_real_estate_ai.models.events import DeadLetter
-from ghl_real_estate_ai.models.identifiers import LocationId
+from ghl_real_estate_ai.models.events import DeadLetter, Delivery, LeadUpserted, Source
+from ghl_real_estate_ai.models.identifiers import CorrelationId, EventId, LeadId, LocationId
 from ghl_real_estate_ai.models.leads import Role
 from ghl_real_estate_ai.services.event_inbox import INBOX
 from tests.support.facts import NOON
@@ -147,6 +147,45 @@ async def test_an_event_that_a_handler_gave_up_on_is_heard_again(gateway: Gatewa
     answer = await gateway.post("/v1/dead-letters/replay", ADMIN)
     assert answer.json() == {"replayed": 1, "left": 0, "reason": None}
     assert await gateway.services.memory.read(lambda uow: uow.events.head(HOME)) > said.position
+
+
+async def test_an_event_that_a_handler_gives_up_on_again_is_not_said_to_be_replayed(gateway: Gateway) -> None:
+    await empty(gateway)
+    (fact,) = await gateway.services.bus.publish([unusable()])
+    assert fact is not None
+
+    async def was_given_up() -> bool:
+        return (await gateway.get("/v1/dead-letters", ADMIN)).json()["total"] == 1
+
+    await eventually(was_given_up)
+    (item,) = (await gateway.get("/v1/dead-letters", ADMIN)).json()["items"]
+    answer = (await gateway.post(f"/v1/dead-letters/{item['dead_letter_id']}/replay", ADMIN)).json()
+    assert (answer["replayed"], answer["left"]) == (0, 1)
+    assert "shoe_size" in answer["reason"]
+    (again,) = (await gateway.get("/v1/dead-letters", ADMIN)).json()["items"]
+    assert again["position"] > item["position"]
+    _, raw = readable()
+    await bury(gateway, raw)
+    both = (await gateway.post("/v1/dead-letters/replay", ADMIN)).json()
+    assert (both["replayed"], both["left"]) == (1, 1)
+    assert both["reason"].startswith("1 of 2 cannot be used yet")
+    assert "shoe_size" in both["reason"]
+
+
+def unusable() -> Delivery:
+    """A fact that no version of the merge can use."""
+    name = f"odd-{next(_numbers)}"
+    event = LeadUpserted(
+        event_id=EventId(name),
+        location_id=HOME,
+        occurred_at=NOON,
+        correlation_id=CorrelationId(name),
+        source=Source.CSV,
+        lead_id=LeadId(name),
+        created=True,
+        contact={"shoe_size": 44},
+    )
+    return Delivery(delivery_id=name, event=event, received_at=NOON)
 
 
 async def test_letters_of_another_tenant_and_of_nobody_known_are_not_reached(gateway: Gateway) -> None:
