@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from ghl_real_estate_ai.commands.records import rebuild
 from ghl_real_estate_ai.models.events import RecordedEvent, WishesCorrected
 from ghl_real_estate_ai.models.identifiers import LeadId
 from ghl_real_estate_ai.models.leads import Lead, Role
@@ -126,3 +127,13 @@ async def test_the_undo_works_after_the_crm_repeated_itself_and_after_it_said_so
     assert (await contact.lead()).wishes.city == "Alpine"
     await contact.correct(**again)
     assert (await contact.lead()).wishes.city == "Waco"
+
+
+async def test_a_replay_of_the_log_comes_to_the_same_leads(gateway: Gateway) -> None:
+    contact = await a_contact(gateway)
+    await contact.correct(city="Marfa", features=["pool"])
+    await contact.changes(name="Ana Two", city="Austin", most=410_000)
+    await contact.correct(features=None)
+    rebuilt = await rebuild(gateway.services.memory, HOME, write=False)
+    assert rebuilt.leads
+    assert rebuilt.different == ()
