@@ -338,7 +338,7 @@ def _saved(lead: Lead, listing_key: ListingKey, at: datetime) -> dict[ListingKey
 def _upserted(lead: Lead, event: LeadUpserted, stamp: Stamp) -> dict[str, object]:
     contact = _checked(Contact, event.contact, event)
     wished = stated(lead, Voice.CRM, _checked(Wishes, event.wishes, event), stamp)
-    lead = lead.model_copy(update=wished)
+    lead = lead.model_copy(update=wished) if wished else lead
     existence = _existence(lead, stamp, deleted=False)
     stamps = {**lead.stamps, "deleted": stamp} if existence else dict(lead.stamps)
     told = _merged(lead.contact, contact, stamps, stamp)

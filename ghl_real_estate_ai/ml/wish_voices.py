@@ -17,6 +17,7 @@ from ghl_real_estate_ai.models.leads import Lead, Stamp, Voice, VoiceWords
 from ghl_real_estate_ai.models.properties import Wishes
 
 _SILENT: Final = VoiceWords()
+_WISHES: Final = tuple(Wishes.model_fields)
 
 
 def stated(
@@ -26,6 +27,8 @@ def stated(
 
     ``instead_of``: of a correction, what the CRM stated then.
     """
+    if not wishes.model_fields_set:
+        return {}
     known = voices_of(lead)
     before = known.get(voice, _SILENT)
     newer = [
@@ -56,8 +59,8 @@ def voices_of(lead: Lead) -> dict[Voice, VoiceWords]:
     """Everybody's newest words. A lead that keeps none apart knows its wishes from the CRM alone."""
     if lead.voices:
         return lead.voices
-    stamps = {name: stamp for name, stamp in lead.stamps.items() if name in Wishes.model_fields}
-    return {Voice.CRM: VoiceWords.model_construct(wishes=lead.wishes, stamps=stamps)} if stamps else {}
+    stamps = {name: lead.stamps[name] for name in _WISHES if name in lead.stamps}
+    return {Voice.CRM: _SILENT.model_copy(update={"wishes": lead.wishes, "stamps": stamps})} if stamps else {}
 
 
 def crm_words(lead: Lead) -> VoiceWords:
@@ -67,6 +70,8 @@ def crm_words(lead: Lead) -> VoiceWords:
 
 def _counting(voices: dict[Voice, VoiceWords], name: str) -> VoiceWords:
     """The voice whose word on the wish counts; at least one has stated it."""
+    if len(voices) == 1:
+        return next(iter(voices.values()))
     stating = {voice: words for voice, words in voices.items() if name in words.stamps}
     agent, crm = stating.get(Voice.AGENT), stating.get(Voice.CRM)
     if agent and crm and getattr(crm.wishes, name) == getattr(agent.instead_of, name):
