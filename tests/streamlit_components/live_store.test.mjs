@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { FEED_ROWS, ITEMS_HELD, LiveStore } from "../../ghl_real_estate_ai/streamlit_components/assets/live_store.js";
+import { FEED_ROWS, ITEMS_HELD, LEADS_HELD, LiveStore, QUEUE_HELD } from "../../ghl_real_estate_ai/streamlit_components/assets/live_store.js";
 
 const at = (second) => new Date(Date.UTC(2026, 0, 1) + second * 1_000).toISOString();
 const publish = (store, stream, item) => store.apply({ c: stream, o: 1, p: 1, e: item });
@@ -144,8 +144,51 @@ test("every Map is bounded, and the least recently changed leaves", () => {
   const held = store.streams.get("lead_scores");
   assert.equal(held.size, ITEMS_HELD);
   assert.ok(held.has("first") && !held.has("second"));
-  assert.equal(store.names.size, ITEMS_HELD);
-  assert.equal(store.trends.size, ITEMS_HELD);
+  for (let i = 0; i < LEADS_HELD; i += 1) publish(store, "lead_scores", score(`more${i}`, 0.1));
+  for (const map of [store.names, store.trends, store.facets]) assert.equal(map.size, LEADS_HELD);
+});
+
+test("a full queue lets go of leads with nothing to do, then of those that nobody keeps waiting; a waiting lead stays", () => {
+  const store = new LiveStore();
+  const held = store.streams.get("next_actions");
+  publish(store, "next_actions", action("waits longest", 1, at(0)));
+  publish(store, "next_actions", action("nobody waits", 5, null));
+  for (let i = 2; i < QUEUE_HELD; i += 1) publish(store, "next_actions", i % 2 ? action(`w${i}`, 9, at(i)) : action(`idle${i}`, 0, null, { action: null }));
+  for (let i = 0; i < QUEUE_HELD / 2 - 1; i += 1) publish(store, "next_actions", action(`new${i}`, 9, at(i)));
+  assert.deepEqual([held.size, held.has("waits longest"), held.has("nobody waits"), store.idle.size], [QUEUE_HELD, true, true, 0]);
+  publish(store, "next_actions", action("one more", 9, at(1)));
+  assert.deepEqual([held.size, held.has("waits longest"), held.has("nobody waits")], [QUEUE_HELD, true, false]);
+  assert.equal(store.openActions().length, QUEUE_HELD);
+  publish(store, "next_actions", action("all wait", 9, at(1)));
+  assert.deepEqual([held.size, held.has("waits longest")], [QUEUE_HELD, false]); // of those the one that is worth least
+});
+
+test("a lead of the queue keeps its picture, whatever comes after it", () => {
+  const store = new LiveStore();
+  publish(store, "next_actions", action("waits", 1, at(0), { assigned_to: "u1" }));
+  for (let i = 0; i < LEADS_HELD + 9; i += 1) publish(store, "lead_scores", score(`n${i}`, 0.1));
+  assert.deepEqual([store.nameOf("waits"), store.facetOf("waits").assigned], ["Name waits", "u1"]);
+});
+
+test("a lead whose score is not held has stage and source from the queue, and no known risk", () => {
+  const store = new LiveStore();
+  snapshot(store, "next_actions", [action("a", 1, null, { stage: "new", source: "zillow" }), action("b", 1, null, { stage: "new", source: null })]);
+  snapshot(store, "lead_scores", [score("b", 0.4, { stage: "working", source: "website" })]);
+  snapshot(store, "next_actions", [action("a", 1, null, { stage: "new", source: "zillow" }), action("b", 1, null, { stage: "new" })]);
+  const told = (lead) => [store.facetOf(lead).stage, store.facetOf(lead).source, store.facetOf(lead).risk];
+  assert.deepEqual([told("a"), told("b")], [["new", "zillow", null], ["working", "website", null]]);
+  publish(store, "next_actions", action("a", 0, null, { action: null, lead_name: null, acknowledged_by: "u", stage: null, source: null }));
+  assert.deepEqual(told("a"), ["new", "zillow", null]); // an acknowledgement tells neither
+});
+
+test("snapshots come one after the other: a lead that only one stream tells of is not forgotten by the next", () => {
+  const store = new LiveStore();
+  snapshot(store, "next_actions", [action("a", 1, null)]);
+  snapshot(store, "lead_scores", [score("b", 0.4)]);
+  snapshot(store, "conversation_feed", [said("m", 1)]);
+  assert.deepEqual([store.nameOf("a"), store.facetOf("l1").said], ["Name a", ["m"]]);
+  snapshot(store, "next_actions", []);
+  assert.equal(store.nameOf("a"), "Lead without a name yet");
 });
 
 test("a trend starts with the past that its cause tells, and grows with each score", () => {

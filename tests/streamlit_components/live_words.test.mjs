@@ -80,7 +80,7 @@ test("a paint is stamped after the frame, and a hidden tab forgets what it did n
   time = 112;
   frames.shift()();
   assert.deepEqual([log.paints[0].painted_ms, log.paints[0].received_ms, log.paints[0].shown], [112, 95, true]);
-  assert.equal(log.quantile(0.95), 22);
+  assert.equal(log.quantile(0.95, 0), 22);
   log.arrived(message("b"), 120);
   log.hidden();
   log.frame(() => true);
@@ -89,6 +89,24 @@ test("a paint is stamped after the frame, and a hidden tab forgets what it did n
   log.frame(() => true);
   frames.shift()();
   assert.equal(log.paints.length, 2_000);
+});
+
+test("a paint never seems to come before its publication, whatever the two clocks say", () => {
+  let time = 0;
+  const log = new PaintLog({ now: () => time, after: (then) => then() });
+  const paint = (sent, took, ahead) => {
+    log.arrived({ c: "lead_scores", o: 1, p: sent + ahead, e: { key: "k" } }, sent + took);
+    time = sent + took + 8;
+    log.frame(() => true);
+  };
+  assert.equal(log.quantile(0.5, 0), null);
+  paint(0, 30, 5_000); // the gateway's clock is 5 s ahead; the greeting took 90 ms, so it said 4,910
+  assert.equal(log.quantile(0.95, 4_910), 8); // the greeting alone would have said -52
+  paint(100, 3, 5_000);
+  assert.deepEqual([0.5, 0.95].map((q) => log.quantile(q, 4_910)), [8, 35]); // 38 in truth: the quickest way is not seen
+  assert.equal(log.quantile(0.95, 4_999), 37); // a quick greeting knows more
+  for (let i = 0; i < 200; i += 1) paint(1_000 + i, 4, 2_000); // this machine's clock was put right
+  assert.deepEqual([0.5, 0.95].map((q) => log.quantile(q, 4_999)), [8, 8]);
 });
 
 test("the clock of a waiting lead: fine for five minutes, slipping within the hour, then late", () => {

@@ -63,7 +63,7 @@ export class Answers {
     const shown = items.filter((item) => !this.#hides(item, mine));
     const ids = new Set(shown.map((item) => item.action.action_id));
     const back = [...this.attempts.values()].filter(({ verb, name, item }) => verb === "back" && name !== "failed" && !ids.has(item.action.action_id));
-    return back.length ? [...shown, ...back.map(({ item }) => item)].sort(byPriority) : shown;
+    return back.length ? [...shown, ...back.map(({ item }) => item)].sort(byPriority(this.now())) : shown;
   }
 
   stop() {

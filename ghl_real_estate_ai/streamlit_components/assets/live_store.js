@@ -1,6 +1,8 @@
 // What the screen knows: one bounded Map per stream, newest item per key. Pure: no clock, no DOM.
 // Called by live_hub.js with each message of the connection; read by live_view.js.
 
+import { priorityAt } from "./live_urgency.js";
+
 export const STREAMS = [
   "lead_scores",
   "churn_risk",
@@ -11,6 +13,9 @@ export const STREAMS = [
 ];
 
 export const ITEMS_HELD = 2_000; // per stream; the oldest leave
+export const QUEUE_HELD = 2_500; // next actions: all that the gateway's snapshot holds (limits.QUEUE_ITEMS + SNAPSHOT_ITEMS)
+export const LEADS_HELD = ITEMS_HELD + QUEUE_HELD; // what is gathered per lead: the queue's leads, and those of the other streams
+export const RANK_AGAIN_MS = 15_000; // priorities change with the wait: so often the queue is put in order anew
 export const FEED_ROWS = 200;
 export const TABLE_ROWS = 50;
 export const QUEUE_ROWS = 200;
@@ -30,6 +35,8 @@ export class LiveStore {
     this.simulatedAt = -Infinity; // newest time of a simulated item
     this.facets = new Map(); // lead_id -> what filters and rows ask about a lead, gathered from all streams
     this.sorted = new Map(); // stream -> its items in order, until it changes
+    this.ranked = -Infinity; // as of when the queue is in order
+    this.idle = new Set(); // keys of next actions that say "nothing to do", oldest first
     this.made = { all: 0, simulated: 0 }; // items held about leads
   }
 
@@ -53,7 +60,7 @@ export class LiveStore {
     this.sorted.delete(stream);
     for (const key of [...items.keys()]) this.#drop(stream, items, key);
     for (const item of [...snapshot].sort(byTime)) this.#put(stream, items, item);
-    if (stream === "lead_scores") this.#forgetOthers(items);
+    this.#forgetOthers();
     return new Set([stream]);
   }
 
@@ -64,20 +71,40 @@ export class LiveStore {
     this.#drop(stream, items, item.key);
     if (item.removed) return void this.facets.delete(item.lead_id); // the lead was deleted in the CRM
     items.set(item.key, item); // the newest at the end
+    if (stream === "next_actions" && !item.action) this.idle.add(item.key);
     this.#count(stream, item, 1);
-    const bound = stream === "conversation_feed" ? FEED_ROWS : ITEMS_HELD;
-    if (items.size > bound) this.#drop(stream, items, items.keys().next().value);
+    if (items.size > boundOf(stream)) this.#drop(stream, items, stream === "next_actions" ? this.#leastMissed(items) : oldest(items));
     if (!item.lead_id) return;
-    if (item.lead_name) remember(this.names, item.lead_id, item.lead_name, ITEMS_HELD);
-    if (stream === "lead_scores") remember(this.trends, item.lead_id, this.#trend(item), ITEMS_HELD);
-    remember(this.facets, item.lead_id, { ...(this.facets.get(item.lead_id) ?? NO_FACET), ...this.#facet(stream, item) }, ITEMS_HELD);
+    if (item.lead_name) this.#remember(this.names, item.lead_id, item.lead_name, LEADS_HELD);
+    if (stream === "lead_scores") this.#remember(this.trends, item.lead_id, this.#trend(item), LEADS_HELD);
+    this.#remember(this.facets, item.lead_id, { ...(this.facets.get(item.lead_id) ?? NO_FACET), ...this.#facet(stream, item) }, LEADS_HELD);
   }
 
   #drop(stream, items, key) {
     const item = items.get(key);
     if (!item) return;
     items.delete(key);
+    if (stream === "next_actions") this.idle.delete(key);
     this.#count(stream, item, -1);
+  }
+
+  /** Who leaves the queue when it is full: a lead with nothing to do, else one that nobody keeps waiting, else the least worth. */
+  #leastMissed(items) {
+    const [idle] = this.idle;
+    if (idle !== undefined) return idle;
+    for (const [key, item] of items) if (!item.action.waiting_since) return key;
+    return [...items.values()].reduce((least, item) => (item.action.priority < least.action.priority ? item : least)).key;
+  }
+
+  /** Newest at the end; at the bound the oldest leaves, but no lead of the queue. */
+  #remember(map, leadId, value, bound) {
+    map.delete(leadId);
+    map.set(leadId, value);
+    if (map.size <= bound) return;
+    const queue = this.streams.get("next_actions");
+    for (const key of map.keys()) {
+      if (key !== leadId && !queue.get(key)?.action) return void map.delete(key);
+    }
   }
 
   #count(stream, item, by) {
@@ -92,9 +119,15 @@ export class LiveStore {
     if (stream === "lead_scores") return { name, stage: item.stage, source: item.source ?? "", assigned };
     if (stream === "churn_risk") return { name, risk: item.churn.value?.stage ?? null, danger: item.churn.value?.probability ?? null };
     if (stream === "property_matches") return { cities: citiesOf(item.matches.value ?? []) };
-    if (stream === "next_actions") return { next: item, declined: item.declined_by ?? [], ...(name ? { name, assigned } : {}) };
+    if (stream === "next_actions") return { next: item, declined: item.declined_by ?? [], ...(name ? { name, assigned } : {}), ...this.#unscored(item) };
     const said = this.facets.get(item.lead_id)?.said ?? [];
     return { said: [...said, item.text ?? ""].slice(-MESSAGES_SEARCHED) };
+  }
+
+  /** Stage and source as the queue tells them, of a lead whose score is not held. */
+  #unscored({ lead_id: leadId, stage, source }) {
+    if (!stage || this.streams.get("lead_scores").has(leadId)) return {};
+    return { stage, source: source ?? "" };
   }
 
   /** What is known of a lead across the streams: {name, stage, source, assigned, risk, danger, cities, declined, said, next}. */
@@ -102,11 +135,13 @@ export class LiveStore {
     return this.facets.get(leadId) ?? NO_FACET;
   }
 
-  /** A lead that the gateway no longer holds may have been forgotten on request: nothing of it may stay here. */
-  #forgetOthers(known) {
-    for (const leadId of this.names.keys()) if (!known.has(leadId)) this.names.delete(leadId);
-    for (const leadId of this.trends.keys()) if (!known.has(leadId)) this.trends.delete(leadId);
-    for (const leadId of this.facets.keys()) if (!known.has(leadId)) this.facets.delete(leadId);
+  /** A lead that no stream tells of any more may have been forgotten on request: nothing of it may stay here. */
+  #forgetOthers() {
+    const told = new Set();
+    for (const items of this.streams.values()) for (const item of items.values()) told.add(item.lead_id);
+    for (const map of [this.names, this.trends, this.facets]) {
+      for (const leadId of map.keys()) if (!told.has(leadId)) map.delete(leadId);
+    }
   }
 
   /** Scores seen so far. The first item brings its own past: its cause tells where the score stood before. */
@@ -130,9 +165,14 @@ export class LiveStore {
     return this.made.all ? this.made.simulated / this.made.all : 0;
   }
 
-  /** The queue: what is open at `now`, most valuable and urgent first, then who has waited longest. Snoozed actions come back by themselves. */
+  /**
+   * The queue: what is open at `now`, most valuable and urgent first, then who has waited longest. Snoozed actions come back by
+   * themselves. It is put in order when an item changes, and else when RANK_AGAIN_MS have passed.
+   */
   openActions(now = Infinity) {
-    return this.#ordered("next_actions", (items) => items.filter((item) => item.action && !item.acknowledged_by).sort(byPriority))
+    if (Math.abs(now - this.ranked) >= RANK_AGAIN_MS) this.sorted.delete("next_actions");
+    if (!this.sorted.has("next_actions")) this.ranked = now;
+    return this.#ordered("next_actions", (items) => items.filter((item) => item.action && !item.acknowledged_by).sort(byPriority(now)))
       .filter((item) => snoozedUntil(item) <= now);
   }
 
@@ -182,11 +222,13 @@ export class LiveStore {
   }
 }
 
-/** Newest at the end, the oldest leaves when the bound is reached. */
-function remember(map, key, value, bound) {
-  map.delete(key);
-  map.set(key, value);
-  if (map.size > bound) map.delete(map.keys().next().value);
+function boundOf(stream) {
+  if (stream === "next_actions") return QUEUE_HELD;
+  return stream === "conversation_feed" ? FEED_ROWS : ITEMS_HELD;
+}
+
+function oldest(map) {
+  return map.keys().next().value;
 }
 
 function pastOf(item, score) {
@@ -200,9 +242,15 @@ function ranked(rank) {
   return (items) => items.sort((a, b) => rank(b) - rank(a) || byTime(b, a));
 }
 
-/** Most worth doing first, then the longest wait, then the lead's key, so that the order is the same on every screen. */
-export function byPriority(a, b) {
-  return (b.action.priority ?? 0) - (a.action.priority ?? 0) || order(waitingSince(a), waitingSince(b)) || order(a.key, b.key);
+/** Most worth doing at `now` first, then the longest wait, then the lead's key, so that the order is the same on every screen. */
+export function byPriority(now) {
+  const priorities = new Map(); // a sort asks for each many times
+  const priorityOf = (item) => {
+    let priority = priorities.get(item);
+    if (priority === undefined) priorities.set(item, (priority = priorityAt(item.action, now)));
+    return priority;
+  };
+  return (a, b) => priorityOf(b) - priorityOf(a) || order(waitingSince(a), waitingSince(b)) || order(a.key, b.key);
 }
 
 function order(a, b) {

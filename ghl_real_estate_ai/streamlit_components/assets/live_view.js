@@ -1,6 +1,6 @@
 // Paints the store: six panels, the top bar, the clock. Called by live_hub.js inside an animation frame.
 
-import { QUEUE_ROWS, TABLE_ROWS, FEED_ROWS, STREAMS } from "./live_store.js";
+import { QUEUE_ROWS, TABLE_ROWS, FEED_ROWS, STREAMS, RANK_AGAIN_MS } from "./live_store.js";
 import { span } from "../../live_client/enterprisehub_live.js";
 import { ago, STAGE_WORDS } from "./live_words.js";
 import { el, KeyedList, setClass, setText } from "./live_dom.js";
@@ -141,6 +141,7 @@ export class HubView {
     const comesBack = open.some((item) => this.actions.attemptOf(item.action.action_id)?.verb === "back" && !this.panels.get("next_actions").list.rows.has(item.key));
     const panel = this.#paintList("next_actions", open, QUEUE_ROWS, { steady: !comesBack }); // what was undone is shown in its own place
     panel.wakeAt = this.store.nextReturn(now);
+    panel.rankedAt = performance.now();
     panel.longestWait = Math.min(...open.map((item) => Date.parse(item.action.waiting_since ?? "")).filter(Number.isFinite));
     panel.open = open.length;
     this.#noteActions();
@@ -288,7 +289,8 @@ export class HubView {
     const shown = this.store.now(this.nowMs());
     for (const node of this.root.querySelectorAll("[data-since]")) writeTime(node, shown);
     this.clocks.tick(shown);
-    if (shown >= this.panels.get("next_actions").wakeAt) this.repaint("next_actions"); // a snoozed action comes back
+    const { wakeAt, rankedAt } = this.panels.get("next_actions");
+    if (shown >= wakeAt || performance.now() - rankedAt >= RANK_AGAIN_MS) this.repaint("next_actions"); // a snoozed action comes back; waits change the order
   }
 
   /** Whether an item has a row on the page; a lead beyond the table's bound has none. */
