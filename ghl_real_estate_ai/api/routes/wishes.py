@@ -5,6 +5,7 @@ Called by the screens. The tenant is the caller's; another tenant's lead is simp
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
@@ -12,11 +13,18 @@ from fastapi import APIRouter, Path
 from pydantic import ValidationError
 
 from ghl_real_estate_ai.api.dependencies import IdentityDep, ServicesDep, now_of
-from ghl_real_estate_ai.errors import NotFound, UnprocessableInput
+from ghl_real_estate_ai.errors import NotFound, TranslationError, UnprocessableInput
 from ghl_real_estate_ai.limits import CLICKS_LOOKED_AT
 from ghl_real_estate_ai.ml.lead_state import apply
 from ghl_real_estate_ai.ml.wish_voices import crm_words
-from ghl_real_estate_ai.models.events import Delivery, RecordedEvent, Source, WishesCorrected
+from ghl_real_estate_ai.models.events import (
+    Delivery,
+    LeadUpserted,
+    PropertyActivityRecorded,
+    RecordedEvent,
+    Source,
+    WishesCorrected,
+)
 from ghl_real_estate_ai.models.identifiers import (
     CorrelationId,
     EventId,
@@ -33,6 +41,7 @@ from ghl_real_estate_ai.ports import UnitOfWork
 router = APIRouter(prefix="/v1/leads", tags=["leads"])
 
 _STEP: Final = timedelta(microseconds=1)
+_WORDS: Final = (LeadUpserted, PropertyActivityRecorded, WishesCorrected)
 
 
 class Correction(Frozen):
@@ -83,14 +92,15 @@ async def correct_wishes(
 def _ahead(
     uow: UnitOfWork, location_id: LocationId, lead_id: LeadId
 ) -> tuple[Lead | None, LeadIntelligence | None]:
-    """The lead with the corrections that are in the log and not in it yet: of two quick ones each undoes its own."""
+    """The lead with the words on wishes that are in the log and not in it yet: of two quick corrections each undoes its own."""
     lead = uow.leads.get(location_id, lead_id)
     if lead is None:
         return None, None
     events = uow.events.of_lead(location_id, lead_id, before=None, limit=CLICKS_LOOKED_AT)
     for recorded in reversed(events):
-        if recorded.position > lead.position and isinstance(recorded.event, WishesCorrected):
-            lead = apply(lead, _as_applied(recorded, lead))
+        if recorded.position > lead.position and isinstance(recorded.event, _WORDS):
+            with suppress(TranslationError):  # whoever handles it will set it aside
+                lead = apply(lead, _as_applied(recorded, lead))
     return lead, uow.leads.intelligence(location_id, lead_id)
 
 
