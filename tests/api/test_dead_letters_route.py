@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from ghl_real_estate_ai.models.events import DeadLetter, Delivery, LeadUpserted, Source
+from ghl_real_estate_ai.models.events import DeadLetter, Delivery, LeadUpserted, RecordedEvent, Source
 from ghl_real_estate_ai.models.identifiers import CorrelationId, EventId, LeadId, LocationId
 from ghl_real_estate_ai.models.leads import Role
 from ghl_real_estate_ai.services.event_inbox import INBOX
@@ -170,6 +170,21 @@ async def test_an_event_that_a_handler_gives_up_on_again_is_not_said_to_be_repla
     assert (both["replayed"], both["left"]) == (1, 1)
     assert both["reason"].startswith("1 of 2 cannot be used yet")
     assert "shoe_size" in both["reason"]
+
+
+async def test_one_that_no_handler_is_done_with_in_time_says_so(gateway: Gateway) -> None:
+    """A handler of notes that never runs; the bus was started without it."""
+
+    async def never(_: RecordedEvent) -> None:
+        raise AssertionError
+
+    gateway.services.bus.subscribe_durable("stuck", never, types=frozenset({"NoteAdded"}))
+    note = {"type": "NoteCreate", "locationId": AWAY, "id": "note-1", "contactId": "c-1", "body": "Called."}
+    number = await bury(gateway, json.dumps(note), AWAY)
+    admin = user_of(Role.ADMIN, AWAY)
+    answer = (await gateway.post(f"/v1/dead-letters/{number}/replay", admin)).json()
+    assert (answer["replayed"], answer["left"]) == (1, 0)
+    assert "not yet worked off" in answer["reason"]
 
 
 def unusable() -> Delivery:
