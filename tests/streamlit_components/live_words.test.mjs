@@ -119,6 +119,16 @@ test("the clock of a waiting lead: fine for five minutes, slipping within the ho
   assert.equal(clock(100_000), "1 d 3 h late");
 });
 
+test("evidence in a row says nothing that the clock and the score beside it say", () => {
+  const shown = (text) => words.proofInRow({ text });
+  assert.equal(shown("waiting 42 min for a human answer"), null);
+  assert.equal(shown("waiting 2 h 05 for a human answer, after 3 messages"), "3 messages without a human answer");
+  assert.equal(shown("new 5 min ago; nobody of the team has been in touch"), "Nobody of the team has been in touch");
+  assert.equal(shown("25% chance of an appointment within 14 days"), null);
+  assert.equal(shown("“waiting 42 min for a human answer”"), "“waiting 42 min for a human answer”"); // the lead's own words
+  assert.equal(shown("do not disturb is set: answer what the lead asked, send nothing else"), "do not disturb is set: answer what the lead asked, send nothing else");
+});
+
 test("a worth is told with two figures, and what it rests on", () => {
   const worth = (value) => words.worthInWords({ expected_value: value });
   assert.deepEqual([183.4, 1_849, 5.2, 0.3, 0].map(worth), ["worth about $180 now", "worth about $1,800 now", "worth about $5 now", "worth less than $1 now", "worth less than $1 now"]);

@@ -4,6 +4,7 @@ import { LiveConnection, browserOutside, stateInWords } from "../../live_client/
 import { LiveStore, STREAMS } from "./live_store.js";
 import { Answers } from "./live_actions.js";
 import { FilterBar, LeadFilter } from "./live_filters.js";
+import { AlsoFound } from "./live_found.js";
 import { Keyboard, showKeys } from "./live_keys.js";
 import { LiveSession } from "./live_session.js";
 import { LiveTeam } from "./live_team.js";
@@ -108,6 +109,15 @@ class LiveHub {
       changed: (values) => this.#choose(values),
       cleared: () => this.#choose({ stage: "", source: "", risk: [], q: "" }),
     });
+    this.found = new AlsoFound(this.view.refs.filters, {
+      api,
+      outside,
+      openLead: (leadId, name) => this.#openLead(leadId, name),
+      isShown: (leadId) => this.store.facets.has(leadId) && this.filter.passes(leadId),
+      agentName: (userId) => team.nameOf(userId),
+      now: () => this.leadsNow(),
+    });
+    this.found.search(this.filter.values.q);
   }
 
   #makeConnection(apiUrl, token) {
@@ -180,6 +190,7 @@ class LiveHub {
   }
 
   #filterChanged() {
+    this.found.search(this.filter.values.q);
     this.#showFilters();
     this.view.filterChanged();
     this.#later(new Set([...this.dirty, ...STREAMS]));
@@ -193,6 +204,7 @@ class LiveHub {
     const linked = this.team.me !== null;
     const hint = this.team.known && !linked && this.user.role === "agent";
     this.filters.show({ values, narrowed, stages: named("stage"), sources: named("source"), shown, all: facets.length, canBeMine: linked, hint });
+    this.found.show({ shown });
   }
 
   #teamKnown() {
@@ -202,9 +214,9 @@ class LiveHub {
     this.page.refresh();
   }
 
-  #openLead(leadId) {
+  #openLead(leadId, name = this.store.nameOf(leadId)) {
     this.url.push({ lead: leadId });
-    this.page.open(leadId, this.store.nameOf(leadId));
+    this.page.open(leadId, name);
   }
 
   /** The browser's Back or Forward. */
@@ -286,6 +298,7 @@ class LiveHub {
     this.connection.stop();
     this.actions.stop();
     this.team.stop();
+    this.found.stop();
     this.url.stop();
     this.toast.hide();
     this.page.stop();

@@ -1,7 +1,7 @@
 // One row of the Now queue: who, what to do, why, how long they have waited, and the answers. Called by live_view.js.
 // The lead page shows the same buttons (`answerButtons`) and the same clock.
 
-import { percent, reachHref, reachVerb, snoozeChoices, speedClock, worthInWords, worthRestsOn } from "./live_words.js";
+import { percent, proofInRow, reachHref, reachVerb, snoozeChoices, speedClock, worthInWords, worthRestsOn } from "./live_words.js";
 import { el, setClass, setText, simulatedTag } from "./live_dom.js";
 
 const SAID_WORDS = { take: ["Taking on…", "Taken on"], snooze: ["Snoozing…", "Snoozed"], decline: ["Passing on…", "Not yours"], back: ["Taking back…", "Open again"] };
@@ -94,14 +94,15 @@ export class SnoozeMenu {
 
 /** A clock that counts a lead's wait. -> {node, update(action, now)}; `tick` is kept by ClockWall. */
 export function waitClock() {
-  const time = el("b.number");
+  const figure = el("b.number");
   const word = el("span");
-  const node = el("span.clock", {}, time, " ", word);
-  const update = (action) => {
+  const node = el("span.clock", {}, figure, " ", word);
+  const update = (action, { simulated = false } = {}) => {
     node.hidden = !action.waiting_since;
     node.dataset.waitingSince = action.waiting_since ?? "";
     node.dataset.what = action.kind === FIRST_RESPONSE ? "first answer" : "answer";
-    node.title = `Waiting for a human's ${node.dataset.what}; automation does not stop this clock`;
+    const time = simulated ? ". Simulated time: it moves with the simulator's events" : "";
+    node.title = `Waiting for a human's ${node.dataset.what}; automation does not stop this clock${time}`;
   };
   return { node, update };
 }
@@ -150,7 +151,9 @@ export function nowRow(first, deps) {
   const name = el("button.lead", { type: "button", onclick: () => deps.openLead(first.lead_id) });
   const tags = el("span.tags");
   const clock = waitClock();
-  const what = el("p.now-what");
+  const what = el("span.now-what");
+  const worth = el("span.worth.meta");
+  const title = el("p.now-title", {}, what, " ", worth);
   const numbers = el("span.now-numbers.push");
   const why = nowWhy();
   const about = el("span.now-about.meta");
@@ -158,8 +161,8 @@ export function nowRow(first, deps) {
   const node = el(
     "li.now",
     {},
-    el("div.line", {}, el("span.rank", { "aria-hidden": "true" }), name, tags, about, clock.node),
-    el("div.line", {}, what, numbers),
+    el("div.line.now-head", {}, el("span.rank", { "aria-hidden": "true" }), name, tags, about, clock.node),
+    el("div.line.now-do", {}, title, numbers),
     why.node,
     buttons.node,
     buttons.trouble,
@@ -169,9 +172,12 @@ export function nowRow(first, deps) {
     const facet = deps.facetOf(item.lead_id);
     setText(name, item.lead_name);
     writeNowTags(tags, item.simulated, deps.hasDeclined(item.declined_by));
-    clock.update(item.action);
+    clock.update(item.action, item);
     writeClock(clock.node, deps.now());
     setText(what, item.action.title);
+    setText(worth, worthInWords(item.action) ?? "");
+    worth.title = worth.textContent && worthRestsOn(item.action);
+    title.title = title.textContent.trim(); // the line is cut where it is too long
     writeChances(numbers, item.score, facet.danger);
     why.update(item.action);
     setText(about, [facet.stage, deps.agentName(item.assigned_to ?? facet.assigned)].filter(Boolean).join(" · "));
@@ -204,12 +210,12 @@ function nowWhy() {
   const rest = el("div.now-rest");
   const node = el("details.now-why", {}, short, rest);
   const update = (action) => {
-    const proofs = action.evidence.filter((evidence, i) => i === 0 || evidence.event_id); // the others repeat clock and numbers
-    const [shown, more] = [proofs.slice(0, EVIDENCE_SHOWN), action.evidence.filter((evidence) => !proofs.slice(0, EVIDENCE_SHOWN).includes(evidence))];
+    const told = action.evidence.map((evidence) => ({ evidence, text: proofInRow(evidence) })).filter(({ text }) => text).slice(0, EVIDENCE_SHOWN);
     const unreachable = action.no_reach ? [el("span.no-reach", {}, `No call or message from here: ${action.no_reach}`)] : [];
-    const worth = el("span.worth.meta", { title: action.expected_value == null ? null : worthRestsOn(action) }, worthInWords(action));
-    short.replaceChildren(el("span.proofs", {}, ...shown.map((evidence) => el("span", {}, evidence.text)), ...unreachable), worth);
-    const lines = more.map((evidence) => evidence.text);
+    setClass(node, "two", told.length + unreachable.length > 1);
+    short.replaceChildren(el("span.proofs", {}, ...unreachable, ...told.map(({ text }) => el("span", {}, text))));
+    const whole = new Set(told.filter(({ evidence, text }) => text === evidence.text).map(({ text }) => text));
+    const lines = action.evidence.map((evidence) => evidence.text).filter((text) => !whole.has(text));
     if (action.expected_value != null) lines.push(worthRestsOn(action));
     if (action.reach) lines.push(`${reachVerb(action.reach)}: ${action.reach.to}`);
     rest.replaceChildren(...lines.map((line) => el("p.meta", {}, line)));

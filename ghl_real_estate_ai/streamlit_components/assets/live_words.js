@@ -98,6 +98,18 @@ export function worthInWords({ expected_value: value }) {
   return `worth about ${DOLLARS.format(Math.round(value / step) * step)} now`;
 }
 
+const WAIT_SAID = /^waiting [^,]+ for a human answer(?:, after (\d+ messages))?$/;
+const NEW_SAID = /^new [^;]+ ago; (.)/;
+const SCORE_SAID = /^\d+% chance of an appointment within \d+ days$/;
+
+/** A line of evidence beside the clock of the wait and the score: without what these two say; null where nothing is left. */
+export function proofInRow({ text }) {
+  if (SCORE_SAID.test(text)) return null;
+  const wait = WAIT_SAID.exec(text);
+  if (wait) return wait[1] ? `${wait[1]} without a human answer` : null;
+  return text.replace(NEW_SAID, (_, first) => first.toUpperCase());
+}
+
 /** What the value rests on. */
 export function worthRestsOn({ value_assumed: assumed }) {
   return assumed ? "Typical deal value assumed: the CRM states none for this lead" : "From the deal's own value in the CRM";
