@@ -16,10 +16,11 @@ from ghl_real_estate_ai.models.crm_account import AccountUser
 from ghl_real_estate_ai.models.events import Delivery, LeadUpserted, MessageReceived, Source
 from ghl_real_estate_ai.models.identifiers import ActionId, CorrelationId, LeadId, UserId, new_event_id
 from ghl_real_estate_ai.models.intelligence import ActionKind, Evidence, NextAction
-from ghl_real_estate_ai.models.leads import Role
+from ghl_real_estate_ai.models.leads import Contact, Lead, LeadActivity, Role
 from ghl_real_estate_ai.models.streams import NextActionItem, Stream
+from ghl_real_estate_ai.ports import UnitOfWork
 from tests.support.accessibility import grave_findings
-from tests.support.browser import PHONE, open_browser, open_page
+from tests.support.browser import DESKTOP, PHONE, open_browser, open_page
 from tests.support.dashboard import (
     OFFICE,
     LiveGateway,
@@ -252,6 +253,58 @@ def test_filters_stand_in_the_address_and_survive_reload_rerun_and_back(
     page.wait_for_function("!location.search.includes('q=')")
 
 
+def stored_leads(gateway: LiveGateway) -> None:
+    """Leads in the memory that no stream tells of."""
+    at = datetime.now(UTC) - timedelta(days=40)
+
+    async def store(services: Services) -> None:
+        def put(uow: UnitOfWork) -> None:
+            for number in range(MANY):
+                contact = Contact(name=f"Quiet Person {number}", assigned_to=BLAKE)
+                lead_id = LeadId(f"quiet-{number}")
+                lead = Lead(
+                    location_id=OFFICE,
+                    lead_id=lead_id,
+                    contact=contact,
+                    simulated=number == 0,
+                    activity=LeadActivity(first_at=at),
+                )
+                uow.leads.put(lead, None)
+
+        await services.memory.write(put)
+
+    gateway.do(store)
+
+
+def test_a_search_reaches_leads_that_no_panel_holds(page: Any, url: str, gateway: LiveGateway) -> None:
+    stored_leads(gateway)
+    wrote(gateway, "quincy", "Quincy Person", "Hello", assigned_to=DANA)
+    start(page, url)
+    search = page.get_by_role("searchbox")
+    search.fill("quiet person 1777")
+    found = page.get_by_role("group", name="Also found")
+    found.get_by_role("listitem").filter(has_text="new · Blake Chen · last activity: 40 d").wait_for()
+    assert found.get_by_role("listitem").count() == 1
+    assert grave_findings(page) == []
+    found.get_by_role("button", name="Quiet Person 1777", exact=True).click()
+    page.get_by_role("dialog", name="Quiet Person 1777").wait_for()
+    page.wait_for_url("**lead=quiet-1777*")
+    page.keyboard.press("Escape")
+    search.fill("quiet person")
+    found.get_by_text("type more of the name").wait_for()
+    assert found.get_by_role("listitem").count() == 20
+    search.fill("quincy")
+    row(page, "quincy").wait_for()
+    found.wait_for(state="hidden")  # a panel has the lead
+    search.fill("quiet person 0")
+    found.get_by_role("listitem").get_by_text("SIM", exact=True).wait_for()
+    search.fill("zzz")
+    found.get_by_text("No lead of this account has “zzz” in its name.").wait_for()
+    page.reload()
+    wait_until_live(page)
+    found.get_by_text("No lead of this account").wait_for()
+
+
 def test_the_queue_is_worked_by_keyboard(page: Any, url: str, gateway: LiveGateway) -> None:
     for number in range(3):
         wrote(gateway, f"key-{number}", f"Kay {number}", "keyboard please", assigned_to=DANA)
@@ -346,6 +399,35 @@ def many_leads(gateway: LiveGateway) -> None:
     for stream in (Stream.LEAD_SCORES, Stream.CHURN_RISK):
         gateway.publish(stream, *(item(stream, key, number) for number, key in enumerate(keys)))
     gateway.publish(Stream.NEXT_ACTIONS, *(action(key, number) for number, key in enumerate(keys)))
+
+
+ROWS_IN_SIGHT = """([rows, bottom]) => rows.map((row) => {
+  const { top, height } = row.getBoundingClientRect();
+  return Math.min(1, Math.max(0, (bottom - top) / height));
+}).reduce((sum, share) => sum + share, 0)"""
+
+
+@pytest.mark.parametrize(("size", "below", "at_least"), [(DESKTOP, ".system", 6), (PHONE, ".tabs", 2.5)])
+def test_so_many_leads_of_the_queue_are_in_sight(
+    browser: Any, url: str, gateway: LiveGateway, size: tuple[int, int], below: str, at_least: float
+) -> None:
+    words = "Can we see the house this weekend? We are free from ten until two, and my sister would come too."
+    for number in range(8):
+        wrote(gateway, f"long-{number}", f"Long {number}", words, assigned_to=DANA)
+    with open_page(browser, size=size) as page:
+        start(page, url)
+        page.get_by_role("searchbox").fill("my sister")
+        rows = queue(page).locator("li", has_text="Can we see the house")
+        rows.nth(7).wait_for(state="attached")
+        assert rows.first.get_by_text("for a human answer").first.is_hidden()  # the clock says it
+        in_sight = page.evaluate(
+            f"(([rows, sill]) => ({ROWS_IN_SIGHT})([rows, sill.getBoundingClientRect().top]))",
+            [
+                rows.element_handles(),
+                page.locator(below).element_handle(),
+            ],
+        )
+        assert in_sight >= at_least
 
 
 def test_on_a_phone_with_2_000_leads_the_best_come_first_the_list_grows_and_targets_fit_a_thumb(
