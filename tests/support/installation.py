@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,8 @@ class Installation:
         self._log = folder / "server.log"
         self._numbers = itertools.count(1)
         self._running = ExitStack()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._gateway: subprocess.Popen[bytes]
+        self._dashboard: int
         in_a_loop(lambda: self._furnish(crm))
 
     @property
@@ -73,33 +74,38 @@ class Installation:
 
     # --- the operator ------------------------------------------------------------------------------------------------
 
-    def start(self) -> None:
+    def start(self, *, dashboard: bool = True) -> None:
         """By the operator's one command; returns when both answer."""
         command = [sys.executable, "-m", "ghl_real_estate_ai.cli", "serve"]
         process = self._running.enter_context(
-            launch.child(command, env=launch.environment(self.settings), log=self._log)
+            launch.child(
+                command if dashboard else [*command, "--no-dashboard"],
+                env=launch.environment(self.settings),
+                log=self._log,
+            )
         )
-        self._process = process
+        self._gateway = process
         launch.wait_until_ready(f"{self.settings.gateway_url}/health/ready", process=process, log=self._log)
         launch.wait_until_ready(f"{self.url}/_stcore/health", process=process, log=self._log)
+        if dashboard:
+            self._dashboard = _only_child(process.pid)
 
-    def kill(self) -> None:
-        """SIGKILL to gateway and dashboard, as when the machine loses its power."""
-        assert self._process is not None
-        os.kill(self._dashboard_of(self._process.pid), signal.SIGKILL)
-        self._process.kill()
-        self._process.wait(WAIT_S)
-        self._running.close()
+    def kill(self, *, dashboard: bool = True) -> None:
+        """SIGKILL, as when the machine loses its power; to the gateway alone if the dashboard runs elsewhere."""
+        self._gateway.kill()
+        self._gateway.wait(WAIT_S)
+        if dashboard:
+            self._kill_dashboard()
 
     def stop(self) -> None:
         """A clean stop. Nothing has failed without being said."""
         self._running.close()
+        self._kill_dashboard()  # of a gateway that was killed
         assert "Traceback" not in self._log.read_text()
 
-    @staticmethod
-    def _dashboard_of(gateway: int) -> int:
-        (child,) = Path(f"/proc/{gateway}/task/{gateway}/children").read_text().split()
-        return int(child)
+    def _kill_dashboard(self) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self._dashboard, signal.SIGKILL)
 
     # --- the vendor --------------------------------------------------------------------------------------------------
 
@@ -121,7 +127,7 @@ class Installation:
     def answered(self, lead: str, words: str, *, ago: timedelta, by: UserId = ANA) -> None:
         """Somebody of the team has answered, in the CRM."""
         said = self._message(lead, "outbound", words)
-        assert self.tell("OutboundMessage", ago=ago, userId=by, **said) == "stored"
+        assert self.tell("OutboundMessage", ago=ago, userId=by, source="app", **said) == "stored"
 
     def again(self, body: dict[str, Any]) -> str:
         """The same delivery, as a vendor repeats it."""
@@ -198,6 +204,23 @@ class Installation:
         """The types of the lead's facts, oldest first, of those that are named."""
         return [event.type for event in self.log() if event.lead_id == lead and event.type in types]
 
+    def add_empty_office(self, email: str) -> None:
+        """Another location, in which nothing is but its admin."""
+
+        async def add(memory: Memory) -> None:
+            place = LocationId("empty-office")
+            await records.add_location(memory, Location(location_id=place, name="Empty Office"))
+            await records.add_user(
+                memory,
+                location_id=place,
+                email=email,
+                name="Eve Empty",
+                role=Role.ADMIN,
+                password=PASSWORD,
+            )
+
+        self._read(add)
+
     def changes(self) -> dict[ChangeStatus, int]:
         """What was ever to be written into the CRM."""
         return dict(self._read(lambda memory: memory.read(lambda uow: uow.changes.counts(self.location_id))))
@@ -246,6 +269,11 @@ def installed(folder: Path, *, crm: FakeGhl | None = None) -> Iterator[Installat
         yield house
     finally:
         house.stop()
+
+
+def _only_child(parent: int) -> int:
+    (child,) = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return int(child)
 
 
 def in_a_loop[T](work: Callable[[], Coroutine[Any, Any, T]]) -> T:
