@@ -42,7 +42,7 @@ export class LeadAction {
     this.none.hidden = Boolean(action);
     if (!action) return;
     setText(this.title, action.title);
-    this.clock.update(action);
+    this.clock.update(action, intelligence);
     this.why.replaceChildren(...reasonsToAct(action).map(([kind, text]) => el(`p.${kind}`, {}, text)));
     this.buttons.update(itemOf(intelligence));
     setText(this.worth, worthOf(action));

@@ -35,7 +35,8 @@ export class LiveStore {
     this.simulatedAt = -Infinity; // newest time of a simulated item
     this.facets = new Map(); // lead_id -> what filters and rows ask about a lead, gathered from all streams
     this.sorted = new Map(); // stream -> its items in order, until it changes
-    this.ranked = -Infinity; // as of when the queue is in order
+    this.ranked = -Infinity; // as of when the queue is in order, `compare` is that order
+    this.queue = []; // as it was last in order
     this.idle = new Set(); // keys of next actions that say "nothing to do", oldest first
     this.made = { all: 0, simulated: 0 }; // items held about leads
   }
@@ -167,13 +168,24 @@ export class LiveStore {
 
   /**
    * The queue: what is open at `now`, most valuable and urgent first, then who has waited longest. Snoozed actions come back by
-   * themselves. It is put in order when an item changes, and else when RANK_AGAIN_MS have passed.
+   * themselves. A changed item is put into its place; all are ranked anew when RANK_AGAIN_MS have passed.
    */
   openActions(now = Infinity) {
-    if (Math.abs(now - this.ranked) >= RANK_AGAIN_MS) this.sorted.delete("next_actions");
-    if (!this.sorted.has("next_actions")) this.ranked = now;
-    return this.#ordered("next_actions", (items) => items.filter((item) => item.action && !item.acknowledged_by).sort(byPriority(now)))
-      .filter((item) => snoozedUntil(item) <= now);
+    if (!(Math.abs(now - this.ranked) < RANK_AGAIN_MS)) {
+      Object.assign(this, { ranked: now, compare: byPriority(now) });
+      this.sorted.delete("next_actions");
+    }
+    if (!this.sorted.has("next_actions")) this.sorted.set("next_actions", (this.queue = this.#queueInOrder()));
+    return this.sorted.get("next_actions").filter((item) => snoozedUntil(item) <= now);
+  }
+
+  /** From the last order, where nearly all still stand in their places: sorting that costs a walk along it. */
+  #queueInOrder() {
+    const items = this.streams.get("next_actions");
+    const before = this.queue.map(({ key }) => items.get(key)).filter(isOpen);
+    const known = new Set(before);
+    const others = [...items.values()].filter((item) => isOpen(item) && !known.has(item));
+    return [...before, ...others].sort(this.compare);
   }
 
   /** When the next snoozed action comes back, in ms; Infinity: none will. */
@@ -227,6 +239,10 @@ function boundOf(stream) {
   return stream === "conversation_feed" ? FEED_ROWS : ITEMS_HELD;
 }
 
+function isOpen(item) {
+  return Boolean(item?.action) && !item.acknowledged_by;
+}
+
 function oldest(map) {
   return map.keys().next().value;
 }
@@ -244,7 +260,7 @@ function ranked(rank) {
 
 /** Most worth doing at `now` first, then the longest wait, then the lead's key, so that the order is the same on every screen. */
 export function byPriority(now) {
-  const priorities = new Map(); // a sort asks for each many times
+  const priorities = new Map(); // item -> its priority: a sort asks for each many times. It lives as long as the order
   const priorityOf = (item) => {
     let priority = priorities.get(item);
     if (priority === undefined) priorities.set(item, (priority = priorityAt(item.action, now)));
