@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -85,6 +87,49 @@ def test_file_numbers_are_the_revisions() -> None:
     assert sorted(item.revision for item in script.walk_revisions()) == migrations.revisions()
 
 
+def test_leads_that_wait_are_still_in_the_queue_after_the_upgrade_and_are_judged_anew(
+    engine: sa.Engine,
+) -> None:
+    """An action of 0003 has no priority; the row that cannot be read stays out, and stops nothing."""
+    action = {"action_id": "a-1", "kind": "reply", "title": "Reply", "urgency": 0.5}
+    rows = {
+        "waits": {"next_action": action, "churn": {"value": {"stage": 1}}},
+        "unjudged": {"next_action": action, "churn": {"value": None}},
+        "answered": {"next_action": None, "churn": {"value": None}},
+    }
+    stored = {name: json.dumps(said) for name, said in rows.items()} | {"damaged": "{", "new": None}
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(next(iter(migrations.__path__))))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0003")
+        for name, said in stored.items():
+            connection.execute(
+                sa.text(
+                    "INSERT INTO leads (location_id, lead_id, position, search_name, last_activity_at, simulated, state, intelligence)"
+                    " VALUES ('loc-1', :name, 1, '', 7, :no, '{}', :said)"
+                ),
+                {"name": name, "said": said, "no": False},
+            )
+        connection.execute(
+            sa.text(
+                "INSERT INTO risk_timers (location_id, lead_id, stage, due_at, simulated)"
+                " VALUES ('loc-1', 'waits', 2, 99, :no), ('loc-1', 'waits', 3, 100, :no)"
+            ),
+            {"no": False},
+        )
+    migrations.migrate(engine)
+    with engine.connect() as connection:
+        queue = connection.exec_driver_sql(
+            "SELECT lead_id, open_priority FROM leads WHERE open_priority IS NOT NULL ORDER BY lead_id"
+        ).all()
+        timers = connection.exec_driver_sql(
+            "SELECT lead_id, stage, due_at FROM risk_timers ORDER BY lead_id, stage"
+        ).all()
+    assert [tuple(row) for row in queue] == [("unjudged", 0.0), ("waits", 0.0)]
+    assert [tuple(row) for row in timers] == [("unjudged", 1, 7), ("waits", 2, 7), ("waits", 3, 100)]
+
+
 OF_NO_TENANT = {
     "connections",  # of an owner: a location, or an agency with many
     "install_states",  # given out before anybody knows which account will come back
@@ -102,9 +147,9 @@ def test_every_table_belongs_to_a_tenant() -> None:
 @pytest.mark.untraced
 @pytest.mark.asyncio
 async def test_processes_that_start_together_migrate_once(memory_url: str) -> None:
-    command = [sys.executable, "-W", "error", "-c", START_AND_READ, memory_url]
+    start = [sys.executable, "-W", "error", "-c", START_AND_READ, memory_url]
     processes = [
-        await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        await asyncio.create_subprocess_exec(*start, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for _ in range(3)
     ]
     ends = await asyncio.gather(*(process.communicate() for process in processes))
