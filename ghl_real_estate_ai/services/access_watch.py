@@ -79,26 +79,28 @@ class AccessWatch:
         for who in [who for who, until in self._seen.items() if until <= now]:
             del self._seen[who]
             self._ended.pop(who, None)
-        places = {location_id for location_id, _ in self._seen}
-        if not places:
+        if not self._seen:
             return
-        known = await self._read(places)
-        for who in self._seen:
+        seen, known = await self._read()
+        for who in seen:
             ended = known[who].tokens_valid_after if who in known else _FOR_GOOD
             if ended is None:
                 self._ended.pop(who, None)
             else:
                 self._ended[who] = ended
-        for location_id in places:
+        for location_id in {location_id for location_id, _ in seen}:
             self._end_sockets(location_id, self.is_over)
 
-    async def _read(self, places: set[LocationId]) -> dict[_Who, UserAccess]:
-        def query(uow: UnitOfWork) -> dict[_Who, UserAccess]:
-            found = (one for place in places for one in uow.tenants.access(place))
-            return {(one.user.location_id, one.user.user_id): one for one in found}
-
+    async def _read(self) -> tuple[list[_Who], dict[_Who, UserAccess]]:
+        """Who was seen before the read, and what it says of them: who came later may not be in it."""
         while True:
-            told = self._told
+            seen, told = list(self._seen), self._told
+            places = {location_id for location_id, _ in seen}
+
+            def query(uow: UnitOfWork) -> dict[_Who, UserAccess]:
+                found = (one for place in places for one in uow.tenants.access(place))  # noqa: B023  # reason: awaited before the next turn
+                return {(one.user.location_id, one.user.user_id): one for one in found}
+
             known = await self._memory.read(query)
             if told == self._told:  # else it may be older than what we were told meanwhile
-                return known
+                return seen, known

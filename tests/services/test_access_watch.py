@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -109,27 +109,53 @@ async def test_a_token_that_was_not_seen_before_its_user_was_removed_here_is_ref
     assert house.watch.is_over(session())
 
 
+class Slow(FakeMemory):
+    """Something happens between the reading and the answer."""
+
+    meanwhile: Callable[[], Awaitable[None]] | None = None
+
+    async def read[T](self, query: Callable[..., T]) -> T:
+        answer = await super().read(query)
+        if self.meanwhile is not None:
+            happens, self.meanwhile = self.meanwhile, None
+            await happens()
+        return answer
+
+
 async def test_a_look_that_began_before_somebody_was_removed_does_not_let_them_in_again() -> None:
-    class Slow(FakeMemory):
-        """Something happens between the reading and the answer."""
-
-        meanwhile: Callable[[], None] | None = None
-
-        async def read[T](self, query: Callable[..., T]) -> T:
-            answer = await super().read(query)
-            if self.meanwhile is not None:
-                happens, self.meanwhile = self.meanwhile, None
-                await self.write(lambda uow: uow.tenants.remove_user(LOCATION, ANA.user_id))
-                happens()
-            return answer
-
     memory = Slow()
     house = House(memory)
     await house.add()
     house.watch.is_over(session())
-    memory.meanwhile = lambda: house.watch.end(LOCATION, ANA.user_id, upto=None)
+
+    async def removed() -> None:
+        await memory.write(lambda uow: uow.tenants.remove_user(LOCATION, ANA.user_id))
+        house.watch.end(LOCATION, ANA.user_id, upto=None)
+
+    memory.meanwhile = removed
     await house.watch.look()
     assert house.watch.is_over(session())
+
+
+@pytest.mark.parametrize("told", [False, True])
+@pytest.mark.parametrize("place", [LOCATION, LocationId("loc-other")])
+async def test_who_comes_in_during_a_look_stays_in(place: LocationId, told: bool) -> None:
+    """Of another location, or just added: what was read says nothing of them."""
+    memory = Slow()
+    house = House(memory)
+    await house.add()
+    house.watch.is_over(session())
+    bo = ANA.model_copy(update={"location_id": place, "user_id": UserId("u-2"), "email": "bo@example.com"})
+
+    async def comes_in() -> None:
+        await house.add(bo)
+        if told:
+            house.watch.end(LOCATION, ANA.user_id, upto=NOON)
+        assert not house.watch.is_over(session(user=bo))
+
+    memory.meanwhile = comes_in
+    await house.watch.look()
+    assert not house.watch.is_over(session(user=bo))
 
 
 async def test_nobody_is_remembered_longer_than_their_tokens() -> None:
