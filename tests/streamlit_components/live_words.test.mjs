@@ -18,6 +18,29 @@ test("the cause names the event when it moved the number, else the time, else sa
   assert.deepEqual(words.causeInWords(quiet, "score"), { change: "", text: "replied", direction: 0 });
 });
 
+test("a risk that rises by the clock is bad, whatever the event itself moved", () => {
+  const cause = { event_type: "MessageSent", summary: "our sms message", churn_by_event: -0.001, churn_by_time: 0.09 };
+  assert.deepEqual(words.riskReason(cause), { change: "+9", text: "time passing", direction: 1 });
+});
+
+test("the log's line is said as people say it", () => {
+  const said = ["lead's sms message", "our call", "automated email message", "lead's social message", "viewed a home"];
+  assert.deepEqual(said.map(words.eventInWords), ["the lead texted", "we called", "automation emailed", "the lead wrote", "viewed a home"]);
+});
+
+test("a score's reason is what the lead did, else the next action's evidence, never an agent's click", () => {
+  const deed = { event_type: "MessageReceived", summary: "lead's sms message", score_by_event: 0.05, score_by_time: 0 };
+  assert.deepEqual(words.scoreReason(deed, null), { change: "+5", text: "the lead texted", direction: 1 });
+  assert.deepEqual(words.scoreReason({ ...deed, score_by_event: 0, score_by_time: -0.1 }, null), { change: "", text: "the lead texted", direction: 0 });
+  const evidence = [{ text: "84% chance of an appointment within 14 days" }, { text: "looked at 12 Oak St twice" }];
+  for (const event_type of ["ActionSnoozed", "ActionAcknowledged", "LeadUpserted", "MessageSent"]) {
+    const click = { event_type, summary: "action put off", score_by_event: 0, score_by_time: -0.1, churn_by_event: 0, churn_by_time: null };
+    assert.equal(words.scoreReason(click, { action: { evidence } }).text, "looked at 12 Oak St twice");
+    assert.equal(words.scoreReason(click, null).text, "");
+    if (event_type !== "MessageSent") assert.equal(words.riskReason(click).text, "");
+  }
+});
+
 test("ages", () => {
   assert.equal(words.ago("2026-01-01T00:00:00Z", Date.UTC(2026, 0, 1) + 3_000), "now");
   assert.equal(words.ago("2026-01-01T00:00:00Z", Date.UTC(2026, 0, 1) + 90_000), "1 min");

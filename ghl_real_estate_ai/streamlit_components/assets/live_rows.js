@@ -1,6 +1,6 @@
 // One row of each panel: made once, written again when its item changes. Called by live_view.js.
 
-import { causeInWords, homeFacts, homeName, money, percent, wishName, OUTCOME_SIGNS, STAGE_WORDS } from "./live_words.js";
+import { homeFacts, homeName, money, percent, riskReason, scoreReason, wishName, OUTCOME_SIGNS, STAGE_WORDS } from "./live_words.js";
 import { el, setClass, setText, simulatedTag, sparkline, staleTag } from "./live_dom.js";
 
 const CHIPS_SHOWN = 4;
@@ -26,8 +26,7 @@ export function writeTags(holder, item, staleReason = null) {
 }
 
 /** "+12 Replied to a text": the sign says it without the colour. `good` is the direction that pleases. */
-function writeCause(change, text, cause, side, good) {
-  const words = causeInWords(cause, side);
+function writeCause(change, text, words, good) {
   setText(change, words.change);
   setClass(change, "good", words.direction === good);
   setClass(change, "bad", words.direction === -good);
@@ -35,7 +34,7 @@ function writeCause(change, text, cause, side, good) {
   text.parentNode.title = words.text; // the line is cut where it is too long
 }
 
-export function scoreRow(item, { openLead, trendOf }) {
+export function scoreRow(item, { openLead, trendOf, facetOf }) {
   const name = leadButton(item, openLead);
   const tags = el("span.tags");
   const stage = el("span.meta");
@@ -57,7 +56,7 @@ export function scoreRow(item, { openLead, trendOf }) {
     setText(stage, next.stage);
     setText(score, percent(next.score.value?.probability));
     spark.draw(trendOf(next.lead_id));
-    writeCause(change, cause, next.cause, "score", 1);
+    writeCause(change, cause, scoreReason(next.cause, facetOf(next.lead_id).next), 1);
   };
   return { node, update };
 }
@@ -77,7 +76,7 @@ export function riskRow(item, { openLead }) {
     setText(risk, percent(value?.probability));
     stage.className = value ? `stage stage-${value.stage}` : "meta";
     setText(stage, value ? STAGE_WORDS[value.stage] : "not known");
-    writeCause(change, cause, next.cause, "churn", -1);
+    writeCause(change, cause, riskReason(next.cause), -1);
   };
   return { node, update };
 }

@@ -79,7 +79,7 @@ export class HubView {
     };
     // What a row of the queue tells comes from several streams: it is written again when the picture of its lead changes.
     list("next_actions", (item) => nowRow(item, deps), (item) => store.facetOf(item.lead_id));
-    list("lead_scores", (item) => scoreRow(item, deps));
+    list("lead_scores", (item) => scoreRow(item, deps), (item) => store.facetOf(item.lead_id).next); // the reason is that of the next action
     list("churn_risk", (item) => riskRow(item, deps));
     list("property_matches", (item) => matchRow(item, deps));
     // A message never changes, but the name of its lead may come later.

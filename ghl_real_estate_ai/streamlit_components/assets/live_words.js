@@ -52,11 +52,46 @@ export function points(change) {
 export function causeInWords(cause, side) {
   const byEvent = points(cause[`${side}_by_event`]);
   const byTime = points(cause[`${side}_by_time`]);
-  const direction = Math.sign(cause[`${side}_by_event`] || cause[`${side}_by_time`] || 0);
-  if (byEvent) return { change: byEvent, text: cause.summary, direction };
+  const text = eventInWords(cause.summary);
+  if (byEvent) return { change: byEvent, text, direction: Math.sign(cause[`${side}_by_event`]) };
   const silence = cause.event_type === "LeadWentQuiet"; // nothing happened, and for how long
-  if (byTime) return { change: byTime, text: silence ? cause.summary : TIME_PASSED, direction };
-  return { change: "", text: cause.summary, direction: 0 };
+  if (byTime) return { change: byTime, text: silence ? text : TIME_PASSED, direction: Math.sign(cause[`${side}_by_time`]) };
+  return { change: "", text, direction: 0 };
+}
+
+const DEEDS = { "sms message": "texted", "email message": "emailed", call: "called", voicemail: "left a voicemail", "live chat message": "chatted", "whatsapp message": "wrote on WhatsApp" };
+const WRITERS = [["lead's ", "the lead"], ["our ", "we"], ["automated ", "automation"]];
+
+/** The log's line as people say it: "our sms message" -> "we texted". */
+export function eventInWords(summary) {
+  const writer = WRITERS.find(([prefix]) => summary.startsWith(prefix));
+  if (!writer) return summary;
+  const [prefix, who] = writer;
+  return `${who} ${DEEDS[summary.slice(prefix.length)] ?? "wrote"}`;
+}
+
+const BY_THE_LEAD = new Set(["MessageReceived", "PropertyActivityRecorded", "LeadWentQuiet"]);
+
+/**
+ * Why a score stands where it does: the last thing that the lead did, with its effect; else the strongest reason of the next
+ * action; else nothing. What agents click is no reason. -> {change, text, direction} as `causeInWords`.
+ */
+export function scoreReason(cause, next) {
+  if (BY_THE_LEAD.has(cause.event_type) || cause.summary === "new lead") {
+    const told = causeInWords(cause, "score");
+    return told.text === TIME_PASSED ? { ...told, change: "", text: eventInWords(cause.summary), direction: 0 } : told;
+  }
+  const reason = next?.action?.evidence?.map(proofInRow).find(Boolean);
+  return { change: "", text: reason ?? "", direction: 0 };
+}
+
+const CLICKS = new Set(["ActionAcknowledged", "ActionSnoozed", "ActionReopened", "LeadDeclined"]);
+
+/** What moved the risk. A click in this product moves nothing: it is told as the time that passed, or not at all. */
+export function riskReason(cause) {
+  const told = causeInWords(cause, "churn");
+  const idle = told.change === "" && (CLICKS.has(cause.event_type) || cause.event_type === "LeadUpserted");
+  return idle ? { ...told, text: "" } : told;
 }
 
 /** How long ago: "now" within five seconds. */
