@@ -15,8 +15,8 @@ from ghl_real_estate_ai.models.diagnosis import Finding, FindingStatus
 from ghl_real_estate_ai.streamlit_components.dead_letters import show_dead_letters
 from ghl_real_estate_ai.streamlit_components.gateway_answers import FirstSteps, Health, Locations
 from ghl_real_estate_ai.streamlit_components.live_client import GatewayClient, Session
-from ghl_real_estate_ai.streamlit_components.location_switches import show_kill_switch, show_switches
-from ghl_real_estate_ai.streamlit_components.location_users import show_users
+from ghl_real_estate_ai.streamlit_components.location_switches import CONFIRM, show_kill_switch, show_switches
+from ghl_real_estate_ai.streamlit_components.location_users import REMOVE, show_users
 from ghl_real_estate_ai.streamlit_components.page_frame import expire, heading, title
 from ghl_real_estate_ai.streamlit_components.page_tables import NOTHING, Column, mark, show_table
 
@@ -49,6 +49,12 @@ def show_administration(session: Session, client: GatewayClient) -> None:
         except EnterpriseHubError as error:
             st.error(str(error))
             st.button("Try again", key="admin_again")
+
+
+def leave_administration() -> None:
+    """Questions that were left open are not waiting when somebody comes back."""
+    for asked in (CONFIRM, REMOVE):
+        st.session_state.pop(asked, None)
 
 
 def _health(session: Session, client: GatewayClient) -> None:

@@ -22,7 +22,7 @@ from ghl_real_estate_ai.errors import (
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.settings import load_settings
 from ghl_real_estate_ai.streamlit_components import page_frame, theme
-from ghl_real_estate_ai.streamlit_components.administration import show_administration
+from ghl_real_estate_ai.streamlit_components.administration import leave_administration, show_administration
 from ghl_real_estate_ai.streamlit_components.live_client import GatewayClient, Session
 from ghl_real_estate_ai.streamlit_components.location_switches import show_banner
 from ghl_real_estate_ai.streamlit_components.page_frame import (
@@ -39,7 +39,7 @@ from ghl_real_estate_ai.streamlit_components.page_frame import (
 )
 from ghl_real_estate_ai.streamlit_components.realtime_lead_intelligence_hub import show_hub
 from ghl_real_estate_ai.streamlit_components.score_track_record import HELD, show_track_record
-from ghl_real_estate_ai.streamlit_components.session_keeper import keep
+from ghl_real_estate_ai.streamlit_components.session_keeper import KEEPER, keep
 from ghl_real_estate_ai.streamlit_components.team_response import show_team
 
 RENEW_AGAIN = timedelta(minutes=1)  # between two attempts, when the gateway does not answer
@@ -48,6 +48,7 @@ NOTICE = "notice"
 SEVERAL_LOCATIONS = "several_locations"
 PAGE = "page"
 SIGN_IN = "sign_in"
+_OUTLIVES_SESSION = frozenset({SEEN, PAGE, NOTICE, KEEPER})
 NOTICES = {
     EXPIRED: "Your session has expired. Sign in again to go on.",
     SIGNED_OUT: "You are signed out.",
@@ -115,6 +116,8 @@ def _show(session: Session, page: str, client: GatewayClient, gateway_url: str) 
     """The page, in its frame; then what the user did with it."""
     if page != TRACK_RECORD:
         st.session_state.pop(HELD, None)
+    if page != ADMIN:
+        leave_administration()
     if page == LIVE:
         show_banner(session, client)
         said = show_hub(session, gateway_url=gateway_url)
@@ -150,8 +153,10 @@ _BODIES = {TEAM: show_team, TRACK_RECORD: show_track_record, ADMIN: show_adminis
 
 
 def end_session(why: str) -> None:
-    """Forget the token; the sign-in form says why. Whoever signed out does not come back to the page."""
-    st.session_state.pop(SESSION, None)
+    """Forget the token and all that was shown with it; the sign-in form says why. Whoever signed out does not come back to
+    the page. The next user of this tab may be another: nothing is kept but what is named in _OUTLIVES_SESSION."""
+    for name in [name for name in st.session_state if name not in _OUTLIVES_SESSION]:
+        del st.session_state[name]
     st.session_state.setdefault(SEEN, "")
     if why == SIGNED_OUT:
         st.session_state[PAGE] = LIVE

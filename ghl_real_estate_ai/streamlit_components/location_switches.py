@@ -32,7 +32,8 @@ BANNER_S: Final = 60
 """How often a page that stays open looks whether the kill switch was turned elsewhere."""
 _HELD_FOR: Final = timedelta(seconds=20)
 _HELD: Final = "switches_held"
-_CONFIRM: Final = "kill_confirm"
+CONFIRM: Final = "kill_confirm"
+"""That the kill switch has been asked for, and not confirmed."""
 _TITLES: Final = {
     Switch.SUGGESTED_REPLIES: "Suggested replies",
     Switch.SILENCE_WATCH: "Silence watch",
@@ -105,7 +106,7 @@ def show_kill_switch(session: Session, client: GatewayClient) -> None:
 def _confirmed(outgoing: SwitchView, session: Session, client: GatewayClient) -> None:
     """Two steps, both ways: turned on again, what waits goes out at once."""
     verb = "Stop everything that goes out" if outgoing.on else "Let changes go out again"
-    if st.session_state.get(_CONFIRM) != outgoing.on:
+    if st.session_state.get(CONFIRM) != outgoing.on:
         st.button(verb, key="kill_ask", type="primary", on_click=partial(_ask, outgoing.on))
         return
     st.warning(
@@ -124,7 +125,7 @@ def _confirmed(outgoing: SwitchView, session: Session, client: GatewayClient) ->
 
 
 def _ask(about: bool | None) -> None:
-    st.session_state[_CONFIRM] = about
+    st.session_state[CONFIRM] = about
 
 
 def _turn(place: str, one: SwitchView, session: Session, client: GatewayClient) -> None:
@@ -136,7 +137,7 @@ def _turn(place: str, one: SwitchView, session: Session, client: GatewayClient) 
             return "Changes go out again." if turned.on else "Nothing goes out from now on."
         return f"{name} is {'on' if turned.on else 'off'}. The button beside it turns it back."
 
-    st.session_state.pop(_CONFIRM, None)
+    st.session_state.pop(CONFIRM, None)
     attempt(place, work)
 
 

@@ -28,7 +28,8 @@ from ghl_real_estate_ai.streamlit_components.page_tables import Column, show_tab
 
 _PLACE: Final = "users"
 _HANDED_OUT: Final = "user_handed_out"
-_REMOVE: Final = "user_remove"
+REMOVE: Final = "user_remove"
+"""Whose removal has been asked for, and not confirmed."""
 _PASSWORD_BYTES: Final = 12
 """96 bits: nobody guesses it, and 16 characters can be dictated."""
 _ROLE_WORDS: Final = {
@@ -189,7 +190,7 @@ def _changed(user: UserView, session: Session, client: GatewayClient) -> None:
 
 
 def _removal(user: UserView, session: Session, client: GatewayClient) -> None:
-    if st.session_state.get(_REMOVE) != user.user_id:
+    if st.session_state.get(REMOVE) != user.user_id:
         st.button("Remove this user", key="user_remove_ask", on_click=partial(_ask_removal, user.user_id))
         return
     st.warning(
@@ -206,7 +207,7 @@ def _removal(user: UserView, session: Session, client: GatewayClient) -> None:
 
 
 def _ask_removal(user_id: UserId | None) -> None:
-    st.session_state[_REMOVE] = user_id
+    st.session_state[REMOVE] = user_id
 
 
 def _removed(user: UserView, session: Session, client: GatewayClient) -> None:
@@ -214,5 +215,5 @@ def _removed(user: UserView, session: Session, client: GatewayClient) -> None:
         client.tell(f"/v1/users/{quote(user.user_id, safe='')}/removal", session)
         return f"{user.name} is removed. Add {user.email} again to give access back, with a new password."
 
-    st.session_state.pop(_REMOVE, None)
+    st.session_state.pop(REMOVE, None)
     attempt(_PLACE, work)

@@ -6,12 +6,16 @@ query string of its own memory once Python has written to it, and the live scree
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import streamlit as st
 
 from ghl_real_estate_ai.streamlit_components.live_client import Session
 from ghl_real_estate_ai.streamlit_components.realtime_lead_intelligence_hub import ASSETS, assemble
+
+
+KEEPER: Final = "session_keeper"
+"""Its name in the tab's state: what the browser told once stays told when the session ends."""
 
 
 class Kept(NamedTuple):
@@ -32,7 +36,7 @@ _mount = st.components.v2.component(
 def keep(session: Session | None, *, ask: bool, page: str) -> Kept:
     """Have the tab keep ``session``, or keep none; with ``ask`` tell what it kept. The URL says ``page`` from here on."""
     result = _mount(
-        key="session_keeper",
+        key=KEEPER,
         data={"session": session.model_dump_json() if session else None, "ask": ask, "page": page},
         on_found_change=_nothing,
         on_went_change=_nothing,

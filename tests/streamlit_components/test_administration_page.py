@@ -17,10 +17,10 @@ from ghl_real_estate_ai.models.events import DeadLetter
 from ghl_real_estate_ai.models.identifiers import UserId
 from ghl_real_estate_ai.models.leads import Role
 from ghl_real_estate_ai.services.event_inbox import INBOX
-from ghl_real_estate_ai.streamlit_components import page_frame
+from ghl_real_estate_ai.streamlit_components import app, page_frame
 from ghl_real_estate_ai.streamlit_components.gateway_answers import Switches, Users, UserView
 from ghl_real_estate_ai.streamlit_components.live_client import GatewayClient
-from tests.support.dashboard import OFFICE, LiveGateway, dashboard_settings, live_gateway
+from tests.support.dashboard import OFFICE, PASSWORD, LiveGateway, dashboard_settings, live_gateway
 from tests.support.dashboard_pages import EMAILS, add_everybody, html, opened, press, session_of, told
 
 ALEX = AccountUser(user_id=UserId("crm-alex"), name="Alex Rivera")
@@ -255,3 +255,26 @@ def test_locations_and_first_steps_say_how_things_stand(page: AppTest) -> None:
     section(page, "First steps")
     assert "homes are here." in html(page)
     assert "enterprisehub " in told(page)
+
+
+def test_a_password_and_an_open_question_are_gone_with_the_session(page: AppTest) -> None:
+    page.session_state["user_handed_out"] = ("new@example.com", "SECRET-PW")
+    press(section(page, "Users"), "kill_ask")
+    assert "SECRET-PW" in told(page)
+    press(page, "bar_sign_out")
+    page.text_input[0].set_value(EMAILS[Role.ADMIN])
+    page.text_input[1].set_value(PASSWORD)
+    page.button[0].click().run()
+    page.session_state[app.PAGE] = page_frame.ADMIN
+    section(page, "Users")
+    assert not page.code
+    assert "From this moment nothing is sent" not in told(page)
+
+
+def test_a_question_about_the_kill_switch_is_gone_when_the_page_is_left(page: AppTest) -> None:
+    press(page, "kill_ask")
+    page.session_state[app.PAGE] = page_frame.LIVE
+    page.run()
+    page.session_state[app.PAGE] = page_frame.ADMIN
+    page.run()
+    assert page.button(key="kill_ask")
