@@ -85,7 +85,7 @@ def _queue(connection: sa.Connection, waiting: list[dict[str, object]]) -> None:
     for statement in (
         "UPDATE leads SET open_priority = 0 WHERE location_id = :location AND lead_id = :lead",
         "DELETE FROM risk_timers WHERE location_id = :location AND lead_id = :lead AND stage = :stage",
-        "INSERT INTO risk_timers (location_id, lead_id, stage, due_at, simulated)"
-        " VALUES (:location, :lead, :stage, :due, :simulated)",
+        """INSERT INTO risk_timers (location_id, lead_id, stage, due_at, simulated)
+        VALUES (:location, :lead, :stage, :due, :simulated)""",
     ):
         connection.execute(sa.text(statement), waiting)
