@@ -31,10 +31,19 @@ class Sitting:
     """One page for one person. ``prepare`` does what they would do to see it."""
 
     name: str
-    email: str
+    email: str | None
+    """Nobody for the sign-in form."""
     query: str
     prepare: Callable[[Any], Awaitable[None]]
     schemes: tuple[Scheme, ...] = ("light",)
+
+    def file_names(self) -> list[tuple[str, tuple[int, int], Scheme]]:
+        """Of each picture: the file's name, the size, the scheme."""
+        return [
+            ("-".join([self.name, width, *(["dark"] if scheme == "dark" else [])]) + ".png", size, scheme)
+            for width, size in SIZES.items()
+            for scheme in self.schemes
+        ]
 
 
 async def _queue(page: Any) -> None:
@@ -58,6 +67,20 @@ async def _settled(page: Any) -> None:
     await page.wait_for_function("!document.querySelector('[data-testid=stSpinner], [data-stale=true]')")
 
 
+async def _form(page: Any) -> None:
+    await page.locator(".st-key-sign_in").get_by_label("Email").wait_for()
+
+
+async def _first_steps(page: Any) -> None:
+    await browsing.until_live(page)
+    await page.get_by_role("region", name="No lead has come yet").locator("li.step").first.wait_for()
+
+
+BEFORE: Final = (
+    Sitting("sign-in", None, "", _form, ("light", "dark")),
+    Sitting("first-run", showcase.DEMO_EMAIL, "", _first_steps, ("light", "dark")),
+)
+"""Taken before the first lead comes."""
 SITTINGS: Final = (
     Sitting("now", showcase.DEMO_AGENT, "", _queue, ("light", "dark")),
     Sitting("lead", showcase.DEMO_AGENT, "", _lead, ("light", "dark")),
@@ -95,32 +118,44 @@ async def _all(brokerage: showcase.Brokerage, folder: Path, say: Say) -> list[Pa
             history_told=told.set,
         )
 
-    taken: list[Path] = []
     async with browsing.browser() as opened, asyncio.TaskGroup() as tasks:
+        taken = await _taken(opened, BEFORE, brokerage=brokerage, folder=folder, say=say)
         living = tasks.create_task(live())
         try:
             await told.wait()
             say(f"  a simulated brokerage with {LEADS} leads")
-            for sitting in SITTINGS:
-                for width, size in SIZES.items():
-                    for scheme in sitting.schemes:
-                        name = "-".join([sitting.name, width, *(["dark"] if scheme == "dark" else [])])
-                        async with browsing.window(opened, size=size, scheme=scheme) as context:
-                            page = await context.new_page()
-                            await browsing.sign_in(
-                                page,
-                                f"{brokerage.settings.dashboard_url}/{sitting.query}",
-                                email=sitting.email,
-                                password=brokerage.password,
-                            )
-                            await sitting.prepare(page)
-                            await asyncio.sleep(SETTLE_S)
-                            file = folder / f"{name}.png"
-                            await page.screenshot(path=file)
-                        taken.append(file)
-                        say(f"  {file}")
+            taken += await _taken(opened, SITTINGS, brokerage=brokerage, folder=folder, say=say)
         finally:
             living.cancel()
             with suppress(asyncio.CancelledError, EnterpriseHubError):
                 await living
     return taken
+
+
+async def _taken(
+    opened: Any,
+    sittings: tuple[Sitting, ...],
+    *,
+    brokerage: showcase.Brokerage,
+    folder: Path,
+    say: Say,
+) -> list[Path]:
+    files = []
+    for sitting in sittings:
+        for name, size, scheme in sitting.file_names():
+            async with browsing.window(opened, size=size, scheme=scheme) as context:
+                await _portray(await context.new_page(), sitting, brokerage=brokerage, file=folder / name)
+            files.append(folder / name)
+            say(f"  {folder / name}")
+    return files
+
+
+async def _portray(page: Any, sitting: Sitting, *, brokerage: showcase.Brokerage, file: Path) -> None:
+    url = f"{brokerage.settings.dashboard_url}/{sitting.query}"
+    if sitting.email is None:
+        await page.goto(url)
+    else:
+        await browsing.sign_in(page, url, email=sitting.email, password=brokerage.password)
+    await sitting.prepare(page)
+    await asyncio.sleep(SETTLE_S)
+    await page.screenshot(path=file)

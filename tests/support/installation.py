@@ -57,8 +57,11 @@ class Installation:
             port=port_of_its_own(),
             dashboard_port=port_of_its_own(),
             sqlite_synchronous="NORMAL",
-            ghl_public_keys=(self.signer.public_key,),
-            **({} if crm is None else {"ghl_api_url": crm.url}),
+            **(
+                {"ghl_public_keys": (self.signer.public_key,)}
+                if crm is None  # into a simulated account only what is simulated is written
+                else {"simulator_public_key": self.signer.public_key, "ghl_api_url": crm.url}
+            ),
         )
         self._log = folder / "server.log"
         self._numbers = itertools.count(1)
