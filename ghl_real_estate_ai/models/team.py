@@ -52,6 +52,10 @@ class ResponseGroup(Frozen):
     within_5_min: Probability | None = Field(
         description="share answered within five minutes; waiting leads counted"
     )
+    within_60_min: Probability | None = None
+    within_1440_min: Probability | None = Field(
+        default=None, description="within a day; None, as the two before: nobody was watched for so long"
+    )
     curve: tuple[ResponsePoint, ...] = Field(
         default=(), description="of 'all' and of each agent; empty for others"
     )
@@ -68,6 +72,9 @@ class AgentLoad(Frozen):
     open_actions: int
     at_risk: int = Field(description="leads whose churn risk is active or critical")
     overloaded: bool
+    behind: bool = Field(
+        default=False, description="too late or too many wait, whatever the others have on the desk"
+    )
     why: str = Field(default="", description="in words, what makes it too much")
 
 
@@ -173,6 +180,7 @@ class RiskPartGist(_Gist):
 class ActionGist(_Gist):
     """Of ``intelligence.NextAction``."""
 
+    waiting_since: AwareDatetime | None = None
     snoozed_until: AwareDatetime | None = None
 
 

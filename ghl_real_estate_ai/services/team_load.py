@@ -24,7 +24,9 @@ OVERLOAD_RATIO: Final = 2.0
 OVERLOAD_WAITING: Final = 5
 """Fewer waiting leads are never too much, whatever the others have."""
 LONG_WAIT_H: Final = 4.0
-"""A shorter wait is never too long, counted in working time."""
+"""A shorter wait is never too long, counted in working time; a longer one is behind, whatever the others have."""
+BEHIND_WAITING: Final = 10
+"""So many waiting leads are behind, however short their waits and whatever the others have."""
 WORK_BEGINS, WORK_ENDS = time(8), time(20)
 """Working time of every day of the week: weekends are the busiest of this trade."""
 
@@ -85,7 +87,7 @@ def team_lead(lead: LeadGist, look: LookGist | None, *, created: bool) -> TeamLe
         arrived_at=arrived(activity) if is_arrival_known else None,
         first_touch_at=activity.first_agent_at,
         last_touch_at=activity.last_agent_at,
-        waiting_since=_waiting_since(lead),
+        waiting_since=_waiting_since(lead, known),
         closed_at=_closed_at(lead),
         score=None if known.score.value is None else known.score.value.probability,
         at_risk=known.churn.value is not None and known.churn.value.stage >= RiskStage.ACTIVE,
@@ -94,10 +96,13 @@ def team_lead(lead: LeadGist, look: LookGist | None, *, created: bool) -> TeamLe
     )
 
 
-def _waiting_since(lead: LeadGist) -> datetime | None:
-    """As ml/waiting.py begins the clock on the screens: with the first unanswered message or call; of a lead that nobody ever
-    touched with its arrival, if that was lately before it.
+def _waiting_since(lead: LeadGist, known: LookGist) -> datetime | None:
+    """The clock on the screens, where the lead has an action. Where it has none, for somebody may have taken it on with a click,
+    as ml/waiting.py begins that clock: with the first unanswered message or call; of a lead that nobody ever touched with its
+    arrival, if that was lately before it.
     """
+    if known.next_action is not None:
+        return known.next_action.waiting_since
     activity = lead.activity
     touched_at, came_at = activity.last_agent_at, arrived(activity)
     newest = () if lead.last_inbound is None else (lead.last_inbound.stamp.at,)
@@ -171,7 +176,9 @@ def _desk(
         at_risk=sum(lead.at_risk for lead in own),
         overloaded=False,
     )
-    return _Desk(load, 0.0 if oldest is None else working_time(oldest, now, zone) / timedelta(hours=1))
+    working_h = 0.0 if oldest is None else working_time(oldest, now, zone) / timedelta(hours=1)
+    behind = working_h > LONG_WAIT_H or len(waits) >= BEHIND_WAITING
+    return _Desk(load.model_copy(update={"behind": behind}), working_h)
 
 
 def _is_open(lead: TeamLead, now: datetime) -> bool:
@@ -221,9 +228,10 @@ def working_time(since: datetime, until: datetime, zone: tzinfo) -> timedelta:
     return total
 
 
-def _most_loaded_first(load: AgentLoad) -> tuple[bool, int, float, int, str]:
+def _most_loaded_first(load: AgentLoad) -> tuple[bool, bool, int, float, int, str]:
     return (
         not load.overloaded,
+        not load.behind,
         -load.waiting,
         -(load.longest_wait_min or 0.0),
         -load.open_leads,

@@ -36,6 +36,8 @@ from ghl_real_estate_ai.team_ports import LeadPlace
 
 SOON_MIN: Final = 5.0
 """What ``within_5_min`` asks. A target that teams set themselves, no law of nature: docs/team.md."""
+HOUR_MIN: Final = 60.0
+DAY_MIN: Final = 1_440.0
 SOURCES_SHOWN: Final = 50
 """Sources with the most leads: some accounts hold an address of a page as the source of each lead."""
 
@@ -198,6 +200,8 @@ def _group(name: str, leads: Sequence[TeamLead], waits: Waits, *, with_curve: bo
         p50_min=minutes_until(curve, 0.5),
         p90_min=minutes_until(curve, 0.9),
         within_5_min=share_within(curve, SOON_MIN) if leads else None,
+        within_60_min=share_within(curve, HOUR_MIN) if leads else None,
+        within_1440_min=share_within(curve, DAY_MIN) if leads else None,
         curve=_points(curve) if with_curve else (),
     )
 

@@ -13,7 +13,6 @@ import streamlit as st
 from ghl_real_estate_ai.streamlit_components.live_client import Session
 from ghl_real_estate_ai.streamlit_components.realtime_lead_intelligence_hub import ASSETS, assemble
 
-
 KEEPER: Final = "session_keeper"
 """Its name in the tab's state: what the browser told once stays told when the session ends."""
 

@@ -53,7 +53,7 @@ _EVERYBODY: Final = "all"
 _CUTS: Final = {"source": "By source", "hour": "By hour of arrival", "agent": "By agent"}
 _GROUP_COLUMNS: Final = (
     Column("Leads", number=True),
-    Column("Waiting", number=True),
+    Column("No first answer yet", number=True),
     Column("Within 5 min", number=True),
     Column("Half within", number=True),
     Column("9 of 10 within", number=True),
@@ -174,23 +174,28 @@ def _response(answer: TeamResponse, here: str) -> None:
         show_table(f"First human answer {_CUTS[cut].lower()}", (Column(what), *_GROUP_COLUMNS), rows)
         if cut == "hour":
             st.caption(f"Hours in {here}.")
-        st.caption("Automatic messages are not answers. A lead that waits counts as not answered yet.")
+        st.caption(
+            "First answer: by a human. Automatic messages are none. Leads without one count as not answered yet."
+        )
 
 
 def _figures(overall: ResponseGroup) -> None:
-    within = NOTHING if overall.within_5_min is None else f"{overall.within_5_min:.0%}"
     show_figures(
         [
-            ("Answered within 5 min", within, "by a human"),
+            ("Answered within 5 min", _percent(overall.within_5_min), "by a human"),
             (
                 "Half are answered within",
                 minutes_in_words(overall.p50_min),
                 _reached(overall.p50_min, "half"),
             ),
             ("9 of 10 within", minutes_in_words(overall.p90_min), _reached(overall.p90_min, "9 of 10")),
-            ("Waiting now", f"{overall.waiting:,}", f"of {overall.leads:,} leads that came in"),
+            ("No first answer yet", f"{overall.waiting:,}", f"of {overall.leads:,} leads that came in"),
         ]
     )
+
+
+def _percent(share: float | None) -> str:
+    return NOTHING if share is None else f"{share:.0%}"
 
 
 def _reached(minutes: float | None, share: str) -> str:
@@ -201,16 +206,17 @@ def curve_in_words(group: ResponseGroup) -> str:
     """What the chart says, for whoever does not see it."""
     if not group.curve:
         return "No lead of this group has been answered or has waited long enough for a curve."
-    parts = [f"{_share_at(group, minutes):.0%} within {name}" for minutes, name in _MOMENTS]
-    waiting = f"{group.waiting:,} of {group.leads:,} leads wait still and are counted as not answered yet."
-    return f"Answered: {', '.join(parts)}. {waiting} Band: 80 % certain. Dashed: 5 minutes."
-
-
-_MOMENTS: Final = ((5.0, "5 min"), (60.0, "1 h"), (1440.0, "1 day"))
-
-
-def _share_at(group: ResponseGroup, minutes: float) -> float:
-    return max((point.answered for point in group.curve if point.minutes <= minutes), default=0.0)
+    moments = (
+        (group.within_5_min, "5 min"),
+        (group.within_60_min, "1 h"),
+        (group.within_1440_min, "1 day"),
+    )
+    parts = [f"{_percent(share)} within {name}" for share, name in moments if share is not None]
+    answered = f"Answered: {', '.join(parts)}. " if parts else ""
+    waiting = (
+        f"{group.waiting:,} of {group.leads:,} have no first answer yet, and are counted as not answered."
+    )
+    return f"{answered}{waiting} Band: 80 % certain. Dashed: 5 minutes."
 
 
 def _group_row(name: str, group: ResponseGroup) -> list[str]:
@@ -252,25 +258,43 @@ def _load(answer: TeamResponse) -> None:
         return
     columns = [
         Column("Agent"),
-        Column("Desk"),
-        *(Column(name, number=True) for name in ("Open", "Waiting", "Longest wait", "To do", "At risk")),
+        Column("Load"),
+        *(
+            Column(name, number=True)
+            for name in ("Open", "Wait for an answer", "Longest wait", "To do", "At risk")
+        ),
     ]
     show_table("Who has how much", columns, [_load_row(load) for load in answer.load])
+    waiting = sum(load.waiting for load in answer.load)
+    st.caption(
+        f"{waiting:,} {'lead waits' if waiting == 1 else 'leads wait'} for an answer of a human to the last that they wrote, or to "
+        f"their arrival: the clock on Live, of waits that began within {answer.days} days. A lead that somebody took on there and "
+        "has not answered yet is counted here, and not there."
+    )
 
 
 def _load_row(load: AgentLoad) -> list[str]:
-    desk: Html = mark("warning", f"Too much: {load.why}") if load.overloaded else mark("ok", "Fine")
-    if load.user_id is None:
-        desk = mark("warning", "Nobody's: assign them") if load.waiting else mark("ok", "Nobody waits")
     return [
         load.name if load.user_id else "Assigned to nobody",
-        desk,
+        _judgement(load),
         f"{load.open_leads:,}",
         f"{load.waiting:,}",
         minutes_in_words(load.longest_wait_min),
         f"{load.open_actions:,}",
         f"{load.at_risk:,}",
     ]
+
+
+def _judgement(load: AgentLoad) -> Html:
+    """In words: "Fine" only where nothing is late."""
+    if load.user_id is None:
+        return mark("warning", "Nobody's: assign them") if load.waiting else mark("ok", "Nobody waits")
+    if load.overloaded:
+        return mark("warning", f"Too much: {load.why}")
+    if load.behind:
+        wait = "1 waits" if load.waiting == 1 else f"{load.waiting:,} wait"
+        return mark("warning", f"Behind: {wait}, longest {minutes_in_words(load.longest_wait_min)}")
+    return mark("ok", "Fine" if load.waiting else "Nobody waits")
 
 
 def _untouched(answer: TeamResponse) -> None:

@@ -15,6 +15,7 @@ from ghl_real_estate_ai.models.leads import Contact, LastMessage, Lead, Opportun
 from ghl_real_estate_ai.models.team import AgentLoad, LeadGist, LookGist, UntouchedLead
 from ghl_real_estate_ai.services.team_directory import Directory
 from ghl_real_estate_ai.services.team_load import (
+    BEHIND_WAITING,
     HOT,
     OVERLOAD_WAITING,
     UNTOUCHED_SHOWN,
@@ -53,9 +54,10 @@ def waiting(agent: str | None, count: int, *, came: float = 10.0) -> list[TeamLe
 
 def test_a_desk_counts_open_leads_waits_actions_and_risks() -> None:
     mine = [
-        work(worked_lead("a", came=90), concluded(acts=True, churn=0.7)),
+        work(worked_lead("a", came=90), concluded(acts=True, churn=0.7, waits=ago(90))),
         work(
-            worked_lead("b", came=500, touched=400, wrote=(450, 30, 20)), concluded(acts=True, until=ago(-5))
+            worked_lead("b", came=500, touched=400, wrote=(450, 30, 20)),
+            concluded(acts=True, until=ago(-5), waits=ago(30)),
         ),
         work(
             worked_lead("c", came=500, touched=10, wrote=(450,)),
@@ -96,6 +98,15 @@ def test_a_wait_of_a_lead_stored_before_times_were_kept_begins_with_its_newest_m
 def test_a_lead_that_nobody_touched_waits_since_it_came_unless_that_was_long_before_it_wrote() -> None:
     assert work(worked_lead("a", came=500, wrote=(20,))).waiting_since == ago(500)
     assert work(worked_lead("a", came=40 * DAY_MIN, wrote=(20,))).waiting_since == ago(20)
+
+
+def test_where_a_lead_has_an_action_its_clock_on_the_screens_is_the_wait_and_else_a_click_ends_no_wait() -> (
+    None
+):
+    lead = worked_lead("a", came=500, touched=400, wrote=(300, 20))
+    assert work(lead, concluded(acts=True, waits=ago(20))).waiting_since == ago(20)
+    assert work(lead, concluded(acts=True, waits=None)).waiting_since is None
+    assert work(lead, concluded(acts=False)).waiting_since == ago(300)
 
 
 def test_waits_older_than_the_days_looked_at_are_history() -> None:
@@ -143,6 +154,17 @@ def test_one_long_wait_in_working_time_is_too_long_unless_the_others_wait_as_lon
     )
     all_slow = desks(*waiting("agent-1", 1, came=DAY_MIN), *waiting("agent-2", 1, came=DAY_MIN))
     assert not any(desk.overloaded for desk in all_slow.values())
+
+
+def test_a_team_that_is_late_all_over_is_behind_although_nobody_has_too_much_beside_the_others() -> None:
+    slow = desks(*waiting("agent-1", 3, came=DAY_MIN), *waiting("agent-2", 3, came=DAY_MIN))
+    assert {desk.user_id: (desk.overloaded, desk.behind) for desk in slow.values()} == {
+        "agent-1": (False, True),
+        "agent-2": (False, True),
+        "agent-3": (False, False),
+    }
+    many = desks(*waiting("agent-1", BEHIND_WAITING), *waiting("agent-2", BEHIND_WAITING - 1))
+    assert [many[UserId(f"agent-{n}")].behind for n in (1, 2)] == [True, False]
 
 
 def test_an_agent_who_works_alone_is_judged_by_the_wait_alone() -> None:

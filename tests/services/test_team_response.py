@@ -55,6 +55,30 @@ async def test_leads_that_wait_are_counted_as_waiting_and_not_left_out() -> None
     assert step.low < 0.4 < step.high
 
 
+async def test_the_moments_are_the_whole_curves_and_not_those_of_its_drawn_points() -> None:
+    memory = FakeMemory()
+    waits = [4.999, *(5.0 + n for n in range(300))]
+    await put(
+        memory,
+        *(
+            worked_lead(f"lead-{n}", came=2 * DAY_MIN, touched=2 * DAY_MIN - wait)
+            for n, wait in enumerate(waits)
+        ),
+    )
+    found = (await report(memory)).overall
+    assert len(found.curve) < len(waits)
+    assert found.within_5_min == pytest.approx(2 / 301)
+    assert found.within_60_min == pytest.approx(57 / 301)
+    assert found.within_1440_min == 1.0
+
+
+async def test_a_moment_that_nobody_was_watched_for_is_not_known() -> None:
+    memory = FakeMemory()
+    await put(memory, worked_lead("new", came=30))
+    found = (await report(memory)).overall
+    assert (found.within_5_min, found.within_60_min, found.within_1440_min) == (0.0, None, None)
+
+
 async def test_whom_an_agent_reached_before_they_showed_up_has_waited_for_nobody() -> None:
     memory = FakeMemory()
     await put(memory, worked_lead("known", came=100, touched=300))

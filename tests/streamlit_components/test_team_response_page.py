@@ -45,14 +45,17 @@ def group(
 ) -> ResponseGroup:
     return ResponseGroup(
         name=name, leads=leads, answered=leads - waiting, waiting=waiting,
-        p50_min=4.0, p90_min=None, within_5_min=0.5, curve=curve,
+        p50_min=4.0, p90_min=None, within_5_min=0.5, within_60_min=0.55,
+        within_1440_min=None if name == "new" else 0.7, curve=curve,
     )  # fmt: skip
 
 
-def desk(user_id: UserId | None, name: str, *, why: str = "", waiting: int = 2) -> AgentLoad:
+def desk(
+    user_id: UserId | None, name: str, *, why: str = "", waiting: int = 2, behind: bool = False
+) -> AgentLoad:
     return AgentLoad(
         user_id=user_id, name=name, open_leads=40, waiting=waiting, longest_wait_min=540.0, open_actions=5,
-        at_risk=1, overloaded=bool(why), why=why,
+        at_risk=1, overloaded=bool(why), behind=behind, why=why,
     )  # fmt: skip
 
 
@@ -128,9 +131,13 @@ def test_the_figures_and_the_curve_are_told_in_words(page: AppTest) -> None:
     shown = html(page)
     for figure in ("<dd>50%</dd>", "<dd>4 min</dd>", "<dd>3</dd>", "fewer than 9 of 10 were answered"):
         assert figure in shown
-    assert "Answered: 50% within 5 min, 50% within 1 h, 70% within 1 day. 3 of 10 leads wait still" in told(
-        page
+    assert (
+        "Answered: 50% within 5 min, 55% within 1 h, 70% within 1 day. 3 of 10 have no first answer yet"
+        in (told(page))
     )
+    new = group("new", curve=CURVE)
+    assert curve_in_words(new).startswith("Answered: 50% within 5 min, 55% within 1 h. 3 of 10")
+    assert "<dt>No first answer yet</dt>" in shown
     assert "simulated, and so are the answers" in shown
 
 
@@ -153,6 +160,18 @@ def test_who_has_too_much_is_told_by_word_and_sign(page: AppTest) -> None:
     )
     assert "Assigned to nobody" in html(page)
     assert "Nobody&#x27;s: assign them" in html(page)
+
+
+def test_a_desk_is_fine_only_where_nothing_is_late(page: AppTest, vendor: Vendor) -> None:
+    late = desk(UserId("crm-late"), "Blake", waiting=31, behind=True)
+    load = (late, desk(UserId("crm-good"), "Casey", waiting=1), desk(UserId("crm-free"), "Kim", waiting=0))
+    vendor.answer = ANSWER.model_copy(update={"load": load})
+    page.run()
+    shown = html(page)
+    assert '<span class="mark mark-warning">Behind: 31 wait, longest 9.0 h</span>' in shown
+    assert shown.count('<span class="mark mark-ok">Fine</span>') == 1
+    assert '<span class="mark mark-ok">Nobody waits</span>' in shown
+    assert "32 leads wait for an answer of a human" in told(page)
 
 
 def test_a_hot_lead_that_nobody_touched_links_to_the_live_screen(page: AppTest) -> None:

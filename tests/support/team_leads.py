@@ -65,8 +65,13 @@ async def put(memory: Memory, *leads: Lead, known: LeadIntelligence | None = Non
 
 
 def concluded(
-    *, score: float = 0.1, churn: float = 0.1, acts: bool = False, until: datetime | None = None
+    *,
+    score: float = 0.1,
+    churn: float = 0.1,
+    acts: bool = False,
+    until: datetime | None = None,
+    waits: datetime | None = None,
 ) -> LeadIntelligence:
-    """What was concluded of a lead; ``acts``: something is to be done, put off ``until`` then."""
-    todo = action().model_copy(update={"snoozed_until": until}) if acts else None
+    """What was concluded of a lead; ``acts``: something is to be done, put off ``until`` then, for a lead that ``waits``."""
+    todo = action(waiting_since=waits).model_copy(update={"snoozed_until": until}) if acts else None
     return look(score=score, churn=churn, next_action=todo)
