@@ -126,6 +126,29 @@ def test_the_next_action_is_answered_as_in_the_queue_and_taken_back_within_the_p
     ]
 
 
+def test_the_clock_runs_on_the_leads_own_time_as_the_queue_does(page: Any, gateway: ScriptedGateway) -> None:
+    fresh(gateway, intelligence=intelligence(simulated=True))
+    page.evaluate("window.leadsNow = Date.now() + 48 * 3600000")
+    action = part(open_lead(page), "Next action")
+    action.get_by_text("2 d", exact=False).wait_for()
+    action.get_by_text("first answer late").wait_for()
+
+
+@pytest.mark.parametrize("size", [(720, 450), (768, 1024), (1024, 768)], ids=["zoomed", "tablet", "flat"])
+def test_no_column_lies_on_another_one_between_phone_and_desk(
+    browser: Any, gateway: ScriptedGateway, size: tuple[int, int]
+) -> None:
+    with open_page(browser, size=size) as page:
+        for _ in _at(page, gateway):
+            dialog = open_lead(page)
+            part(dialog, "If the lead stays silent").get_by_text("As a table").wait_for()
+            pressed = dialog.locator(".lead-column").evaluate_all(
+                "(all) => all.filter((node) => node.scrollHeight > node.clientHeight).length"
+            )
+            assert pressed == 0
+            dialog.get_by_role("button", name="Add a wish").click()
+
+
 def test_numbers_come_with_their_interval_their_prior_and_what_moved_them(page: Any) -> None:
     dialog = open_lead(page)
     score = part(dialog, "Score")

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from ghl_real_estate_ai.bootstrap import Services
+from ghl_real_estate_ai.commands.records import forget_lead
 from ghl_real_estate_ai.models.conversations import Channel
 from ghl_real_estate_ai.models.events import (
     Delivery,
@@ -174,3 +175,16 @@ def test_the_address_names_the_lead_and_back_closes_its_page(page: Any) -> None:
     assert "lead=" not in page.url
     page.go_forward()
     page.get_by_role("dialog", name=NAME).wait_for()
+
+
+def test_a_lead_that_is_forgotten_leaves_the_open_page_without_a_click(
+    page: Any, gateway: LiveGateway
+) -> None:
+    page.get_by_role("dialog", name=NAME).wait_for()
+
+    async def forget(services: Services) -> None:
+        await forget_lead(services.memory, OFFICE, LeadId("maria"))
+
+    gateway.do(forget)
+    page.get_by_text("This lead is not here: it was deleted or forgotten", exact=False).wait_for()
+    assert NAME not in page.locator("dialog.lead-page").inner_text()

@@ -14,17 +14,17 @@ const toastNode = root.querySelector("[data-ref=toast]");
 const toast = new Toast(toastNode, { outside });
 const api = new GatewayApi({ apiUrl: "", session: { token: "a token" }, outside, signedOut: () => (window.signedOut = true) });
 const team = new LiveTeam({ api, outside, userId: "u-dana", changed: () => window.lead?.refresh() });
-const now = () => outside.now();
+const now = () => window.leadsNow ?? outside.now(); // a test may set the leads' own time
 const answers = new Answers({
   api,
   outside,
   team,
   now,
   current: () => undefined,
-  changed: (item) => window.lead.attemptChanged(item),
+  changed: () => window.lead.refresh(),
   tell: (text, undo) => toast.show(text, undo),
 });
 const menu = new SnoozeMenu(root, { now, answers });
-const deps = { api, team, answers, menu, outside, user: { user_id: "u-dana" }, toast: toastNode, closed: () => (window.wasClosed = true) };
+const deps = { api, team, answers, menu, outside, user: { user_id: "u-dana" }, toast: toastNode, now, closed: () => (window.wasClosed = true) };
 window.lead = new LeadPage(root.querySelector("dialog"), deps);
 team.start();

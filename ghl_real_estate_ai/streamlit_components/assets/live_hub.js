@@ -83,6 +83,7 @@ class LiveHub {
       outside,
       user: this.user,
       toast,
+      now: () => this.leadsNow(),
       line: () => this.view.line,
       closed: () => this.url.leadClosed(),
     });
@@ -106,8 +107,9 @@ class LiveHub {
     });
     this.filters = new FilterBar(this.view.refs.filters, {
       outside,
+      forManagers: this.user.role !== "agent",
       changed: (values) => this.#choose(values),
-      cleared: () => this.#choose({ stage: "", source: "", risk: [], q: "" }),
+      cleared: () => this.#choose({ agent: "", stage: "", source: "", risk: [], q: "" }),
     });
     this.found = new AlsoFound(this.view.refs.filters, {
       api,
@@ -138,11 +140,13 @@ class LiveHub {
 
   #writeBar(user) {
     const { place, who, signOut, pages } = this.view.refs;
-    place.textContent = user.location_id;
+    place.textContent = user.location_name || user.location_id;
     who.textContent = `${user.name} · ${user.role}`;
     signOut.onclick = () => this.#end("signed_out");
     const toPage = ([page, title]) => el("button.quiet", { type: "button", onclick: () => this.tell("ended", page) }, title);
-    pages.replaceChildren(...pagesOf(user.role).map(toPage));
+    const others = pagesOf(user.role);
+    const here = el("a.quiet", { "aria-current": "page" }, "Live");
+    if (others.length) pages.replaceChildren(here, ...others.map(toPage));
   }
 
   #listen() {
@@ -178,8 +182,9 @@ class LiveHub {
     return this.user.role === "agent" && this.team.me !== null ? "mine" : "team";
   }
 
-  #applyUrl({ who, stage, source, risk, q }) {
-    this.filter.set({ who: who || this.#whoAtFirst, stage, source, risk, q });
+  #applyUrl({ who, agent, stage, source, risk, q }) {
+    const noOwn = who === "mine" && this.team.known && this.team.me === null;
+    this.filter.set({ who: (noOwn ? "team" : who) || this.#whoAtFirst, agent: this.user.role === "agent" ? "" : agent, stage, source, risk, q });
   }
 
   #choose(values) {
@@ -203,7 +208,7 @@ class LiveHub {
     const shown = active ? facets.filter(([leadId]) => this.filter.passes(leadId)).length : facets.length;
     const linked = this.team.me !== null;
     const hint = this.team.known && !linked && this.user.role === "agent";
-    this.filters.show({ values, narrowed, stages: named("stage"), sources: named("source"), shown, all: facets.length, canBeMine: linked, hint });
+    this.filters.show({ values, narrowed, agents: this.team.agents, stages: named("stage"), sources: named("source"), shown, all: facets.length, canBeMine: linked, hint });
     this.found.show({ shown });
   }
 
@@ -260,6 +265,8 @@ class LiveHub {
     // What came while nobody looked is shown late on purpose: its time says nothing about this screen's speed.
     if (message.e && receivedMs >= this.seenSince) this.log.arrived(message, receivedMs);
     if (message.e?.lead_id) this.page.heard(message.e.lead_id);
+    // A snapshot tells what is, not what went: the lead on the page may have been forgotten meanwhile.
+    if (message.subscribed && !message.subscribed.recovered) this.page.heard(this.page.leadId);
     this.#later(this.dirty);
   }
 

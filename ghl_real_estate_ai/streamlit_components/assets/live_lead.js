@@ -20,18 +20,14 @@ const GONE_WORDS = "This lead is not here: it was deleted or forgotten, or belon
 export class LeadPage {
   /**
    * `api`: the gateway's HTTP door (live_api.js); `team`: names by CRM id; `answers`, `menu`: what is answered to
-   * an action (live_actions.js, live_now.js); `user`: who looks; `toast`: the node of the undo line, which moves into the page while it is open; `line()`: {name, words} of
-   * the live connection; `closed()` runs afterwards.
+   * an action (live_actions.js, live_now.js); `user`: who looks; `toast`: the node of the undo line, which moves into the page while it is open; `now()`: the
+   * leads' own time in ms, the same as in the queue; `line()`: {name, words} of the live connection; `closed()` runs afterwards.
    */
-  constructor(dialog, { api, team, answers, menu, outside, user, toast, line = () => ({ name: "live", words: "live" }), closed = () => {} }) {
-    Object.assign(this, { dialog, api, team, answers, menu, outside, user, toast, line, closed });
+  constructor(dialog, { api, team, answers, menu, outside, user, toast, now, line = () => ({ name: "live", words: "live" }), closed = () => {} }) {
+    Object.assign(this, { dialog, api, team, answers, menu, outside, user, toast, now, line, closed });
     this.#makeParts();
     dialog.addEventListener("close", () => this.#forget());
     dialog.addEventListener("click", (event) => event.target === dialog && dialog.close()); // the backdrop
-  }
-
-  get isOpen() {
-    return this.dialog.open;
   }
 
   #makeParts() {
@@ -45,7 +41,7 @@ export class LeadPage {
       nameOfUser,
     };
     this.head = new LeadHead({ nameOfUser, close: () => this.dialog.close() });
-    this.action = new LeadAction({ answers: this.answers, menu: this.menu, now: () => this.#now() });
+    this.action = new LeadAction({ answers: this.answers, menu: this.menu, now: () => this.now() });
     this.wishes = new LeadWishes(door);
     this.score = scorePart();
     this.churn = churnPart();
@@ -106,13 +102,8 @@ export class LeadPage {
 
   /** A stream spoke of this lead. */
   heard(leadId) {
-    if (leadId !== this.leadId || this.timer) return;
+    if (!leadId || leadId !== this.leadId || this.timer) return;
     this.#loadIn(REFRESH_AFTER_MS);
-  }
-
-  /** An answer to the action of `item` changed. */
-  attemptChanged(item) {
-    if (item.lead_id === this.leadId) this.refresh();
   }
 
   /** Write again what came from elsewhere: answers, names of the team. */
@@ -130,11 +121,6 @@ export class LeadPage {
   stop() {
     this.close();
     this.#forget();
-  }
-
-  #now() {
-    const known = this.answer?.intelligence;
-    return known?.simulated ? Date.parse(known.as_of) : this.outside.now();
   }
 
   #loadIn(ms) {
@@ -169,7 +155,7 @@ export class LeadPage {
     this.#show();
     const curve = await this.api.get(`${path}/risk-curve`);
     if (leadId !== this.leadId) return;
-    this.curve.show(curve.ok ? curve.body : { trouble: curve.message }, Math.floor(this.#now() / CURVE_STEP_MS) * CURVE_STEP_MS);
+    this.curve.show(curve.ok ? curve.body : { trouble: curve.message }, Math.floor(this.now() / CURVE_STEP_MS) * CURVE_STEP_MS);
   }
 
   #fail({ status, message }) {
@@ -216,7 +202,7 @@ export class LeadPage {
     this.why.show(reasons);
     this.homes.show(this.leadId, matches, judged);
     this.talk.show(this.leadId, conversation);
-    this.timeline.show(timeline, this.#now(), (entry) => this.#whoDid(entry));
+    this.timeline.show(timeline, this.now(), (entry) => this.#whoDid(entry));
   }
 
   /** Who answered, by name where it is known: "you", a colleague's name, or "". */

@@ -1,7 +1,7 @@
 // The next action of one lead on its page: what to do, why, what it is worth, and the same answers as in the queue.
 // Called by live_lead.js.
 
-import { timeOfDay, worthInWords, worthRestsOn } from "./live_words.js";
+import { proofInRow, timeOfDay, worthInWords, worthRestsOn } from "./live_words.js";
 import { leadPart } from "./live_lead_parts.js";
 import { answerButtons, waitClock, writeClock } from "./live_now.js";
 import { el, setText } from "./live_dom.js";
@@ -61,10 +61,10 @@ function itemOf(known) {
   return { key: lead_id, lead_id, lead_name, assigned_to, simulated, at: as_of, action: next_action, acknowledged_by: null, declined_by: known.declined_by ?? [], score: known.score.value?.probability ?? null };
 }
 
-/** Lines of evidence, why nobody may be reached, and until when it is put off: [[class, text]]. */
+/** Lines of evidence beside the clock and the head's score, why nobody may be reached, and until when it is put off: [[class, text]]. */
 export function reasonsToAct(action) {
   return [
-    ...action.evidence.map((evidence) => ["evidence", evidence.text]),
+    ...action.evidence.map(proofInRow).filter(Boolean).map((text) => ["evidence", text]),
     ...(action.no_reach ? [["no-reach", `No call or message from here: ${action.no_reach}.`]] : []),
     ...(action.snoozed_until ? [["meta", `Snoozed until ${timeOfDay(Date.parse(action.snoozed_until))}; it comes back by itself.`]] : []),
   ];
