@@ -1,4 +1,7 @@
-"""An agent's day on a real installation, at a desk and on a phone: the queue, a lead, an answer, a power cut in between."""
+"""An agent's day on a real installation, at a desk and on a phone: the queue, a lead, a reply, a power cut, 2,000 leads.
+
+Tests of one width share a screen and go on from each other, as a day does.
+"""
 
 from __future__ import annotations
 
@@ -135,7 +138,7 @@ def test_put_off_is_out_of_the_queue_and_not_mine_is_the_teams(desk: Desk) -> No
     desk.row("Rosa", "Please call me").get_by_role("button", name="Not mine").click()
     desk.row("Rosa").wait_for(state="detached")
     assert desk.row("Tom").count() == 0
-    desk.page.get_by_role("button", name="Team", exact=True).click()
+    desk.page.get_by_role("button", name="Everyone", exact=True).click()
     desk.row("Rosa").get_by_text("not mine", exact=True).wait_for()
     desk.row("Tom").filter(has_text="Ben Berg").wait_for()
     until(desk.page, lambda: desk.answers_to("Omar") == ["ActionSnoozed"])
@@ -230,3 +233,46 @@ def test_a_power_cut_is_told_with_the_age_of_the_data_and_lived_through(desk: De
     page.reload()
     wait_until_live(page)  # who was signed in still is
     desk.row("Tom").wait_for()
+
+
+@pytest.fixture(name="crowded", scope="module")
+def _crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """2,000 leads by signed webhooks: the first one has waited since yesterday."""
+    with installed(tmp_path_factory.mktemp("crowd")) as house:
+        house.arrives("old", "Olga Old", ago=timedelta(hours=30), assignedTo=ANA)
+        house.writes("old", "Is anybody there at all?", ago=timedelta(hours=29))
+        numbers = range(MANY - 1)
+        house.many(
+            [
+                house.body(
+                    "ContactCreate",
+                    ago=timedelta(minutes=1_500 - number // 2),
+                    id=f"many-{number}",
+                    name=f"Lee{number:04} Crowd",
+                    source="zillow",
+                    assignedTo=ANA,
+                )
+                for number in numbers
+            ]
+        )
+        yield house
+
+
+def test_with_2_000_leads_the_queue_is_whole_and_search_reaches_all(
+    browser: Any, crowded: Installation
+) -> None:
+    with open_page(browser, reduced_motion=True) as page:
+        sign_in(page, crowded.url, email=EMAILS[Role.AGENT])
+        wait_until_live(page)
+        queue = page.locator('section[data-stream="next_actions"]')
+        queue.get_by_text("2000 open").wait_for()
+        shown = queue.locator("li[data-key]").count()
+        queue.locator(".body").evaluate("body => body.scrollTo(0, body.scrollHeight)")
+        queue.locator("li[data-key]").nth(shown).wait_for()
+        page.keyboard.press("/")
+        page.keyboard.type("anybody there")
+        queue.locator('li[data-key="old"]').wait_for()
+        page.get_by_role("searchbox").fill("lee0001")
+        queue.locator('li[data-key="many-1"]').or_(
+            page.get_by_role("group", name="Also found").get_by_text("Lee0001 Crowd")
+        ).first.wait_for()
