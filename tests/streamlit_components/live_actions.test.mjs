@@ -14,25 +14,29 @@ function screen(...tickets) {
   const ended = [];
   const held = new Map([[item.lead_id, item], [other.lead_id, other]]);
   const session = { token: "t" };
+  const line = { live: true };
   const api = new GatewayApi({ apiUrl: "http://gateway", session, outside, signedOut: () => ended.push("signed out") });
   const team = new LiveTeam({ api, outside, userId: "me" });
   const answers = new Answers({
-    api, outside, team, current: (leadId) => held.get(leadId), now: () => Date.UTC(2026, 0, 1, 12), changed: () => {}, tell: (text, undo) => told.push({ text, undo }),
+    api, outside, team, current: (leadId) => held.get(leadId), now: () => Date.UTC(2026, 0, 1, 12), changed: () => {}, tell: (text, undo) => told.push({ text, undo }), isLive: () => line.live,
   });
   const paths = () => outside.requests.map(({ url }) => url.split("/").slice(-2).join(" "));
   const queue = (mine = false) => answers.queue([...held.values()].filter((one) => one.action && !one.acknowledged_by), { mine }).map(({ key }) => key);
-  return { outside, answers, told, ended, held, session, paths, queue };
+  return { outside, answers, told, ended, held, session, paths, queue, line };
 }
 
-test("taking an action posts once, and the row goes at once", async () => {
+test("taking an action posts once, is told in the present tense until it is saved, and the row goes then", async () => {
   const { answers, outside, queue, told } = screen(answer(202));
   const taking = answers.take(item);
-  assert.deepEqual(queue(), ["l2"]);
+  assert.deepEqual(queue(), ["l/1", "l2"]); // greyed: nothing is done before the gateway says so
+  assert.equal(answers.attemptOf("a1").name, "sending");
+  assert.equal(told[0].text, "Taking on… Maria");
   await Promise.all([taking, answers.take(item), answers.snooze(item)]);
   assert.equal(outside.requests.length, 1);
   assert.equal(outside.requests[0].url, "http://gateway/v1/leads/l%2F1/actions/a1/acknowledge");
   assert.equal(outside.requests[0].body, undefined);
-  assert.equal(told[0].text, "Taken on: Maria");
+  assert.equal(told.at(-1).text, "Taken on: Maria");
+  assert.deepEqual(queue(), ["l2"]);
   assert.deepEqual(answers.attemptOf("a1").name, "sent");
 });
 
@@ -79,7 +83,7 @@ test("an action that the stream never confirms can be tried again", async () => 
   const { answers, outside, queue } = screen(answer(202));
   await answers.take(item);
   await outside.pass(10_000);
-  assert.match(answers.attemptOf("a1").message, /not confirmed yet/);
+  assert.match(answers.attemptOf("a1").message, /not caught up yet/);
   assert.deepEqual(queue(), ["l/1", "l2"]);
 });
 
@@ -160,7 +164,70 @@ test("a dead session ends the screen, and each post carries the token of the mom
 test("leaving the screen leaves no timer", async () => {
   const { answers, outside } = screen(answer(202));
   await answers.take(item);
+  const taking = answers.take(other); // answered only afterwards
   answers.stop();
+  await taking;
   await settled();
   assert.equal(outside.timers.length, 0);
+});
+
+test("an answer that never comes is told after three seconds, ends after fifteen, and blocks no other", async () => {
+  const { answers, outside, queue, told } = screen("silent", answer(202));
+  const taking = answers.take(item);
+  await outside.pass(3_000);
+  assert.equal(answers.attemptOf("a1").name, "sending");
+  assert.match(answers.attemptOf("a1").message, /Not saved yet/);
+  assert.match(told.at(-1).text, /Not saved yet.*Maria/);
+  await outside.pass(12_000);
+  await taking;
+  assert.match(answers.attemptOf("a1").message, /Not taken: .*not known whether it was saved/);
+  assert.deepEqual(queue(), ["l/1", "l2"]);
+  assert.equal(outside.timers.length, 0);
+  await answers.take(item);
+  assert.deepEqual(queue(), ["l2"]);
+});
+
+test("what was not known, or came too late, is settled by the stream", async () => {
+  const { answers, outside, held } = screen("silent");
+  const snoozing = answers.snooze(item);
+  await outside.pass(15_000);
+  await snoozing;
+  assert.equal(answers.attemptOf("a1").name, "failed");
+  held.set(item.lead_id, { ...item, action: { ...item.action, snoozed_until: "2026-01-01T14:00:00Z" } });
+  assert.equal(answers.attemptOf("a1"), undefined);
+  held.set(item.lead_id, item); // back from its snooze
+  assert.equal(answers.attemptOf("a1"), undefined);
+  assert.equal(answers.attempts.size, 0);
+});
+
+test("nothing is concluded while the screen cannot hear the stream", async () => {
+  const { answers, outside, held, queue, line } = screen(answer(202));
+  await answers.snooze(item);
+  outside.isHidden = true;
+  await outside.pass(3_600_000);
+  line.live = outside.isHidden = false;
+  await outside.pass(20_000);
+  assert.deepEqual([answers.attemptOf("a1").name, queue()], ["sent", ["l2"]]);
+  line.live = true;
+  held.set(item.lead_id, { ...item, action: { ...item.action, snoozed_until: "2026-01-01T14:00:00Z" } });
+  await outside.pass(10_000);
+  assert.equal(answers.attempts.size, 0);
+});
+
+test("an undo that the gateway refuses can be tried again", async () => {
+  const { answers, paths, told } = screen(answer(202), "unreachable", answer(202));
+  await answers.take(item);
+  await answers.undo();
+  assert.match(told.at(-1).text, /Not taken back/);
+  await told.at(-1).undo();
+  assert.deepEqual(paths(), ["a1 acknowledge", "a1 reopen", "a1 reopen"]);
+  assert.equal(told.at(-1).text, "Back in the queue: Maria");
+});
+
+test("an undo of a lead with a newer action shows one row", async () => {
+  const { answers, held, queue } = screen(answer(202));
+  await answers.take(item);
+  held.set(item.lead_id, { ...item, action: { ...item.action, action_id: "a3" } });
+  await answers.undo();
+  assert.deepEqual(queue(), ["l2", "l/1"]);
 });

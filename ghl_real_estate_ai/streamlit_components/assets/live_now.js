@@ -14,16 +14,18 @@ const FIRST_RESPONSE = "first_response";
  */
 export function answerButtons({ answers, menu }) {
   let item = null;
+  // Said already. The buttons stay where they are, with the focus: a disabled one would drop it to the page's top.
+  const isBusy = () => node.classList.contains("busy");
   const act = el("a.take", { "data-do": "act", onclick: (event) => actOn(event) });
-  const snooze = el("button.quiet", { type: "button", "data-do": "snooze", title: "Put off for 2 hours (s)", onclick: () => answers.snooze(item) }, "Snooze");
-  const longer = el("button.quiet.longer", { type: "button", "aria-haspopup": "menu", onclick: () => menu.open(longer, item) }, el("span.caret", { "aria-hidden": "true" }));
-  const decline = el("button.quiet", { type: "button", "data-do": "decline", title: "Out of my queue, not of the team's (n)", onclick: () => answers.decline(item) }, "Not mine");
+  const snooze = el("button.quiet", { type: "button", "data-do": "snooze", title: "Put off for 2 hours (s)", onclick: () => isBusy() || answers.snooze(item) }, "Snooze");
+  const longer = el("button.quiet.longer", { type: "button", "aria-haspopup": "menu", onclick: () => isBusy() || menu.open(longer, item) }, el("span.caret", { "aria-hidden": "true" }));
+  const decline = el("button.quiet", { type: "button", "data-do": "decline", title: "Out of my queue, not of the team's (n)", onclick: () => isBusy() || answers.decline(item) }, "Not mine");
   const said = el("span.said.meta");
   const node = el("div.answers", {}, act, el("span.joined", {}, snooze, longer), decline, said);
   const trouble = el("p.trouble-line", { role: "alert" });
   const actOn = (event) => {
-    if (!act.href) event.preventDefault();
-    answers.take(item); // the link itself opens the phone's app
+    if (!act.href || isBusy()) event.preventDefault();
+    if (!isBusy()) answers.take(item); // the link itself opens the phone's app
   };
   const update = (next) => {
     item = next;
@@ -43,7 +45,8 @@ export function answerButtons({ answers, menu }) {
     decline.setAttribute("aria-label", `Not mine: ${next.lead_name}`);
     decline.hidden = answers.team.hasDeclined(next.declined_by);
     setClass(node, "busy", Boolean(busy));
-    for (const part of [act, snooze, longer, decline]) part.inert = Boolean(busy);
+    for (const part of [act, snooze, longer, decline]) part.setAttribute("aria-disabled", String(Boolean(busy)));
+    said.dataset.verb = attempt?.verb ?? "";
     setText(said, attempt && attempt.name !== "failed" ? SAID_WORDS[attempt.verb][Number(attempt.name === "sent")] : "");
     setText(trouble, attempt?.message ?? "");
   };
