@@ -68,6 +68,7 @@ class LiveHub {
       now: () => this.leadsNow(),
       changed: (item) => this.#attemptChanged(item),
       tell: (text, undo) => this.toast.show(text, undo),
+      isLive: () => this.connection.state.name === "live",
     });
   }
 
