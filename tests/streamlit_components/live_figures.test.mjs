@@ -16,6 +16,8 @@ test("leads that wait are counted by how long, and taken ones are not", () => {
   assert.equal(figure.caption, "4 leads wait for a person, longest 5 h 00");
   assert.match(figure.words, /^4 leads wait for a person: 1 <5 min, 1 <15 min, 1 <1 h, 1 longer\./);
   assert.equal(waitFigure([], NOW).words, "Nobody waits for a person.");
+  assert.equal(waitFigure([], NOW, "yours").caption, "Nobody of yours waits for a person");
+  assert.equal(waitFigure([], NOW, "shown").caption, ""); // a search found nobody who waits: others may
 });
 
 test("chances fall into tenths; one lead without a score falls into none", () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { LeadFilter } from "../../ghl_real_estate_ai/streamlit_components/assets/live_filters.js";
+import { hiddenWords } from "../../ghl_real_estate_ai/streamlit_components/assets/live_empty.js";
 import { meaningOf } from "../../ghl_real_estate_ai/streamlit_components/assets/live_keys.js";
 import { LiveSession } from "../../ghl_real_estate_ai/streamlit_components/assets/live_session.js";
 import { LiveTeam } from "../../ghl_real_estate_ai/streamlit_components/assets/live_team.js";
@@ -26,6 +27,38 @@ function shown(values) {
 test("mine are the user's own leads and nobody's, without those that they passed on", () => {
   assert.deepEqual(shown({ who: "mine" }), ["maria", "free"]);
   assert.deepEqual(shown({ who: "team" }), ["maria", "omar", "free", "passed"]);
+});
+
+test("one agent's leads take the place of mine and everyone's", () => {
+  assert.deepEqual(shown({ agent: "crm-2", who: "mine" }), ["omar"]);
+  assert.deepEqual(shown({ agent: "crm-1", stage: "new" }), ["maria"]);
+  assert.deepEqual(stateOfUrl("?agent=crm-2&page=x").agent, "crm-2");
+  assert.equal(urlOfState("?page=x", { agent: "crm-2" }), "?page=x&agent=crm-2");
+});
+
+test("what a search finds among others' leads is counted, and only while mine are shown", () => {
+  const filter = new LeadFilter({ facetOf: (leadId) => facets[leadId], isMine: (facet) => team.isMine(facet) });
+  const count = (values) => (filter.set(values), filter.elsewhere([...items, { lead_id: "omar" }, {}]));
+  assert.equal(count({ who: "mine", q: "roof" }), 1);
+  assert.equal(hiddenWords("lead_scores", filter, items), "Nothing in yours; 1 in the team.");
+  assert.equal(count({ who: "team" }), 0);
+  assert.match(hiddenWords("lead_scores", filter, items), /Clear them/);
+  filter.set({ who: "mine", q: "" });
+  assert.equal(hiddenWords("next_actions", filter, []), "Nothing waits for you. The next lead that needs a person appears here.");
+});
+
+test("the team asked again is news only with another name or another me", async () => {
+  let news = 0;
+  const outside = new FakeOutside();
+  const bodies = [{ me: "a", members: [{ user_id: "a", name: "Ann" }] }];
+  const asked = new LiveTeam({ api: { get: async () => ({ ok: true, body: bodies.at(-1) }) }, outside, userId: "u", changed: () => (news += 1) });
+  await asked.start();
+  await asked.start();
+  assert.equal(news, 1);
+  bodies.push({ me: "a", members: [{ user_id: "a", name: "Anna" }] });
+  await asked.start();
+  assert.equal(news, 2);
+  assert.deepEqual(asked.agents, [["a", "Anna"]]);
 });
 
 test("stage, source and stages of risk narrow together", () => {
@@ -77,10 +110,10 @@ test("2,000 leads are filtered anew by each key press", () => {
 test("the address says what is shown, and foreign parameters stay", () => {
   const search = "?page=now&who=team&stage=new&risk=2,3&source=zillow&q=elm+st&lead=l%2F1&tab=churn_risk";
   const state = stateOfUrl(search);
-  assert.deepEqual(state, { who: "team", stage: "new", risk: [2, 3], source: "zillow", q: "elm st", lead: "l/1", tab: "churn_risk" });
+  assert.deepEqual(state, { who: "team", agent: "", stage: "new", risk: [2, 3], source: "zillow", q: "elm st", lead: "l/1", tab: "churn_risk" });
   assert.equal(urlOfState("?page=now", state), search);
   assert.equal(urlOfState(search, { risk: [] }), "?page=now");
-  assert.deepEqual(stateOfUrl("?who=everybody&risk=7,x,2,2"), { who: "", stage: "", risk: [2], source: "", q: "", lead: "", tab: "" });
+  assert.deepEqual(stateOfUrl("?who=everybody&risk=7,x,2,2"), { who: "", agent: "", stage: "", risk: [2], source: "", q: "", lead: "", tab: "" });
   assert.equal(stateOfUrl(`?q=${"x".repeat(900)}`).q.length, 200);
 });
 

@@ -145,7 +145,7 @@ def start(page: Any, url: str, email: str = AGENT) -> None:
 
 
 def show_team(page: Any) -> None:
-    page.get_by_role("button", name="Team", exact=True).click()
+    page.get_by_role("button", name="Everyone", exact=True).click()
 
 
 def test_a_waiting_lead_is_answered_in_one_tap_and_taken_back_by_z(
@@ -227,11 +227,14 @@ def test_filters_stand_in_the_address_and_survive_reload_rerun_and_back(
     wrote(gateway, "zoe", "Zoe Quill", "A garden, please", assigned_to=BLAKE)
     start(page, url)
     assert row(page, "zoe").count() == 0
-    show_team(page)
     page.get_by_role("searchbox").fill("garden")
+    queue(page).get_by_text("Nothing in yours; 1 in the team.").wait_for()
+    assert queue(page).get_by_text("Nobody").count() == 0  # others may wait
+    queue(page).get_by_role("button", name="Show", exact=True).click()
     row(page, "zoe").wait_for()
+    assert page.evaluate(FOCUSED) == "Everyone"
     queue(page).locator("li").nth(1).wait_for(state="detached")
-    page.wait_for_url("**/?*who=team*q=garden*")
+    page.wait_for_url("**/?*q=garden*who=team*")
     page.get_by_text("1 of ").wait_for()
     page.reload()
     wait_until_live(page)
@@ -251,6 +254,22 @@ def test_filters_stand_in_the_address_and_survive_reload_rerun_and_back(
     assert page.evaluate("__enterprisehub.mounts") == 1
     page.get_by_role("button", name="Clear", exact=True).click()
     page.wait_for_function("!location.search.includes('q=')")
+
+
+def test_a_manager_looks_at_one_agents_leads(page: Any, url: str, gateway: LiveGateway) -> None:
+    wrote(gateway, "ivy", "Ivy Novak", "For Blake", assigned_to=BLAKE)
+    wrote(gateway, "ned", "Ned Frost", "For Dana", assigned_to=DANA)
+    start(page, url, MANAGER)
+    row(page, "ned").wait_for()
+    page.get_by_role("combobox", name="Agent").select_option("Blake Chen")
+    row(page, "ned").wait_for(state="detached")
+    row(page, "ivy").wait_for()
+    page.wait_for_url("**agent=crm-blake*")
+    page.reload()
+    wait_until_live(page)
+    row(page, "ivy").wait_for()
+    assert row(page, "ned").count() == 0
+    assert page.locator('.pages [aria-current="page"]').inner_text() == "Live"
 
 
 def stored_leads(gateway: LiveGateway) -> None:

@@ -21,7 +21,7 @@ const TICKING = new Set(["next_actions", "churn_risk", "conversation_feed", "sys
 
 /**
  * All charts of the screen. `panels`: by stream {node}. `deps`: {items(stream), now() on the leads' time line,
- * speed() -> {p50, p95, lag}, waits(message), counted(stream, n) for the tabs, picked(stage) when a bar of risk is clicked}.
+ * speed() -> {p50, p95, lag}, waits(message), whose() for waitFigure, counted(stream, n) for the tabs, picked(stage) when a bar of risk is clicked}.
  */
 export class HubCharts {
   constructor(root, panels, deps) {
@@ -72,7 +72,7 @@ export class HubCharts {
   #figureOf(stream) {
     if (stream === "system_performance") return speedFigure(this.samples);
     const items = this.items(stream);
-    if (stream === "next_actions") return waitFigure(items, this.now());
+    if (stream === "next_actions") return waitFigure(items, this.now(), this.whose());
     if (stream === "lead_scores") return scoreFigure(items);
     if (stream === "churn_risk") return stageFigure(items, this.now());
     if (stream === "property_matches") return fitFigure(items);

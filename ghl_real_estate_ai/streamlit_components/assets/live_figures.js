@@ -17,13 +17,16 @@ const WAITS = [
 ];
 const BINS = 10; // of a number from 0 to 1
 const CLOSE_FIT = 0.8;
-const HOT = 0.5; // more likely than not
+const HOT = 0.3; // as services/team_load.py has it
 const ONE_DAY_MS = 24 * ONE_HOUR_MS;
 export const TALK_STEP_MS = 5 * ONE_MINUTE_MS;
 const TALK_SPAN_MS = 2 * ONE_HOUR_MS;
 
-/** How long leads wait for a person. `now` in ms, on the leads' time line. */
-export function waitFigure(items, now) {
+/** What an empty figure may claim, by whose leads the items are: of a search's leads it says nothing about the others. */
+const NOBODY_WAITS = { all: "Nobody waits for a person", yours: "Nobody of yours waits for a person", shown: "" };
+
+/** How long leads wait for a person. `now` in ms, on the leads' time line; `whose`: all, yours (and nobody's), or shown (filtered). */
+export function waitFigure(items, now, whose = "all") {
   const values = WAITS.map(() => 0);
   let longest = 0;
   for (const { action, acknowledged_by: taken } of items) {
@@ -38,8 +41,8 @@ export function waitFigure(items, now) {
     tones: WAITS.map(([, , tone]) => tone),
     values,
     empty: all === 0,
-    caption: all ? `${leadCount(all)} wait for a person, longest ${span(longest)}` : "Nobody waits for a person",
-    words: all ? `${leadCount(all)} wait for a person: ${listed(WAITS.map(([, label], i) => [values[i], label]))}. Longest ${span(longest)}.` : "Nobody waits for a person.",
+    caption: all ? `${leadCount(all)} wait for a person, longest ${span(longest)}` : NOBODY_WAITS[whose],
+    words: all ? `${leadCount(all)} wait for a person: ${listed(WAITS.map(([, label], i) => [values[i], label]))}. Longest ${span(longest)}.` : `${NOBODY_WAITS[whose] || "Nobody shown waits for a person"}.`,
   };
 }
 

@@ -1,11 +1,11 @@
-// Which leads the screen shows: mine or the team's, stage, source, stage of risk, a search. Made by live_hub.js.
+// Which leads the screen shows: mine, everyone's or one agent's, stage, source, stage of risk, a search. Made by live_hub.js.
 // LeadFilter decides (pure, one look per lead and change); FilterBar is what the user touches.
 
 import { STAGE_WORDS } from "./live_words.js";
 import { el, setClass, setText } from "./live_dom.js";
 
 const SEARCH_AFTER_MS = 80; // a fast typist's pause
-const SHOW_ALL = { who: "team", stage: "", source: "", risk: [], q: "" };
+const SHOW_ALL = { who: "team", agent: "", stage: "", source: "", risk: [], q: "" };
 
 export class LeadFilter {
   /** `facetOf(leadId)`: live_store's picture of a lead; `isMine(facet)`: whether it stands in the user's own queue. */
@@ -15,7 +15,7 @@ export class LeadFilter {
     this.haystacks = new WeakMap(); // facet -> its words in lower case
   }
 
-  /** {who, stage, source, risk, q}; what is left out stays. */
+  /** {who, agent, stage, source, risk, q}; what is left out stays. An agent (an id of the CRM's) takes the place of `who`. */
   set(values) {
     this.values = { ...this.values, ...values };
     this.words = this.values.q.toLowerCase().split(/\s+/).filter(Boolean);
@@ -24,13 +24,24 @@ export class LeadFilter {
 
   /** Whether anything is hidden at all. */
   get active() {
-    return this.values.who === "mine" || this.narrowed;
+    return this.ownOnly || this.narrowed;
+  }
+
+  /** Whether only the user's own leads are shown. */
+  get ownOnly() {
+    return this.values.who === "mine" && !this.values.agent;
+  }
+
+  /** How many leads of these items would be shown, were they not somebody else's. */
+  elsewhere(items) {
+    if (!this.ownOnly) return 0;
+    return new Set(items.map((item) => item.lead_id).filter((leadId) => leadId && this.#fits(this.facetOf(leadId)))).size;
   }
 
   /** Whether there is something to clear. Whose leads are shown is a choice of its own. */
   get narrowed() {
-    const { stage, source, risk, q } = this.values;
-    return Boolean(stage || source || risk.length || q.trim());
+    const { agent, stage, source, risk, q } = this.values;
+    return Boolean(agent || stage || source || risk.length || q.trim());
   }
 
   /** Those of the items whose lead is to be shown. An item without a lead always is. */
@@ -46,8 +57,14 @@ export class LeadFilter {
   }
 
   #judge(facet) {
-    const { who, stage, source, risk } = this.values;
-    if (who === "mine" && !this.isMine(facet)) return false;
+    const { agent } = this.values;
+    if (agent && facet.assigned !== agent) return false;
+    if (this.ownOnly && !this.isMine(facet)) return false;
+    return this.#fits(facet);
+  }
+
+  #fits(facet) {
+    const { stage, source, risk } = this.values;
     if (stage && facet.stage !== stage) return false;
     if (source && facet.source !== source) return false;
     if (risk.length && !risk.includes(facet.risk)) return false;
@@ -67,15 +84,18 @@ export class LeadFilter {
 }
 
 export class FilterBar {
-  /** `container` is the page's search region; `changed(values)` hears each choice, `cleared()` the way back to all. */
-  constructor(container, { outside, changed, cleared }) {
+  /** `container` is the page's search region; `forManagers`: any agent may be chosen; `changed(values)` hears each choice, `cleared()` the way back to all. */
+  constructor(container, { outside, forManagers, changed, cleared }) {
     Object.assign(this, { container, outside, changed });
-    this.who = { mine: this.#whoButton("mine", "Mine"), team: this.#whoButton("team", "Team") };
+    this.who = { mine: this.#whoButton("mine", "Mine"), team: this.#whoButton("team", "Everyone") };
+    this.agent = this.#select("agent", "Agent");
+    this.agent.hidden = !forManagers;
     this.stage = this.#select("stage", "Stage");
     this.source = this.#select("source", "Source");
     this.risk = [3, 2, 1, 0].map((stage) => this.#riskButton(stage));
     this.search = el("input", { type: "search", placeholder: "Search (/)", "aria-label": "Search name, source, city, message", maxlength: "80", oninput: () => this.#typed() });
-    this.count = el("span.filter-count.meta", { role: "status" });
+    this.count = el("span.filter-count.meta");
+    this.spoken = el("span.hidden", { role: "status" });
     this.clear = el("button.quiet", { type: "button", hidden: true, onclick: () => cleared() }, "Clear");
     this.more = el("button.quiet.more-filters", { type: "button", "aria-expanded": "false", onclick: () => this.#unfold() }, "Filters");
     this.hint = el("p.filter-hint", { role: "note", hidden: true }, "Your account is not linked to a CRM user: ask an admin. Until then the whole team's leads are shown.");
@@ -83,24 +103,27 @@ export class FilterBar {
       el("div.segments", { role: "group", "aria-label": "Whose leads" }, this.who.mine, this.who.team),
       this.search,
       this.more,
-      el("div.folding", {}, this.stage, this.source, el("div.segments", { role: "group", "aria-label": "Stage of risk" }, ...this.risk)),
+      el("div.folding", {}, this.agent, this.stage, this.source, el("div.segments", { role: "group", "aria-label": "Stage of risk" }, ...this.risk)),
       this.count,
+      this.spoken,
       this.clear,
       this.hint,
     );
   }
 
-  /** Write the choices. `stages`, `sources`: what there is to choose from; `canBeMine`: whether the user's own leads are known. */
-  show({ values, stages, sources, shown, all, narrowed, canBeMine, hint }) {
-    for (const [who, button] of Object.entries(this.who)) button.setAttribute("aria-pressed", String(values.who === who));
+  /** Write the choices. `agents`: [id, name]; `stages`, `sources`: what there is to choose from; `canBeMine`: whether the user's own leads are known. */
+  show({ values, agents, stages, sources, shown, all, narrowed, canBeMine, hint }) {
+    for (const [who, button] of Object.entries(this.who)) button.setAttribute("aria-pressed", String(values.who === who && !values.agent));
     this.who.mine.disabled = !canBeMine;
     for (const button of this.risk) button.setAttribute("aria-pressed", String(values.risk.includes(Number(button.value))));
+    writeOptions(this.agent, "Any agent", agents.map(([id]) => id), values.agent, new Map(agents));
     writeOptions(this.stage, "Any stage", stages, values.stage);
     writeOptions(this.source, "Any source", sources, values.source);
     if (!this.timer && this.search.value !== values.q) this.search.value = values.q;
-    const chosen = [values.stage, values.source, values.risk.length].filter(Boolean).length;
+    const chosen = [values.agent, values.stage, values.source, values.risk.length].filter(Boolean).length;
     setText(this.more, chosen ? `Filters (${chosen})` : "Filters");
     setText(this.count, all ? `${shown} of ${all} leads` : "");
+    if (this.values && this.values !== values) setText(this.spoken, `Shown: ${shown} leads`); // said after a choice, not with each event
     this.clear.hidden = !narrowed;
     this.hint.hidden = !hint;
     this.values = values;
@@ -127,7 +150,7 @@ export class FilterBar {
 
   #whoButton(who, words) {
     const title = who === "mine" ? "Leads of mine and of nobody" : "All leads of the team";
-    return el("button", { type: "button", title, "aria-pressed": "false", onclick: () => this.changed({ who }) }, words);
+    return el("button", { type: "button", title, "aria-pressed": "false", onclick: () => this.changed({ who, agent: "" }) }, words);
   }
 
   #riskButton(stage) {
@@ -144,11 +167,13 @@ export class FilterBar {
 }
 
 /** A choice that is no longer there stays in the list as long as it is chosen. */
-function writeOptions(select, any, names, chosen) {
+function writeOptions(select, any, names, chosen, words = new Map()) {
   const wanted = chosen && !names.includes(chosen) ? [...names, chosen] : names;
-  if (select.dataset.names !== wanted.join("\n")) {
-    select.dataset.names = wanted.join("\n");
-    select.replaceChildren(el("option", { value: "" }, any), ...wanted.map((name) => el("option", { value: name }, name)));
+  const options = wanted.map((name) => [name, words.get(name) ?? name]);
+  const written = options.flat().join("\n");
+  if (select.dataset.names !== written) {
+    select.dataset.names = written;
+    select.replaceChildren(el("option", { value: "" }, any), ...options.map(([value, name]) => el("option", { value }, name)));
   }
   if (select.value !== chosen) select.value = chosen;
 }

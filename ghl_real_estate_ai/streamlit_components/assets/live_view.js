@@ -7,22 +7,12 @@ import { el, KeyedList, setClass, setText } from "./live_dom.js";
 import { matchRow, riskRow, scoreRow } from "./live_rows.js";
 import { ClockWall, nowRow } from "./live_now.js";
 import { FeedReplies, feedRow, isUnanswered } from "./live_feed.js";
+import { hiddenWords, sayEmpty, NOTHING_YET, UNTOLD } from "./live_empty.js";
 import { FirstRun } from "./live_first_run.js";
 import { HubCharts } from "./live_charts.js";
 import { SystemPanel } from "./live_system.js";
 
-const NOTHING_YET = {
-  next_actions: "Nothing waits for you. The next lead that needs a person appears here.",
-  lead_scores: "No scores yet. They appear with a lead's first event.",
-  churn_risk: "No churn risks yet. They appear with a lead's first event.",
-  property_matches: "No matches yet. They need listings, and a lead that says what it wishes for.",
-  conversation_feed: "Nobody has written yet. Messages and calls appear here.",
-  system_performance: "No measurement yet. The first comes within seconds.",
-};
-
 const MANAGERS_ONLY = "The gateway's own figures are visible to managers.";
-const NONE_OF_MINE = "None of your own leads is here. The team's are under Team.";
-const NOTHING_PASSES = "Nothing here passes the filters above. Clear them to see all.";
 const HELD = "order held while you point here";
 const ROWS_AT_FIRST = 24; // of rows with several lines: more than a tall monitor shows
 const BLINK_MS = 500; // a line that is away for less has not been away, to the eye
@@ -45,6 +35,7 @@ export class HubView {
     this.charts = new HubCharts(root, this.panels, {
       items: (stream) => this.filter.of([...this.store.streams.get(stream).values()]),
       now: () => this.store.now(this.nowMs()),
+      whose: () => (this.filter.narrowed ? "shown" : this.filter.ownOnly ? "yours" : "all"),
       speed: () => ({ ...this.#ownSpeed(), lag: this.store.performance()?.log_lag_events ?? null }),
       waits: (message) => isUnanswered(message, this.store.streams.get("next_actions").get(message.lead_id)),
       counted: (stream, count) => this.#countOnTab(stream, count),
@@ -115,7 +106,7 @@ export class HubView {
   }
 
   showTab(stream) {
-    if (!this.panels.has(stream)) return;
+    if (!this.panels.has(stream)) return this.#choseTab("next_actions");
     this.root.dataset.tab = stream;
     for (const tab of this.tabs) tab.setAttribute("aria-current", String(tab.dataset.tab === stream));
   }
@@ -137,7 +128,7 @@ export class HubView {
 
   #paintActions() {
     const now = this.store.now(this.nowMs());
-    const open = this.actions.queue(this.filter.of(this.store.openActions(now)), { mine: this.filter.values.who === "mine" });
+    const open = this.actions.queue(this.filter.of(this.store.openActions(now)), { mine: this.filter.ownOnly });
     const comesBack = open.some((item) => this.actions.attemptOf(item.action.action_id)?.verb === "back" && !this.panels.get("next_actions").list.rows.has(item.key));
     const panel = this.#paintList("next_actions", open, QUEUE_ROWS, { steady: !comesBack }); // what was undone is shown in its own place
     panel.wakeAt = this.store.nextReturn(now);
@@ -208,13 +199,21 @@ export class HubView {
     panel.empty.hidden = !isEmpty;
     setClass(panel.node, "loading", isEmpty && !this.store.loaded.has(stream));
     const hidden = isEmpty && this.filter.active && this.store.streams.get(stream).size > 0;
-    if (hidden) setText(panel.empty, this.filter.narrowed ? NOTHING_PASSES : NONE_OF_MINE);
-    else if (isEmpty) setText(panel.empty, this.store.loaded.has(stream) ? NOTHING_YET[stream] : "Waiting for the gateway…");
+    if (isEmpty) sayEmpty(panel.empty, hidden ? hiddenWords(stream, this.filter, this.#unfiltered(stream)) : this.store.loaded.has(stream) ? NOTHING_YET[stream] : UNTOLD, () => this.#showEveryone());
+  }
+
+  #unfiltered(stream) {
+    return stream === "next_actions" ? this.store.openActions(this.store.now(this.nowMs())) : [...this.store.streams.get(stream).values()];
+  }
+
+  #showEveryone() {
+    this.choose({ who: "team" });
+    this.root.querySelector('.segments [aria-pressed="true"]').focus(); // the button that was pressed goes
   }
 
   #paintSystem() {
     const allowed = !this.state?.user || this.state.streams.includes("system_performance");
-    const waiting = this.store.loaded.has("system_performance") ? NOTHING_YET.system_performance : "Waiting for the gateway…";
+    const waiting = this.store.loaded.has("system_performance") ? NOTHING_YET.system_performance : UNTOLD;
     this.system.paint({
       own: this.#ownSpeed(),
       item: this.store.performance(),
@@ -315,6 +314,7 @@ export class HubView {
 
   /** Other rows than before: lists begin short again. */
   filterChanged() {
+    this.replies.close(); // an open one holds the feed still
     for (const panel of this.panels.values()) {
       if (panel.sight) panel.reach = ROWS_AT_FIRST;
       panel.rows.parentElement.scrollTop = 0;
