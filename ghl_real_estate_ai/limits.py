@@ -76,8 +76,8 @@ CLIENT_BEHIND_BYTES: Final = 1_048_576
 FEED_LOOKED_AT: Final = 10_000
 """Newest positions of a log among which the messages of a feed's first snapshot are looked for."""
 
-PING_INTERVAL_S: Final = 25.0
-"""Server heartbeat; routers cut idle connections at about 60 s."""
+PING_INTERVAL_S: Final = 10.0
+"""Server heartbeat: a screen that hears nothing for one and a half of these says so; routers cut idle connections at about 60 s."""
 
 PONG_TIMEOUT_S: Final = 10.0
 """A client that leaves a ping unanswered for this long is closed."""
@@ -161,7 +161,7 @@ PAGE_ROWS: Final = 200
 """Most rows of one page of a list."""
 
 CLICKS_LOOKED_AT: Final = 50
-"""Newest events of a lead among which a click looks for those that it follows."""
+"""Newest clicks on a lead among which a click looks for those that it follows; of a lead's wishes the newest words."""
 
 SNOOZE_DAYS: Final = 30
 """A next action may be put off at most so far ahead."""

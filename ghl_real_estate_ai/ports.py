@@ -67,9 +67,15 @@ class EventLog(Protocol):
         ...
 
     def of_lead(
-        self, location_id: LocationId, lead_id: LeadId, *, before: int | None, limit: int
+        self,
+        location_id: LocationId,
+        lead_id: LeadId,
+        *,
+        before: int | None,
+        limit: int,
+        types: frozenset[str] | None = None,
     ) -> list[RecordedEvent]:
-        """A lead's newest events at positions < before (None: from the end), newest first."""
+        """A lead's newest events, of these types or of all, at positions < before (None: from the end), newest first."""
         ...
 
     def append_page(self, deliveries: Sequence[Delivery]) -> list[RecordedEvent | None]:
@@ -97,7 +103,8 @@ class EventLog(Protocol):
     def withdraw(self, location_id: LocationId, position: int) -> Delivery | None:
         """Take an event out of its row, to append it anew in the same transaction; None if the row holds nothing.
 
-        The row keeps its position and its delivery id: readers pass it over, a second delivery is still a duplicate.
+        The row keeps its position and its delivery id, by which a second delivery is still a duplicate; readers pass it
+        over. The event's own id is free again.
         """
         ...
 

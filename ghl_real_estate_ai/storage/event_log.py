@@ -85,6 +85,9 @@ _OF_LEAD: Final = (
     .order_by(events.c.position.desc())
     .limit(sa.bindparam("rows"))
 )
+_OF_LEAD_BY_TYPE: Final[sa.Select[tuple[int, str, datetime, datetime, str]]] = _OF_LEAD.where(
+    events.c.type.in_(sa.bindparam("types", expanding=True))
+)
 # Sorted by who asks: told to sort by position, SQLite would walk through the whole log of the tenant.
 _NEAR: Final = sa.select(*_COLUMNS).where(
     events.c.location_id == sa.bindparam("tenant"),
@@ -111,7 +114,12 @@ _ROW: Final = sa.select(*_COLUMNS, events.c.raw).where(
 _EMPTY_ROW: Final = (
     sa.update(events)
     .where(events.c.location_id == sa.bindparam("tenant"), events.c.position == sa.bindparam("place"))
-    .values(payload=None, raw=None, lead_id=None)
+    .values(
+        payload=None,
+        raw=None,
+        lead_id=None,
+        event_id=sa.literal("withdrawn:") + sa.cast(events.c.position, sa.Text),
+    )
 )
 _RAW_OF_LEAD: Final = sa.select(events.c.position, events.c.raw).where(
     events.c.location_id == sa.bindparam("tenant"),
@@ -214,13 +222,20 @@ class SqlEventLog:
         return self._recorded(_NEWEST, wanted)[::-1]
 
     def of_lead(
-        self, location_id: LocationId, lead_id: LeadId, *, before: int | None, limit: int
+        self,
+        location_id: LocationId,
+        lead_id: LeadId,
+        *,
+        before: int | None,
+        limit: int,
+        types: frozenset[str] | None = None,
     ) -> list[RecordedEvent]:
-        """A lead's newest events at positions < before (None: from the end), newest first."""
+        """A lead's newest events, of these types or of all, at positions < before (None: from the end), newest first."""
         end = _END_OF_LOG if before is None else before
-        return self._recorded(
-            _OF_LEAD, {"tenant": location_id, "lead": lead_id, "before": end, "rows": limit}
-        )
+        wanted = {"tenant": location_id, "lead": lead_id, "before": end, "rows": limit}
+        if types is None:
+            return self._recorded(_OF_LEAD, wanted)
+        return self._recorded(_OF_LEAD_BY_TYPE, {**wanted, "types": sorted(types)})
 
     def near(
         self, location_id: LocationId, lead_ids: Collection[LeadId], *, since: datetime, until: datetime

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ghl_real_estate_ai.limits import SNOOZE_DAYS
+from ghl_real_estate_ai.limits import CLICKS_LOOKED_AT, SNOOZE_DAYS
 from ghl_real_estate_ai.models.identifiers import EventId, LeadId, lead_hash
 from ghl_real_estate_ai.models.leads import Role
 from ghl_real_estate_ai.models.streams import Stream
@@ -177,6 +177,25 @@ async def test_a_time_that_cannot_be_meant_is_refused_by_name(
     answer = await gateway.post(path, AGENT, body)
     assert answer.status_code == status
     assert words in answer.json()["error"]["message"]
+
+
+async def test_a_click_on_a_busy_lead_is_a_click_of_its_own(gateway: Gateway) -> None:
+    """More has happened since the last click than one look reaches, the house's own conclusions included."""
+    lead_id = await gateway.lead("Ana Busy")
+    action_id = await action_of(gateway, lead_id)
+    path = f"/v1/leads/{lead_id}/actions/{action_id}"
+    first = (await gateway.post(f"{path}/acknowledge", AGENT)).json()
+    undone = (await gateway.post(f"{path}/reopen", AGENT)).json()
+    notes = [
+        await gateway.deliver("NoteCreate", id=f"{lead_id}-{number}", contactId=lead_id, body="x")
+        for number in range(CLICKS_LOOKED_AT)
+    ]
+    assert len(notes) == CLICKS_LOOKED_AT
+    again = (await gateway.post(f"{path}/acknowledge", AGENT)).json()
+    assert again["event_id"] != first["event_id"]
+    assert again["position"] > undone["position"] + CLICKS_LOOKED_AT
+    await until_action(gateway, lead_id, action_id, there=False)
+    assert (await gateway.post(f"{path}/reopen", AGENT)).status_code == 202
 
 
 async def test_not_mine_is_said_for_oneself_and_leaves_the_action_to_the_others(gateway: Gateway) -> None:

@@ -195,6 +195,17 @@ async def test_a_leads_events_come_newest_first(memory: Database) -> None:
     assert await positions(6) == [4, 2]
 
 
+async def test_a_leads_events_of_one_type_are_found_behind_any_number_of_others(memory: Database) -> None:
+    await memory.write(
+        lambda uow: [uow.events.append(one) for one in (contact("c"), *(message(f"d-{n}") for n in range(9)))]
+    )
+    wanted = frozenset({"LeadUpserted"})
+    found = await memory.read(
+        lambda uow: uow.events.of_lead(LOCATION, LEAD, before=None, limit=2, types=wanted)
+    )
+    assert [fact.position for fact in found] == [1]
+
+
 async def test_a_failed_change_leaves_nothing_and_takes_no_position(memory: Database) -> None:
     def fail(uow: UnitOfWork) -> None:
         uow.events.append(message("lost"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ghl_real_estate_ai.models.events import Delivery
-from ghl_real_estate_ai.models.identifiers import EventId, LocationId, UserId
+from ghl_real_estate_ai.models.identifiers import LocationId, UserId
 from ghl_real_estate_ai.models.leads import Role, User
 from ghl_real_estate_ai.ports import UnitOfWork
 from ghl_real_estate_ai.storage.database import Database
@@ -38,8 +38,7 @@ async def test_a_withdrawn_event_is_appended_anew_and_stays_one_event(memory: Da
     def move(uow: UnitOfWork) -> Delivery | None:
         old = uow.events.withdraw(LOCATION, 1)
         assert old is not None
-        event = old.event.model_copy(update={"event_id": EventId("again")})
-        uow.events.append(old.model_copy(update={"delivery_id": "revived", "event": event}))
+        uow.events.append(old.model_copy(update={"delivery_id": "revived"}))
         return old
 
     assert await memory.write(move) == first

@@ -107,13 +107,21 @@ class FakeEventLog:
         return {location_id: len(log) for location_id, log in self._state.log.items()}
 
     def of_lead(
-        self, location_id: LocationId, lead_id: LeadId, *, before: int | None, limit: int
+        self,
+        location_id: LocationId,
+        lead_id: LeadId,
+        *,
+        before: int | None,
+        limit: int,
+        types: frozenset[str] | None = None,
     ) -> list[RecordedEvent]:
         newest_first = reversed(self._state.log.get(location_id, []))
         return [
             recorded
             for recorded in newest_first
-            if recorded.event.lead_id == lead_id and (before is None or recorded.position < before)
+            if recorded.event.lead_id == lead_id
+            and (before is None or recorded.position < before)
+            and (types is None or recorded.event.type in types)
         ][:limit]
 
     def append_page(self, deliveries: Sequence[Delivery]) -> list[RecordedEvent | None]:

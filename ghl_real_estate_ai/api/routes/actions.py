@@ -46,6 +46,7 @@ LeadPath = Annotated[LeadId, Path(min_length=1, max_length=100)]
 ActionPath = Annotated[ActionId, Path(min_length=1, max_length=100)]
 
 NO_LEAD: Final = "no such lead in this location"
+_CLICKS: Final = frozenset({"ActionAcknowledged", "ActionSnoozed", "LeadDeclined", "ActionReopened"})
 _STEP: Final = timedelta(microseconds=1)
 
 
@@ -142,7 +143,7 @@ async def _desk(services: Services, identity: Identity, lead_id: LeadId, action_
         return (
             uow.leads.get(location_id, lead_id),
             uow.leads.intelligence(location_id, lead_id),
-            uow.events.of_lead(location_id, lead_id, before=None, limit=CLICKS_LOOKED_AT),
+            uow.events.of_lead(location_id, lead_id, before=None, limit=CLICKS_LOOKED_AT, types=_CLICKS),
         )
 
     lead, known, events = await services.memory.read(look)

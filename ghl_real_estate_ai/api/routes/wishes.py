@@ -42,6 +42,7 @@ router = APIRouter(prefix="/v1/leads", tags=["leads"])
 
 _STEP: Final = timedelta(microseconds=1)
 _WORDS: Final = (LeadUpserted, PropertyActivityRecorded, WishesCorrected)
+_WORD_TYPES: Final = frozenset(kind.__name__ for kind in _WORDS)
 
 
 class Correction(Frozen):
@@ -96,7 +97,7 @@ def _ahead(
     lead = uow.leads.get(location_id, lead_id)
     if lead is None:
         return None, None
-    events = uow.events.of_lead(location_id, lead_id, before=None, limit=CLICKS_LOOKED_AT)
+    events = uow.events.of_lead(location_id, lead_id, before=None, limit=CLICKS_LOOKED_AT, types=_WORD_TYPES)
     for recorded in reversed(events):
         if recorded.position > lead.position and isinstance(recorded.event, _WORDS):
             with suppress(TranslationError):  # whoever handles it will set it aside
