@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, TypeAdapter
 
@@ -437,6 +437,10 @@ _ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)
 def event_from_json(payload: str | bytes) -> Event:
     """Read one event back from the log."""
     return _ADAPTER.validate_json(payload)
+
+
+REVIVED: Final = "revived:"
+"""What the delivery id of a dead letter begins with that was replayed: the event may be known to those who did not fail."""
 
 
 class Delivery(Frozen):

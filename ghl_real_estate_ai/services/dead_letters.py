@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from ghl_real_estate_ai.models.events import DeadLetter, Delivery, RecordedEvent
-from ghl_real_estate_ai.models.identifiers import EventId, LocationId, derived_id
+from ghl_real_estate_ai.models.events import REVIVED, DeadLetter, Delivery, RecordedEvent
+from ghl_real_estate_ai.models.identifiers import LocationId, derived_id
 from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork, WebhookReader
 from ghl_real_estate_ai.services.admission import admit
 from ghl_real_estate_ai.services.event_inbox import INBOX
@@ -49,7 +49,10 @@ class Replayed:
 
 
 class DeadLetters:
-    """Handlers hear a replayed event as new: one that they give up on again comes back as a new letter."""
+    """Handlers that gave up on an event hear it again: where they do so once more, it comes back as a new letter.
+
+    It stands at the end of the log, with its own id: what others made of it the first time is not made twice.
+    """
 
     def __init__(
         self,
@@ -127,13 +130,15 @@ def _moved(
 
 
 def _taken_out(uow: UnitOfWork, letter: DeadLetter, now: datetime) -> Delivery | str:
-    """An event that a handler gave up on, to be appended at the end of the log: it stays one event, in one place."""
+    """An event that a handler gave up on, to be appended at the end of the log: it stays one event, in one place.
+
+    It keeps its id, so that who had used it knows it again, and its delivery gets a new one.
+    """
     old = uow.events.withdraw(letter.location_id, letter.position or 0)
     if old is None:
         return "its log row was erased"
-    again = EventId(derived_id("revived", str(letter.dead_letter_id), old.event.event_id))
-    event = old.event.model_copy(update={"event_id": again})
-    return Delivery(delivery_id=f"revived:{again}", event=event, raw=old.raw, received_at=now)
+    again = derived_id(REVIVED, str(letter.dead_letter_id), old.event.event_id)
+    return Delivery(delivery_id=f"{REVIVED}{again}", event=old.event, raw=old.raw, received_at=now)
 
 
 async def letters(memory: Memory, location_id: LocationId | None = None) -> AsyncIterator[DeadLetter]:

@@ -27,6 +27,7 @@ from ghl_real_estate_ai.ml.next_action import Known, next_action
 from ghl_real_estate_ai.models.events import (
     LEAD_FACTS,
     LEAD_NEWS,
+    REVIVED,
     Delivery,
     Event,
     LeadIntelligenceUpdated,
@@ -138,7 +139,7 @@ class RealtimeLeadIntelligence:
         started = self._clock.now()
         known = await self._known(event.location_id, event.lead_id)
         if await self._handled_before(recorded, known.lead):
-            return None
+            return self._moved_on(recorded, known)
         after = apply(known.lead, recorded)
         # own memory, not a model: read outside the deadline, and a no-op unless the listings have changed
         await self._matching.load(event.location_id)
@@ -191,7 +192,7 @@ class RealtimeLeadIntelligence:
             )
         )
 
-    def _hold(self, lead: Lead, shown: LeadIntelligence) -> None:
+    def _hold(self, lead: Lead, shown: LeadIntelligence | None) -> None:
         key = (lead.location_id, lead.lead_id)
         self._held[key] = _Known(lead, shown)
         self._held.move_to_end(key)
@@ -199,16 +200,33 @@ class RealtimeLeadIntelligence:
             self._held.popitem(last=False)
 
     async def _handled_before(self, recorded: RecordedEvent, lead: Lead | None) -> bool:
-        """In log order a newer position is new. An older one is either a repetition, whose derived fact is in the log,
-        or a buried event that is tried again: that one still counts, and the merge takes it in any order.
+        """In log order a newer position is new, unless it is a dead letter of another handler that was replayed: then the
+        fact derived from it is in the log. So it is for an older position that is repeated; a buried event that is tried
+        again has none: that one still counts, and the merge takes it in any order.
         """
-        if lead is None or recorded.position > lead.position:
+        if lead is None or (
+            recorded.position > lead.position and not recorded.delivery_id.startswith(REVIVED)
+        ):
             return False
         event = recorded.event
         derived = await self._memory.read(
             lambda uow: uow.events.get(event.location_id, _derived_event_id(event))
         )
         return derived is not None
+
+    def _moved_on(self, recorded: RecordedEvent, known: _Known) -> DurableWork | None:
+        """The lead holds the event already, and up to its new place; None where it has come further."""
+        if known.lead is None or recorded.position <= known.lead.position:
+            return None
+        lead = known.lead.model_copy(update={"position": recorded.position})
+        self._hold(lead, known.shown)
+
+        def work(uow: UnitOfWork) -> Sequence[RecordedEvent]:
+            if not uow.tenants.is_forgotten(lead.location_id, lead_hash(lead.location_id, lead.lead_id)):
+                uow.leads.put(lead, None)
+            return ()
+
+        return work
 
     def _as_of(self, event: Event, lead: Lead, shown: LeadIntelligence | None) -> datetime:
         """The instant at which the lead is judged.

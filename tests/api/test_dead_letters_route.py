@@ -149,6 +149,42 @@ async def test_an_event_that_a_handler_gave_up_on_is_heard_again(gateway: Gatewa
     assert await gateway.services.memory.read(lambda uow: uow.events.head(HOME)) > said.position
 
 
+async def test_a_lead_that_had_taken_an_event_in_counts_it_once_when_another_handlers_letter_is_replayed(
+    gateway: Gateway,
+) -> None:
+    await empty(gateway)
+    memory, lead_id = gateway.services.memory, LeadId(await gateway.lead("Counted Once"))
+    said = next(
+        one
+        for one in await memory.read(lambda uow: uow.events.of_lead(HOME, lead_id, before=None, limit=50))
+        if one.event.type == "MessageReceived"
+    )
+    before = await memory.read(lambda uow: uow.leads.get(HOME, lead_id))
+    letter = DeadLetter(
+        dead_letter_id=0,
+        location_id=HOME,
+        subscriber="screens",
+        position=said.position,
+        delivery_id=said.delivery_id,
+        reason="a bug, mended since",
+        failed_at=NOON,
+    )
+    await memory.write(lambda uow: uow.cursors.bury(letter))
+    assert (await gateway.post("/v1/dead-letters/replay", ADMIN)).json()["replayed"] == 1
+    moved = await memory.read(lambda uow: uow.events.get(HOME, said.event.event_id))
+    assert before is not None
+    assert moved is not None
+    assert moved.position > said.position, "it keeps its id"
+
+    async def has_come_so_far() -> bool:
+        lead = await memory.read(lambda uow: uow.leads.get(HOME, lead_id))
+        return lead is not None and lead.position >= moved.position
+
+    await eventually(has_come_so_far)
+    after = await memory.read(lambda uow: uow.leads.get(HOME, lead_id))
+    assert after == before.model_copy(update={"position": moved.position})
+
+
 async def test_an_event_that_a_handler_gives_up_on_again_is_not_said_to_be_replayed(gateway: Gateway) -> None:
     await empty(gateway)
     (fact,) = await gateway.services.bus.publish([unusable()])
