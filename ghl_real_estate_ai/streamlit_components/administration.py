@@ -17,7 +17,7 @@ from ghl_real_estate_ai.streamlit_components.gateway_answers import FirstSteps, 
 from ghl_real_estate_ai.streamlit_components.live_client import GatewayClient, Session
 from ghl_real_estate_ai.streamlit_components.location_switches import CONFIRM, show_kill_switch, show_switches
 from ghl_real_estate_ai.streamlit_components.location_users import REMOVE, show_users
-from ghl_real_estate_ai.streamlit_components.page_frame import expire, heading, title
+from ghl_real_estate_ai.streamlit_components.page_frame import expire, heading, plain, title
 from ghl_real_estate_ai.streamlit_components.page_tables import NOTHING, Column, mark, show_table
 
 _WORST_FIRST: Final = (
@@ -47,7 +47,7 @@ def show_administration(session: Session, client: GatewayClient) -> None:
         except Unauthenticated:
             expire()
         except EnterpriseHubError as error:
-            st.error(str(error))
+            st.error(plain(str(error)))
             st.button("Try again", key="admin_again")
 
 
@@ -112,7 +112,7 @@ def _first_steps(session: Session, client: GatewayClient) -> None:
             st.html(f'<p class="page-line">{state} <strong>{escape(step.title)}</strong></p>')
             if not step.done:
                 st.markdown(step.how)
-                if step.href:
+                if step.href and step.href.startswith(("https://", "http://")):
                     st.link_button("Open", step.href)
 
 

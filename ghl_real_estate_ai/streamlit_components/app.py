@@ -62,7 +62,7 @@ def main() -> None:
     try:
         gateway_url = load_settings().gateway_url
     except ConfigurationError as error:
-        st.error(str(error))
+        st.error(page_frame.plain(str(error)))
         return
     client = GatewayClient(gateway_url)
     session = _session(client)
@@ -176,7 +176,7 @@ def come_back(found: str, client: GatewayClient) -> None:
     except Unreachable as error:
         if not signed_in:  # else the token of before goes on
             with st.container(key="sign_in"):
-                st.warning(f"{error} You stay signed in.", icon=":material/cloud_off:")
+                st.warning(f"{page_frame.plain(str(error))} You stay signed in.", icon=":material/cloud_off:")
                 st.button("Try again", key="come_back_again")
             return
     st.session_state[SEEN] = found
@@ -209,7 +209,7 @@ def show_sign_in(client: GatewayClient, *, opening: bool = False) -> None:
         st.subheader("EnterpriseHub", anchor=False)
         st.caption("Which lead needs what now, and why.")
         if notice := st.session_state.get(NOTICE):
-            st.info(notice)
+            st.info(page_frame.plain(notice))
         with st.form("sign_in_form"):
             email = st.text_input("Email", autocomplete="username")
             password = st.text_input("Password", type="password", autocomplete="current-password")
@@ -219,7 +219,7 @@ def show_sign_in(client: GatewayClient, *, opening: bool = False) -> None:
             return
         refused = _sign_in(client, email=email.strip(), password=password, office=office.strip())
         if refused:
-            st.error(refused)
+            st.error(page_frame.plain(refused))
             return
     st.rerun()
 

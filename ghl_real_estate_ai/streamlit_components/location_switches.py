@@ -23,6 +23,7 @@ from ghl_real_estate_ai.streamlit_components.page_frame import (
     attempt,
     heading,
     page_link,
+    plain,
     tell_results,
     when,
 )
@@ -89,7 +90,7 @@ def show_kill_switch(session: Session, client: GatewayClient) -> None:
     try:
         outgoing = _outgoing(client.read(Switches, "/v1/switches", session).items)
     except EnterpriseHubError as error:
-        st.error(f"The kill switch cannot be read: {error}")
+        st.error(f"The kill switch cannot be read: {plain(str(error))}")
         return
     if outgoing is None:
         return

@@ -22,6 +22,7 @@ from ghl_real_estate_ai.streamlit_components.page_frame import (
     attempt,
     heading,
     keep_session,
+    plain,
     tell_results,
 )
 from ghl_real_estate_ai.streamlit_components.page_tables import Column, show_table
@@ -69,18 +70,13 @@ def _new_password() -> None:
         return
     email, password = held
     with st.container(border=True, key="user_password_box"):
-        st.markdown(f"Give **{_plain(email)}** this password. It is shown here only, and not kept.")
+        st.markdown(f"Give **{plain(email)}** this password. It is shown here only, and not kept.")
         st.code(password, language=None)
         st.button("I have copied it", key="user_password_done", on_click=_forget_password)
 
 
 def _forget_password() -> None:
     st.session_state.pop(_HANDED_OUT, None)
-
-
-def _plain(text: str) -> str:
-    """Without what Markdown would read as its own."""
-    return "".join(f"\\{sign}" if sign in "\\`*_{}[]<>()#+-!|$:" else sign for sign in text)
 
 
 def _add(session: Session, client: GatewayClient, people: Mapping[UserId, str]) -> None:
@@ -194,7 +190,7 @@ def _removal(user: UserView, session: Session, client: GatewayClient) -> None:
         st.button("Remove this user", key="user_remove_ask", on_click=partial(_ask_removal, user.user_id))
         return
     st.warning(
-        f"Remove {user.name}? Their screens close and they cannot sign in. Their leads stay as they are."
+        f"Remove {plain(user.name)}? Their screens close and they cannot sign in. Their leads stay as they are."
     )
     with st.container(horizontal=True):
         st.button(

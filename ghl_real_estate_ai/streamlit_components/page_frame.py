@@ -28,6 +28,8 @@ SESSION: Final = "session"
 ENDED: Final = "page_ended"
 RENEW_AT: Final = "renew_at"
 _RESULTS: Final = "results"
+_MARKDOWN: Final = frozenset("\\`*_{}[]<>()#+-.!|$:~&")
+"""What Markdown, or Streamlit within it, reads as its own: also the dot of an address without a scheme."""
 
 
 class Page(NamedTuple):
@@ -162,6 +164,19 @@ def tell_results(place: str) -> None:
     """What the last click at this place did; said once."""
     kind, words = st.session_state.get(_RESULTS, {}).pop(place, (None, ""))
     if kind == "done":
-        st.success(words, icon=":material/check:")
+        st.success(plain(words), icon=":material/check:")
     elif kind == "refused":
-        st.error(words, icon=":material/error:")
+        st.error(plain(words), icon=":material/error:")
+
+
+def plain(text: str) -> str:
+    """For Markdown: a text that somebody else wrote, as it is. Only a command between two backticks stays a command."""
+    line = " ".join(text.split())
+    parts = line.split("`")
+    if "``" in line or len(parts) % 2 == 0:
+        return _escaped(line)
+    return "`".join(part if place % 2 else _escaped(part) for place, part in enumerate(parts))
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"\\{sign}" if sign in _MARKDOWN else sign for sign in text)

@@ -12,7 +12,7 @@ import streamlit as st
 from ghl_real_estate_ai.errors import EnterpriseHubError, Unauthenticated
 from ghl_real_estate_ai.models.track_record import Figures, TargetRecord, TrackRecord
 from ghl_real_estate_ai.streamlit_components.live_client import GatewayClient, Session
-from ghl_real_estate_ai.streamlit_components.page_frame import expire, simulated_mark, title
+from ghl_real_estate_ai.streamlit_components.page_frame import expire, plain, simulated_mark, title
 
 HELD: Final = "record_held"
 """The record in the user's session until the page is left: each click runs the page anew, and the record is the same."""
@@ -42,7 +42,7 @@ def show_track_record(session: Session, client: GatewayClient) -> None:
         except Unauthenticated:
             expire()
         except EnterpriseHubError as error:
-            st.error(f"{error} Try again in a moment.")
+            st.error(f"{plain(str(error))} Try again in a moment.")
             return
         _page(record, session, client)
 
@@ -81,14 +81,16 @@ def _page(record: TrackRecord, session: Session, client: GatewayClient) -> None:
 
 def _verdict(target: TargetRecord) -> None:
     if target.verdict.startswith("not enough data"):
-        st.info(target.verdict[0].upper() + target.verdict[1:] + ".", icon=":material/hourglass_empty:")
+        st.info(
+            plain(target.verdict[0].upper() + target.verdict[1:] + "."), icon=":material/hourglass_empty:"
+        )
         return
     for part in target.verdict.split("; "):
         good, bad = part.startswith("better"), part.startswith("WORSE")
         tell, icon = (
             (st.success, "check_circle") if good else (st.error, "error") if bad else (st.info, "info")
         )
-        tell(part[0].upper() + part[1:] + ".", icon=f":material/{icon}:")
+        tell(plain(part[0].upper() + part[1:] + "."), icon=f":material/{icon}:")
 
 
 def _figures(target: TargetRecord) -> None:
@@ -132,8 +134,8 @@ def _details(target: TargetRecord) -> None:
         else f"Of the newest answers {target.prior_share:.0%} is the prior, the rest your own resolved leads.",
     ]
     with st.expander("Model card"):
-        st.markdown(f"{target.question}.")
-        st.markdown("\n".join(f"- {fact}" for fact in facts if fact))
+        st.markdown(plain(f"{target.question}."))
+        st.markdown("\n".join(f"- {plain(fact)}" for fact in facts if fact))
 
 
 def _downloads(record: TrackRecord, session: Session, client: GatewayClient) -> None:

@@ -24,6 +24,7 @@ from ghl_real_estate_ai.streamlit_components.page_frame import (
     expire,
     heading,
     page_link,
+    plain,
     renewal_due,
     simulated_mark,
     title,
@@ -121,7 +122,7 @@ def _read(session: Session, client: GatewayClient, days: int, here: str) -> Held
         expire()
     except EnterpriseHubError as error:
         if before is None:
-            st.error(f"{error} This page asks again every {REFRESH_S} s.")
+            st.error(f"{plain(str(error))} This page asks again every {REFRESH_S} s.")
             return None
         return before._replace(trouble=str(error))
     held = Held(asked, answer, datetime.now(UTC))
@@ -134,7 +135,7 @@ def _age(held: Held, here: str) -> None:
     if held.trouble:
         age = minutes_in_words((datetime.now(UTC) - held.read_at).total_seconds() / 60)
         st.warning(
-            f"Figures of {at:%H:%M:%S}, {age} old: {held.trouble} This page asks again every {REFRESH_S} s.",
+            f"Figures of {at:%H:%M:%S}, {age} old: {plain(held.trouble)} This page asks again every {REFRESH_S} s.",
             icon=":material/cloud_off:",
         )
     else:

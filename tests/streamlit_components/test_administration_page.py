@@ -136,6 +136,16 @@ def test_what_the_gateway_refuses_is_said_in_its_own_words(page: AppTest) -> Non
     assert not page.code
 
 
+def test_a_name_with_markdown_in_it_is_told_as_it_is(page: AppTest) -> None:
+    image = "![x](https://evil.example/p.png)"
+    section(page, "Users")
+    page.text_input(key="new_email").set_value("image@example.com")
+    page.text_input(key="new_name").set_value(image)
+    add_button(page).click().run()
+    assert f"{image} is added" in told(page)
+    assert not any(image in element.value for element in (*page.success, *page.markdown))
+
+
 def test_a_user_is_changed_and_only_what_is_new_is_sent(gateway: LiveGateway, page: AppTest) -> None:
     agent = users(gateway)[EMAILS[Role.AGENT]]
     section(page, "Users")

@@ -15,6 +15,7 @@ from ghl_real_estate_ai.models.leads import Role, User
 from ghl_real_estate_ai.streamlit_components import app
 from ghl_real_estate_ai.streamlit_components.live_client import Session
 from tests.support.dashboard import OFFICE, PASSWORD, LiveGateway, dashboard_settings, live_gateway
+from tests.support.dashboard_pages import as_read
 
 APP = Path(app.__file__)
 
@@ -67,12 +68,12 @@ def test_a_right_password_opens_the_live_screen_and_keeps_the_token_here(page: A
 
 def test_a_wrong_password_is_one_line(page: AppTest) -> None:
     sign_in(page, "dana@example.com", "wrong password")
-    assert [error.value for error in page.error] == ["Email or password is wrong."]
+    assert [as_read(error.value) for error in page.error] == ["Email or password is wrong."]
     assert not mounted(page)
 
 
 def test_an_empty_form_is_one_line(page: AppTest) -> None:
-    assert [error.value for error in page.button[0].click().run().error] == [
+    assert [as_read(error.value) for error in page.button[0].click().run().error] == [
         "Enter your email and your password."
     ]
 
@@ -80,7 +81,7 @@ def test_an_empty_form_is_one_line(page: AppTest) -> None:
 def test_a_gateway_that_does_not_answer_is_named_with_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENTERPRISEHUB_PORT", str(port := launch.free_port(0)))
     page = sign_in(AppTest.from_file(str(APP), default_timeout=30).run(), "dana@example.com", PASSWORD)
-    assert page.error[0].value == (
+    assert as_read(page.error[0].value) == (
         f"The gateway at http://127.0.0.1:{port} does not answer. Start it with: enterprisehub serve"
     )
 
@@ -90,7 +91,7 @@ def test_too_many_attempts_say_how_long_to_wait(page: AppTest) -> None:
         40
     ):  # ten at once; one more becomes free every six seconds, which a busy machine may need for an attempt
         sign_in(page, "hasty@example.com", "wrong password")
-        if page.error[0].value.startswith("Too many attempts. Try again in "):
+        if as_read(page.error[0].value).startswith("Too many attempts. Try again in "):
             return
     pytest.fail("nobody was told to wait")
 
@@ -100,7 +101,9 @@ def test_somebody_of_several_locations_is_asked_which(page: AppTest, gateway: Li
     gateway.add_user(email="both@example.com", role=Role.AGENT, office=LocationId("office-2"))
     sign_in(page, "both@example.com", PASSWORD)
     assert [field.label for field in page.text_input] == ["Email", "Password", "Location"]
-    assert page.info[0].value == ("this account exists in several locations; enter one of office-1, office-2")
+    assert as_read(page.info[0].value) == (
+        "this account exists in several locations; enter one of office-1, office-2"
+    )
     page.text_input[2].set_value("office-2")
     sign_in(page, "both@example.com", PASSWORD)
     assert page.session_state[app.SESSION].user.location_id == "office-2"
@@ -109,11 +112,11 @@ def test_somebody_of_several_locations_is_asked_which(page: AppTest, gateway: Li
 def test_a_session_past_its_time_leads_back_to_the_form(page: AppTest) -> None:
     page.session_state[app.SESSION] = a_session(ends_in=timedelta(seconds=-1))
     page.run()
-    assert page.info[0].value == "Your session has expired. Sign in again to go on."
+    assert as_read(page.info[0].value) == "Your session has expired. Sign in again to go on."
     assert app.SESSION not in page.session_state
 
 
 def test_a_bad_setting_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENTERPRISEHUB_PORT", "0")
     page = AppTest.from_file(str(APP), default_timeout=30).run()
-    assert page.error[0].value.startswith("setting ENTERPRISEHUB_PORT: ")
+    assert as_read(page.error[0].value).startswith("setting ENTERPRISEHUB_PORT: ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -15,6 +16,7 @@ from tests.support.dashboard import PASSWORD, LiveGateway, dashboard_settings, l
 from tests.support.dashboard_pages import (
     EMAILS,
     add_everybody,
+    as_read,
     html,
     opened,
     press,
@@ -35,6 +37,31 @@ def _gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveGateway]:
 
 def allowed(page: AppTest) -> bool:
     return not any("An admin of your location can change your role" in info.value for info in page.info)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "![x](https://evil.example/p.png)",
+        "[click](https://evil.example)",
+        "<b>bold</b> **bold** ~~gone~~ :red[red] $x$",
+        "www.evil.example",
+        "`a``![x](https://evil.example)`",
+        "one `odd ![x](https://evil.example)",
+        "# head\n\n- item `\n\n![x](https://evil.example)` c",
+    ],
+)
+def test_a_text_of_others_is_no_markdown(text: str) -> None:
+    shown = page_frame.plain(text)
+    assert as_read(shown) == " ".join(text.split())
+    outside_of_commands = re.sub(r"`[^`]*`", "", re.sub(r"\\[^\w\s]", "", shown))
+    assert not re.search(r"[\[\]<>!*:~$.]", outside_of_commands)
+
+
+def test_a_command_in_a_text_of_others_stays_a_command() -> None:
+    assert (
+        page_frame.plain("run `enterprisehub connect --import`!") == "run `enterprisehub connect --import`\\!"
+    )
 
 
 @pytest.mark.parametrize("name", [page_frame.TEAM, page_frame.TRACK_RECORD, page_frame.ADMIN])
@@ -73,7 +100,7 @@ def test_signing_out_leads_to_the_form_and_the_next_user_begins_at_the_live_scre
     gateway: LiveGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = press(opened(gateway, monkeypatch, Role.ADMIN, page_frame.ADMIN), "bar_sign_out")
-    assert page.info[0].value == "You are signed out."
+    assert as_read(page.info[0].value) == "You are signed out."
     assert page_frame.SESSION not in page.session_state
     sign_in(page, EMAILS[Role.AGENT])
     assert shows_live(page)
@@ -104,7 +131,7 @@ def test_a_token_that_ends_while_a_page_is_open_leads_to_the_form_and_back_to_th
     page.session_state["record_held"] = None
     page.run()
     assert not page.exception
-    assert page.info[0].value == "Your session has expired. Sign in again to go on."
+    assert as_read(page.info[0].value) == "Your session has expired. Sign in again to go on."
     sign_in(page, EMAILS[Role.ADMIN])
     assert not shows_live(page)
     assert f'href="?page={name}" aria-current="page"' in html(page)
@@ -185,7 +212,7 @@ def test_a_tab_that_kept_nothing_shows_the_form_without_a_reason(gateway: LiveGa
 def test_while_the_gateway_is_away_nothing_that_was_kept_is_thrown_away(gateway: LiveGateway) -> None:
     session = session_of(gateway.settings.gateway_url, Role.AGENT)
     page = back_with(session.model_dump_json(), "http://127.0.0.1:9")
-    assert "You stay signed in." in page.warning[0].value
+    assert "You stay signed in." in as_read(page.warning[0].value)
     assert app.SEEN not in page.session_state
 
 

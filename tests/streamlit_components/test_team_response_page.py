@@ -29,7 +29,7 @@ from ghl_real_estate_ai.streamlit_components.live_client import GatewayClient
 from ghl_real_estate_ai.streamlit_components.response_charts import response_chart
 from ghl_real_estate_ai.streamlit_components.team_response import curve_in_words, load_csv, response_csv
 from tests.support.dashboard import OFFICE, WAIT_S, LiveGateway, dashboard_settings, live_gateway
-from tests.support.dashboard_pages import add_everybody, html, opened, session_of, told
+from tests.support.dashboard_pages import add_everybody, as_read, html, opened, session_of, told
 from tests.support.facts import LEAD, contact, message
 
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
@@ -195,12 +195,12 @@ def test_the_period_is_asked_for_and_the_record_only_once(page: AppTest, vendor:
 def test_trouble_keeps_the_old_figures_and_says_how_old_they_are(page: AppTest, vendor: Vendor) -> None:
     vendor.status = 400
     page.run()
-    assert "because of it This page asks again every 30 s." in page.warning[0].value
-    assert " old: " in page.warning[0].value
+    assert "because of it This page asks again every 30 s." in as_read(page.warning[0].value)
+    assert " old: " in as_read(page.warning[0].value)
     assert "<dd>50%</dd>" in html(page)
     page.session_state["team_days"] = 7  # of which nothing is held
     page.run()
-    assert page.error[0].value == "because of it This page asks again every 30 s."
+    assert as_read(page.error[0].value) == "because of it This page asks again every 30 s."
     assert "<dd>50%</dd>" not in html(page)
 
 

@@ -17,6 +17,7 @@ from ghl_real_estate_ai.streamlit_components import app
 from ghl_real_estate_ai.streamlit_components.live_client import GatewayClient, Session
 from ghl_real_estate_ai.streamlit_components.score_track_record import month_chart, reliability_chart
 from tests.support.dashboard import OFFICE, PASSWORD, LiveGateway, dashboard_settings, live_gateway
+from tests.support.dashboard_pages import as_read
 from tests.support.said import columns, history, said
 
 APP = Path(app.__file__)
@@ -51,7 +52,7 @@ def opened(gateway: LiveGateway, monkeypatch: pytest.MonkeyPatch, email: str = M
 
 def texts(page: AppTest) -> str:
     shown = [*page.success, *page.info, *page.warning, *page.error, *page.markdown, *page.caption]
-    return "\n".join(str(element.value) for element in shown)
+    return "\n".join(as_read(str(element.value)) for element in shown)
 
 
 def test_a_manager_sees_verdict_figures_charts_and_the_card(

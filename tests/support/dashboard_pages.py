@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,12 @@ def html(page: AppTest) -> str:
 def told(page: AppTest) -> str:
     """All that the page says in words, markup left out."""
     kinds = (page.success, page.info, page.warning, page.error, page.markdown, page.caption, page.code)
-    return "\n".join(str(element.value) for kind in kinds for element in kind)
+    return "\n".join(as_read(str(element.value)) for kind in kinds for element in kind)
+
+
+def as_read(markdown: str) -> str:
+    """What a reader sees of a text whose signs are escaped."""
+    return re.sub(r"\\([^a-zA-Z0-9\s])", r"\1", markdown)
 
 
 def shows_live(page: AppTest) -> bool:
