@@ -47,7 +47,7 @@
 const BACKOFF_FIRST_MS = 250;
 const BACKOFF_LIMIT_MS = 20_000;
 const CONNECT_WAIT_MS = 20_000; // from the request for a ticket to the server's hello
-const SILENCE_LIMIT_MS = 45_000; // the server pings every 25 s and waits 10 s: after 45 s the line is dead
+const SILENCE_LIMIT_MS = 15_000; // the server pings every 10 s: after 15 s the line is dead, and the screen must not say "live"
 const RESUMING_FOR_MS = 5_000; // how long a break counts as a blink before the data is called stale
 const STEADY_AFTER_MS = 10_000; // a line that lived this long starts the next back-off from the beginning
 const COME_AGAIN_MS = 60_000; // when the gateway asks for patience by a close code

@@ -229,7 +229,7 @@ test("codes from 4500 on end the line with a sentence that helps", async () => {
 test("a line without even a ping is given up and opened again", async () => {
   const outside = new FakeOutside();
   const { line } = await live(outside);
-  await outside.pass(44_000);
+  await outside.pass(14_000);
   assert.equal(outside.sockets.length, 1);
   await outside.pass(2_000);
   assert.equal(outside.sockets.length, 2);
@@ -438,10 +438,10 @@ test("says live, resuming, and stale with seconds that count up", async () => {
 });
 
 test("a close with a code was good until then; a line that just vanished, until its last message", async () => {
-  for (const [code, expected] of [[1001, "resuming"], [1006, "stale 20 s"]]) {
+  for (const [code, expected] of [[1001, "resuming"], [1006, "stale 12 s"]]) {
     const outside = new FakeOutside({ random: 1 });
     const { line } = await live(outside);
-    await outside.pass(20_000);
+    await outside.pass(12_000);
     outside.socket.onclose({ code });
     assert.equal(words(line, outside), expected);
   }
@@ -576,8 +576,8 @@ test("renews half-way through the token's life, on the open line, and again half
   let renewals = 0;
   const { line } = await live(outside, { lifeMs: 600_000, renewToken: async () => `token-${(renewals += 1) + 1}` });
   const beat = async (times) => {
-    for (let i = 0; i < times; i += 1) {
-      await outside.pass(20_000);
+    for (let i = 0; i < 2 * times; i += 1) {
+      await outside.pass(10_000);
       outside.say({ ping: 1 });
     }
   };
@@ -605,9 +605,12 @@ test("a renewal that fails for a moment is tried again before the end", async ()
       return "token-2";
     },
   });
-  await outside.pass(39_000);
+  for (let i = 0; i < 3; i += 1) {
+    await outside.pass(13_000);
+    outside.say({ ping: 1 });
+  }
   assert.deepEqual(tries, [20_000, 30_000]); // half of what is left, each time
-  assert.deepEqual(outside.socket.sent.at(-1), { auth: "token-2" });
+  assert.deepEqual(outside.socket.sent.filter((message) => message.auth), [{ auth: "token-2" }]);
 });
 
 test("a token that ended meanwhile is renewed before the next ticket, and nothing is lost", async () => {
@@ -642,7 +645,7 @@ test("stop leaves no timer and no listener, wherever it comes", async () => {
     "before the hello": async (outside, made) => made.line.start(),
     "while live": async (outside, made) => (await made.line.start(), welcome(outside, { lifeMs: 90_000 })),
     "while waiting": async (outside, made) => (await made.line.start(), outside.socket.onclose({ code: 1006 })),
-    "while renewing": async (outside, made) => (await made.line.start(), welcome(outside, { lifeMs: 40_000 }), outside.pass(30_000)),
+    "while renewing": async (outside, made) => (await made.line.start(), welcome(outside, { lifeMs: 20_000 }), outside.pass(12_000)),
   };
   for (const [moment, reach] of Object.entries(moments)) {
     const outside = new FakeOutside({ random: 1 });

@@ -51,7 +51,7 @@ async function settle(gateway, outside, connection) {
   gateway.isUp = true;
   outside.wake();
   for (let round = 0; round < 20; round += 1) {
-    await outside.pass(25_000);
+    await outside.pass(14_000);
     gateway.line?.pump();
     gateway.line?.deliver();
     gateway.line?.deliver();
