@@ -35,9 +35,22 @@ _KEYWORD_CHARS: Final = 40
 _MOST: Final = 20
 
 _TALK: Final = r"(?:text|messag|contact|call|email|e-mail|writ|reach|bother|spam|harass|dm|ping|send|sms|notif|follow|communicat|correspond)\w*"
+_PLEASE: Final = r"(?:\s+(?:please|pls|plz|thanks|thank\s+you|thx|now|it|this|that|already|immediately|asap|all|everything|right|ok|okay|again|stop)\b){0,5}"
+_BY_OTHER: Final = (
+    r"[^.!?]{0,40}\b(?:texts?|e-?mails?|messages?|calls?)\s+(?:me|us|is|only|instead|works?|preferred)\b"
+)
+"""After "no calls": another way is asked for."""
+_BARE: Final = re.compile(
+    r"(?:^|(?<=[.,;:!?\n(])|(?<=\s[-\u2013\u2014]))[ \t\"'*]{0,3}"
+    r"(?:(?:please|pls|plz|just|can|could|would|will|you|u|ya|yall|hey|hi|hello|ok|okay|no|nope|thanks|thank|i|said|say|told|asked|asking|want|need|needs|has|this|to|and|so|then|now|again|"
+    r"seriously|really|man|dude|guys|sir|ma'am)\s{1,3}){0,8}"
+    rf"(?:stop+|quit|unsubscribe){_PLEASE}(?=[ \t\"'*]{{0,3}}(?:$|[.,;:!?\n)]|\s[-\u2013\u2014]))"
+    r"|^[\W_]{0,3}(?:please|pls|plz)\s+(?:don'?t|do\s+not)[\W_]{0,3}$"
+)
+"""A clause that holds nothing else: with an object ("stop by", "stop the search") it is none."""
 _STOP_WORDS: Final = re.compile(
     r"\b(?:"
-    r"(?:stop|quit|cease)\s+(?:with\s+)?(?:all\s+)?(?:of\s+)?(?:the\s+|these\s+|those\s+|your\s+|this\s+|any\s+|further\s+)?(?:constant\s+|automated\s+)?"
+    r"(?:stop|quit|cease)\s+(?:(?:with|2)\s+)?(?:all\s+)?(?:of\s+)?(?:the\s+|these\s+|those\s+|your\s+|this\s+|any\s+|further\s+)?(?:constant\s+|automated\s+)?"
     rf"(?!sending\s+(?:me\s+|us\s+)?(?:condos?|townho\w+|houses?\s+(?:over|under|with)|homes?\s+(?:over|under|with))){_TALK}"
     r"|cease\s+and\s+desist"
     r"|unsubscribe|opt(?:ing)?[\s-]?out|opt\s+me\s+out"
@@ -48,7 +61,10 @@ _STOP_WORDS: Final = re.compile(
     r"(?!\s+(?:until|before|after|between|during|at|on\s+(?:mon|tue|wed|thu|fri|sat|sun|week)|about\s+(?:condos?|town)|condos?|townho\w+|anything\s+(?:over|under)|homes?|houses?))"
     r"|(?:don'?t|do\s+not)\s+(?:want|wish|need)\s+to\s+be\s+(?:contacted|called|texted|messaged)"
     r"|(?:don'?t|do\s+not)\s+(?:want|wish|need)\s+(?:to\s+(?:get|receive|hear)|any|more|your|these|further)\b[^.!?]{0,20}?(?:more|anymore|messages?|texts?|emails?|calls?|from\s+you|contacted)"
+    rf"|(?<!\bi\s)(?<!we\s)(?<!they\s)(?<!you\s)(?:don'?t|do\s+not)\s+(?:ever\s+)?{_TALK}(?:\s+(?:or|and)\s+{_TALK}){{0,3}}{_PLEASE}(?=\s*(?:$|[.,!;]))(?!{_BY_OTHER})"
+    rf"|no\s+(?:texts?|messages?|emails?|calls?)\b(?=\s*(?:$|[.,!;]|(?:please|pls|plz|thanks|anymore|any\s+more|from\s+you|at\s+all)\b))(?!{_BY_OTHER})"
     r"|no\s+more\s+(?:texts?|messages?|emails?|calls?|spam|contact)"
+    r"|no\s+longer\s+(?:wish|want|care)\s+to\s+(?:receive\b|hear\s+from|be\s+(?:contacted|called|texted|messaged|emailed)|get\s+(?:these|those|your|any|texts?|messages?|emails?|calls?)\b)"
     r"|leave\s+(?:me|us)\s+alone|go\s+away|fuck\s+off|f\s+off|stop\s+it\s+already"
     r"|do\s+not\s+(?:call|contact|text)\s+list"
     r"|(?:report(?:ed|ing)?\s+(?:you|this|it)?\s*(?:as|for)\s+spam|this\s+is\s+(?:spam|harassment))"
@@ -70,9 +86,11 @@ _DONE: Final = re.compile(
 
 
 _ASKED: Final = (
+    (STOP, _BARE, ("stop", "quit", "unsub", "please", "pls", "plz")),
     (STOP, _STOP_WORDS, (
         "stop", "quit", "cease", "unsub", "opt out", "opt-out", "optout", "opting", "opt me", "take ", "remove", "delete", "erase", "get me", "get us", "get my", "scratch", "drop me", "drop my", "lose ",
         "leave ", "don't", "dont", "do not", "never", "no longer", "no more", "spam", "harass", "go away", "fuck", "f off", "no me ",
+        "no text", "no message", "no email", "no call",
     )),
     (WRONG_NUMBER, _WRONG, ("wrong", "his number", "her number", "their number", "his phone", "her phone", "know who", "know any", "you have the", "u have the")),
     (NOT_INTERESTED, _DONE, ("interested", "intrested", "no longer", "not looking", "n't looking", "stopped", "not in the market", "n't in the market", "not buying", "not house", "n't buying")),

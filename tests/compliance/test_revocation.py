@@ -23,6 +23,8 @@ from ghl_real_estate_ai.compliance.revocation import (
         "get me off this list", "lose my number", "Lose this number.", "don't text me", "do not contact me again", "dont call me", "never contact me again",
         "please do not reach out to me", "I don't want any more messages", "do not want to receive texts from you", "don't wish to be contacted", "no more texts", "No more emails please",
         "leave me alone", "go away", "put me on your do not call list", "this is spam", "reported as spam", "this is harassment", "no me llamen", "No me escriban mas", "unsubscribe me please thanks",
+        "pls stop", "Stop, thanks", "just stop", "I said stop", "can you please stop", "hey stop", "no thanks, stop", "stop!!! i mean it", "STOP - sold already", "stop 2 texting me", "please dont",
+        "do not text", "don't message", "don't call or text please", "no texts please", "no calls, thanks", "i no longer wish to receive these", "I told you to stop.", "We bought already. Stop!",
     ],
 )  # fmt: skip
 def test_any_reasonable_words_take_consent_back(text: str) -> None:
@@ -40,7 +42,8 @@ def test_any_reasonable_words_take_consent_back(text: str) -> None:
         "is the showing cancelled", "remove the carpet?", "can they remove the fence", "don't call me before 5", "please don't text me until tomorrow", "don't send condos", "I don't want a pool",
         "we want more than 3 beds", "the price is wrong", "wrong street, I meant Elm", "delete the dishwasher from the list of repairs", "off market homes?", "is it off the market", "stop the clock",
         "not sure", "quite nice", "what is the option period", "we're looking for a place", "interested!", "I am interested in it", "not interested in that one", "not looking for a condo",
-        "stop sending me condos, only houses",
+        "stop sending me condos, only houses", "please don't stop", "stop the search", "we saw the bus stop, nice", "a non-stop, easy commute", "don't call, text me", "no calls please, text me instead",
+        "no calls after 8", "I don't text.", "no longer want to be in Dallas", "Stop at the office first?",
     ],
 )  # fmt: skip
 def test_words_that_only_look_like_it_do_not(text: str) -> None:
