@@ -3,8 +3,10 @@ import test from "node:test";
 import * as words from "../../ghl_real_estate_ai/streamlit_components/assets/live_lead_words.js";
 import { curveInWords, curveShape, probabilityAt } from "../../ghl_real_estate_ai/streamlit_components/assets/live_lead_curve.js";
 import { strongest } from "../../ghl_real_estate_ai/streamlit_components/assets/live_lead_numbers.js";
-import { offeredWishes, sameWish, statedWishes } from "../../ghl_real_estate_ai/streamlit_components/assets/live_lead_wishes.js";
+import { offeredWishes, refusalInWords, sameWish, statedWishes } from "../../ghl_real_estate_ai/streamlit_components/assets/live_lead_wishes.js";
 import { quotedPieces } from "../../ghl_real_estate_ai/streamlit_components/assets/live_lead_talk.js";
+import { waysWithText } from "../../ghl_real_estate_ai/streamlit_components/assets/live_reply.js";
+import { dialled } from "../../ghl_real_estate_ai/streamlit_components/assets/live_words.js";
 import { reasonsToAct } from "../../ghl_real_estate_ai/streamlit_components/assets/live_lead_action.js";
 import { headFacts } from "../../ghl_real_estate_ai/streamlit_components/assets/live_lead_head.js";
 
@@ -66,6 +68,26 @@ test("a lead is reached by what the CRM has; what is missing or forbidden says w
   assert.deepEqual(open.map((way) => way.href), ["tel:+15550102030", "sms:+15550102030", "mailto:maria%2Bhome@example.com"]);
   const [call, , email] = words.waysToReach({ contact: { dnd: null }, messages: [] });
   assert.deepEqual([call.href, call.why, email.why], [null, "no phone in the CRM", "no email in the CRM"]);
+});
+
+test("an extension is not dialled as part of the number", () => {
+  for (const phone of ["+1 512 555 0100 x12", "+1 (512) 555-0100 ext. 12", "+1 512 555 0100 #12", "+1 512 555 0100;ext=12", "+1.512.555.0100"]) assert.equal(dialled(phone), "+15125550100");
+  assert.equal(dialled(undefined), "");
+  assert.equal(words.waysToReach({ contact: { ...contact, phone: "+1 512 555 0100 x12" }, messages: [] })[0].href, "tel:+15125550100");
+});
+
+test("a suggested text is taken along only by the ways that are open and take a text", () => {
+  const ways = words.waysToReach({ contact, messages: [] });
+  assert.deepEqual(waysWithText(ways, "Hi & you?").map(({ label, href }) => [label, href]), [
+    ["Text with this", "sms:+15550102030?body=Hi%20%26%20you%3F"],
+    ["Email with this", "mailto:maria%2Bhome@example.com?body=Hi%20%26%20you%3F"],
+  ]);
+  assert.deepEqual(waysWithText(words.waysToReach({ contact: { ...contact, dnd: true }, messages: [] }), "Hi"), []);
+});
+
+test("a refused wish names what the page calls it, not the field", () => {
+  assert.equal(refusalInWords("wishes.max_list_price: $805,000 is below the minimum of $900,000; change both, or take one out"), "Highest price: $805,000 is below the minimum of $900,000; change both, or take one out");
+  assert.equal(refusalInWords("the gateway does not answer: try again"), "the gateway does not answer: try again");
 });
 
 test("do not disturb closes all ways but the one by which the lead waits for an answer", () => {
@@ -148,7 +170,7 @@ test("the head tells what is known and names what is not", () => {
 });
 
 test("an action that nobody may be reached for says why; a snoozed one says until when", () => {
-  const lines = reasonsToAct({ evidence: [{ text: "wrote" }], no_reach: "the lead asked to stop", snoozed_until: at(2) });
+  const lines = reasonsToAct({ evidence: [{ text: "waiting 7 h for a human answer" }, { text: "wrote" }], no_reach: "the lead asked to stop", snoozed_until: at(2) });
   assert.deepEqual(lines.map(([kind]) => kind), ["evidence", "no-reach", "meta"]);
   assert.match(lines[1][1], /the lead asked to stop/);
 });

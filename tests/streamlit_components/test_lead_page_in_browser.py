@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, Literal
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -248,6 +249,8 @@ def test_more_homes_come_with_what_would_give_more(page: Any, gateway: ScriptedG
     homes.get_by_role("button", name="More homes, and what would give more").click()
     homes.get_by_text("Raise the maximum by $15,000 to $465,000: 6 more homes").wait_for()
     assert homes.locator(".home-card").count() == 3
+    assert page.evaluate("document.activeElement.className") == "further"  # the answer, not the page's top
+    assert homes.locator(".photo:visible").count() == 0  # no home has one: a place for each would say nothing
 
 
 def test_a_wish_is_taken_out_shown_as_pending_and_put_back(page: Any, gateway: ScriptedGateway) -> None:
@@ -272,14 +275,13 @@ def test_a_wish_is_taken_out_shown_as_pending_and_put_back(page: Any, gateway: S
 def test_a_refused_value_shows_the_gateways_sentence_at_the_field_and_news_do_not_disturb_the_typing(
     page: Any, gateway: ScriptedGateway
 ) -> None:
-    sentence = "max_list_price: must be at most 1000000000 US dollars"
-    gateway.answers["POST", f"{PATH}/wishes"] = (422, error(sentence))
+    gateway.answers["POST", f"{PATH}/wishes"] = (422, error("wishes.max_list_price: must be at most $1"))
     wishes = part(open_lead(page), "Wishes")
     wishes.get_by_role("button", name="Change: up to $450,000").click()
     field = wishes.get_by_label("Highest price, US dollars")
     field.fill("99000000000")
     page.keyboard.press("Enter")
-    wishes.get_by_role("alert").get_by_text(sentence).wait_for()
+    wishes.get_by_role("alert").get_by_text("Highest price: must be at most $1").wait_for()
     assert field.get_attribute("aria-invalid") == "true"
     fresh(gateway, lead={**lead_detail()["lead"], "wishes": {**WISHES, "min_bedrooms": 4}})
     hear(page)
@@ -368,6 +370,58 @@ def test_a_suggested_reply_is_copied_never_sent_and_says_what_it_rests_on(
     fresh(gateway, conversation=[message(9, timedelta(0), "Hello?")])
     hear(page)
     talk.get_by_role("button", name="The lead wrote since: suggest again").wait_for()
+
+
+def test_a_reply_begins_in_the_next_action_and_opens_the_phones_app_with_its_text(
+    page: Any, gateway: ScriptedGateway
+) -> None:
+    gateway.answers["GET", f"{PATH}/suggested-reply"] = (200, SUGGESTED)
+    action = part(open_lead(page), "Next action")
+    action.get_by_role("button", name="Suggest a reply").click()
+    text = action.get_by_role("link", name="Text with this").get_attribute("href")
+    assert urlsplit(text).path == "+15550102030"
+    assert parse_qs(urlsplit(text).query) == {"body": [SUGGESTED["text"]]}
+    action.get_by_role("link", name="Email with this").wait_for()
+    assert gateway.posts == []
+
+
+def test_who_went_on_meanwhile_keeps_the_focus_when_the_reply_comes(
+    page: Any, gateway: ScriptedGateway
+) -> None:
+    gateway.answers["GET", f"{PATH}/suggested-reply"] = (200, SUGGESTED)
+    dialog = open_lead(page)
+    talk = part(dialog, "Conversation")
+    page.evaluate("""() => {
+        const ask = lead.api.get.bind(lead.api);
+        lead.api.get = async (path) => {
+            if (path.endsWith("suggested-reply")) await new Promise((go) => (window.answer = go));
+            return ask(path);
+        };
+    }""")
+    talk.get_by_role("button", name="Suggest a reply").click()
+    part(dialog, "Wishes").get_by_role("button", name="Change: up to $450,000").click()
+    page.evaluate("window.answer()")
+    talk.get_by_label("Suggested reply").wait_for()
+    field = part(dialog, "Wishes").get_by_label("Highest price, US dollars")
+    assert field.evaluate("(node) => node === document.activeElement")
+
+
+def test_enter_twice_in_the_wish_editor_is_one_answer(page: Any, gateway: ScriptedGateway) -> None:
+    gateway.answers["POST", f"{PATH}/wishes"] = (202, {"event_id": "e", "position": 10, "before": {}})
+    wishes = part(open_lead(page), "Wishes")
+    wishes.get_by_role("button", name="Change: up to $450,000").click()
+    wishes.get_by_label("Highest price, US dollars").fill("500000")
+    wishes.locator("form").evaluate("(form) => { form.requestSubmit(); form.requestSubmit(); }")
+    wishes.get_by_text("Set: up to $500,000.").wait_for()
+    assert len(gateway.posts) == 1
+
+
+def test_snooze_by_key_keeps_the_focus_on_the_page(page: Any, gateway: ScriptedGateway) -> None:
+    gateway.answers["POST", f"{PATH}/actions/act-1/snooze"] = (202, {"event_id": "e", "position": 10})
+    action = part(open_lead(page), "Next action")
+    action.get_by_role("button", name="Snooze Maria Gomez for 2 hours").press("Enter")
+    action.get_by_text("Snoozed", exact=False).first.wait_for()
+    assert page.evaluate("document.activeElement !== document.body")
 
 
 def test_a_reply_that_is_withheld_says_why(page: Any, gateway: ScriptedGateway) -> None:

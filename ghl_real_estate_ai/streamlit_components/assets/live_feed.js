@@ -7,7 +7,7 @@ import { leadButton, writeTags } from "./live_rows.js";
 import { replyBox } from "./live_reply.js";
 
 /** What kind of thing a message states, said before its words. `models.conversations.FactKind`. */
-const FACT_WORDS = {
+export const FACT_WORDS = {
   budget: "budget",
   bedrooms: "bedrooms",
   bathrooms: "bathrooms",

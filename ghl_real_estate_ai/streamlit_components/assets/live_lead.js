@@ -3,6 +3,7 @@
 
 import { clockTime } from "./live_words.js";
 import { el } from "./live_dom.js";
+import { waysToReach } from "./live_lead_words.js";
 import { LeadHead } from "./live_lead_head.js";
 import { LeadAction } from "./live_lead_action.js";
 import { LeadWishes } from "./live_lead_wishes.js";
@@ -41,7 +42,7 @@ export class LeadPage {
       nameOfUser,
     };
     this.head = new LeadHead({ nameOfUser, close: () => this.dialog.close() });
-    this.action = new LeadAction({ answers: this.answers, menu: this.menu, now: () => this.now() });
+    this.action = new LeadAction({ answers: this.answers, menu: this.menu, now: () => this.now(), door });
     this.wishes = new LeadWishes(door);
     this.score = scorePart();
     this.churn = churnPart();
@@ -192,8 +193,9 @@ export class LeadPage {
 
   #show() {
     const { lead, intelligence, timeline, conversation, reasons, judged } = this.answer;
-    this.head.show(this.answer);
-    this.action.show(intelligence);
+    const ways = waysToReach({ contact: lead.contact, reach: intelligence?.next_action?.reach, messages: conversation });
+    this.head.show(this.answer, ways);
+    this.action.show(this.leadId, intelligence, conversation, ways);
     this.wishes.show(this.leadId, lead.wishes, conversation, correctedAt(timeline));
     const nothing = { value: null, stale_reason: "nothing is concluded about this lead yet" };
     const { score = nothing, won = nothing, churn = nothing, matches = nothing, cause = null } = intelligence ?? {};
@@ -201,7 +203,7 @@ export class LeadPage {
     this.churn.show({ churn, cause });
     this.why.show(reasons);
     this.homes.show(this.leadId, matches, judged);
-    this.talk.show(this.leadId, conversation);
+    this.talk.show(this.leadId, conversation, ways);
     this.timeline.show(timeline, this.now(), (entry) => this.#whoDid(entry));
   }
 

@@ -4,11 +4,13 @@
 import { proofInRow, timeOfDay, worthInWords, worthRestsOn } from "./live_words.js";
 import { leadPart } from "./live_lead_parts.js";
 import { answerButtons, waitClock, writeClock } from "./live_now.js";
+import { newestInbound } from "./live_lead_words.js";
+import { ReplyOffer } from "./live_reply.js";
 import { el, setText } from "./live_dom.js";
 
 export class LeadAction {
-  /** `answers`: live_actions.js, `menu`: live_now.js; `now()`: ms on the lead's own time line. */
-  constructor({ answers, menu, now }) {
+  /** `answers`: live_actions.js, `menu`: live_now.js; `now()`: ms on the lead's own time line; `door`: see LeadPage. */
+  constructor({ answers, menu, now, door }) {
     Object.assign(this, { answers, menu, now });
     this.part = leadPart("Next action", () => [], { kind: "action" });
     this.title = el("p.title");
@@ -16,7 +18,8 @@ export class LeadAction {
     this.why = el("div");
     this.answer = el("div");
     this.worth = el("p.meta");
-    this.open = el("div", {}, this.title, this.clock.node, this.why, this.answer, this.worth);
+    this.reply = new ReplyOffer(door);
+    this.open = el("div", {}, this.title, this.clock.node, this.why, this.answer, this.reply.node, this.worth);
     this.none = el("p.meta", {}, "Nothing to do for this lead now.");
     this.part.body.replaceChildren(this.open, this.none);
     this.forget();
@@ -27,13 +30,15 @@ export class LeadAction {
     this.action = null;
     this.buttons = answerButtons({ answers: this.answers, menu: this.menu });
     this.answer.replaceChildren(this.buttons.node, this.buttons.trouble);
+    this.reply.forget();
     this.why.replaceChildren();
     for (const node of [this.title, this.worth]) setText(node, "");
     this.open.hidden = true;
     this.none.hidden = false;
   }
 
-  show(intelligence) {
+  /** `messages` oldest first; `ways`: live_lead_words.waysToReach. */
+  show(leadId, intelligence, messages, ways) {
     const action = intelligence?.next_action ?? null;
     const hadFocus = this.open.contains(this.open.getRootNode().activeElement);
     if (!action && hadFocus) this.part.head.focus({ preventScroll: true });
@@ -46,6 +51,9 @@ export class LeadAction {
     this.why.replaceChildren(...reasonsToAct(action).map(([kind, text]) => el(`p.${kind}`, {}, text)));
     this.buttons.update(itemOf(intelligence));
     setText(this.worth, worthOf(action));
+    const newest = newestInbound(messages)?.event_id ?? null;
+    this.reply.node.hidden = newest === null;
+    this.reply.show(leadId, newest, ways);
     this.tick();
   }
 

@@ -1,7 +1,6 @@
 // Who the lead is and how to reach it: the head of the lead page. Called by live_lead.js.
 
 import { clockTime, percent, STAGE_WORDS } from "./live_words.js";
-import { waysToReach } from "./live_lead_words.js";
 import { keepingFocus } from "./live_lead_parts.js";
 import { el, setText, simulatedTag, staleTag } from "./live_dom.js";
 
@@ -28,12 +27,13 @@ export class LeadHead {
     this.#writeWays([]);
   }
 
-  show({ lead, intelligence, conversation }) {
+  /** `ways`: live_lead_words.waysToReach. */
+  show({ lead, intelligence }, ways) {
     setText(this.name, lead.name);
     this.tags.replaceChildren(...(lead.simulated ? [simulatedTag()] : []));
     this.chances.replaceChildren(...(intelligence ? chancesOf(intelligence) : []));
     setText(this.facts, headFacts(lead, intelligence, this.nameOfUser).join(" · "));
-    this.#writeWays(waysToReach({ contact: lead.contact, reach: intelligence?.next_action?.reach, messages: conversation }));
+    this.#writeWays(ways);
   }
 
   /** Whether news still arrive: the bar with the same words lies under this page. `line`: {name, words}. */

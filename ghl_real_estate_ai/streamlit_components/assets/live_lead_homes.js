@@ -4,7 +4,8 @@
 import { gapNames, homeFacts, homeName, money, percent, wishName, OUTCOME_SIGNS } from "./live_words.js";
 import { homeTypeInWords, relaxationInWords } from "./live_lead_words.js";
 import { doneLine, keepingFocus, leadPart } from "./live_lead_parts.js";
-import { el, KeyedList, setText, simulatedTag } from "./live_dom.js";
+import { noHomes } from "./live_rows.js";
+import { el, KeyedList, setClass, setText, simulatedTag } from "./live_dom.js";
 
 export const VERDICTS = [["like", "Like"], ["pass", "Pass"], ["save", "Save"], ["showing", "Showing"]];
 const VERDICT_DONE = { like: "Liked", pass: "Passed on", save: "Saved", showing: "Wants to see" };
@@ -21,7 +22,7 @@ export class LeadHomes {
     this.list = new KeyedList(this.rows, (item) => this.#row(item), versionOf);
     this.byLead = el("input", { type: "checkbox", "data-focus": "by-lead" });
     this.more = el("button.quiet", { type: "button", "data-focus": "more", onclick: () => this.#askMore() }, "More homes, and what would give more");
-    this.further = el("div.further");
+    this.further = el("div.further", { tabindex: "-1" });
     const whose = el("label.whose", {}, this.byLead, " The lead said so (an agent's own guess counts half)");
     this.part.body.replaceChildren(this.note, whose, this.done.node, this.rows, el("p", {}, this.more), this.further);
     this.whose = whose;
@@ -49,10 +50,11 @@ export class LeadHomes {
   #write() {
     const homes = this.full?.matches ?? this.matches.value ?? [];
     const stale = this.matches.stale_reason;
-    setText(this.note, homes.length ? (stale ? `Not up to date: ${stale}` : "") : emptyWords(this.matches));
+    const photos = homes.some(({ listing }) => photoUrl(listing)); // where no home has any, a place for one says nothing
+    setText(this.note, homes.length ? (stale ? `Not up to date: ${stale}` : "") : noHomes(this.matches));
     this.note.hidden = !this.note.textContent;
     this.whose.hidden = !homes.length;
-    this.list.show(homes.map((home) => ({ key: home.listing.ListingKey, home, verdict: this.#verdict(home), posting: this.posting.has(home.listing.ListingKey) })));
+    this.list.show(homes.map((home) => ({ key: home.listing.ListingKey, home, photos, verdict: this.#verdict(home), posting: this.posting.has(home.listing.ListingKey) })));
   }
 
   #verdict({ listing, verdict }) {
@@ -67,6 +69,7 @@ export class LeadHomes {
     const buttons = VERDICTS.map(([verdict, label]) => el("button.quiet", { type: "button", "data-focus": `${item.key}:${verdict}` }, label));
     const node = el("li.home-card", {}, photo, el("div", {}, words, el("div.verdicts", { role: "group", "aria-label": `What the lead thinks of ${homeName(item.home.listing)}` }, ...buttons)));
     const update = (next) => {
+      setClass(node, "without-photos", !next.photos);
       keepingFocus(words, buttons[0], () => words.replaceChildren(...homeWords(next.home)));
       buttons.forEach((button, i) => {
         const [verdict] = VERDICTS[i];
@@ -100,36 +103,40 @@ export class LeadHomes {
 
   async #askMore() {
     const { leadId } = this;
-    this.more.disabled = true;
+    if (this.more.ariaDisabled === "true") return;
+    this.more.ariaDisabled = "true"; // disabled it would drop the focus to the page's top
     setText(this.more, "Looking…");
     const answer = await this.door.get(`/v1/leads/${encodeURIComponent(leadId)}/matches?k=${MORE_HOMES}`);
-    this.more.disabled = false;
+    this.more.ariaDisabled = "false";
     setText(this.more, "More homes, and what would give more");
     if (leadId !== this.leadId) return;
     if (!answer.ok) return void this.further.replaceChildren(el("p.trouble-line", { role: "alert" }, answer.message));
     this.full = answer.body;
-    this.more.hidden = true;
+    const hadFocus = this.more.getRootNode().activeElement === this.more;
     keepingFocus(this.further, this.part.head, () => this.further.replaceChildren(...furtherWords(answer.body)));
+    if (hadFocus) this.further.focus({ preventScroll: true }); // the answer stands there
+    this.more.hidden = true;
     this.#write();
   }
 }
 
-function versionOf({ home: { generated_at, ...home }, verdict, posting }) {
-  return JSON.stringify([home, verdict, posting]); // when it was looked for is no change of the home
+function versionOf({ home: { generated_at, ...home }, photos, verdict, posting }) {
+  return JSON.stringify([home, photos, verdict, posting]); // when it was looked for is no change of the home
 }
 
-function emptyWords({ value, stale_reason: reason }) {
-  return value ? "No home on the market meets the stated wishes." : `Not known: ${reason ?? "nobody has looked yet"}`;
+function photoUrl(listing) {
+  const url = listing.Media?.[0]?.MediaURL;
+  return url?.startsWith("https:") ? url : null;
 }
 
 /** The first photo, or a drawn place for it that says that there is none. */
 function photoOf(listing) {
-  const media = listing.Media?.[0];
   const none = () => el("div.photo.no-photo", { role: "img", "aria-label": `No photo of ${homeName(listing)}` }, el("span", { "aria-hidden": "true" }, "⌂"), el("span.meta", { "aria-hidden": "true" }, "no photo"));
-  if (!media?.MediaURL?.startsWith("https:")) return none();
-  const alt = media.ShortDescription || `Photo of ${homeName(listing)}`;
+  const src = photoUrl(listing);
+  if (!src) return none();
+  const alt = listing.Media[0].ShortDescription || `Photo of ${homeName(listing)}`;
   return el("img.photo", {
-    src: media.MediaURL, alt, loading: "lazy", decoding: "async", referrerpolicy: "no-referrer",
+    src, alt, loading: "lazy", decoding: "async", referrerpolicy: "no-referrer",
     onerror: (event) => event.target.replaceWith(none()),
   });
 }

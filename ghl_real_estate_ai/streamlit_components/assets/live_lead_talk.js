@@ -2,10 +2,11 @@
 // Called by live_lead.js.
 
 import { messageText } from "./live_words.js";
+import { FACT_WORDS } from "./live_feed.js";
 import { messageHead, newestInbound } from "./live_lead_words.js";
 import { keepingFocus, leadPart } from "./live_lead_parts.js";
-import { el, KeyedList, setText, simulatedTag } from "./live_dom.js";
-import { replyBox } from "./live_reply.js";
+import { el, KeyedList, simulatedTag } from "./live_dom.js";
+import { ReplyOffer } from "./live_reply.js";
 
 const NEAR_END_PX = 48; // who has scrolled up further reads something old: new messages do not pull the view away
 
@@ -16,30 +17,27 @@ export class LeadTalk {
     this.rows = el("ol.bubbles", { tabindex: "0", "aria-label": "Messages, oldest first" });
     this.list = new KeyedList(this.rows, (item) => this.#row(item), (item) => item.version);
     this.none = el("p.meta", {}, "Nobody has written yet.");
-    this.suggest = el("button.quiet", { type: "button", "data-focus": "suggest", onclick: () => this.#suggest() }, "Suggest a reply");
-    this.box = el("div.reply-place");
-    this.part.body.replaceChildren(this.none, this.rows, el("p.suggest", {}, this.suggest), this.box);
+    this.reply = new ReplyOffer(door);
+    this.part.body.replaceChildren(this.none, this.rows, this.reply.node);
     this.forget();
   }
 
   forget() {
-    Object.assign(this, { leadId: null, newest: null, answered: undefined });
+    this.leadId = null;
     this.list.show([]);
-    this.box.replaceChildren();
-    setText(this.suggest, "Suggest a reply");
+    this.reply.forget();
   }
 
-  /** `messages` oldest first, as the gateway has them. */
-  show(leadId, messages) {
+  /** `messages` oldest first, as the gateway has them; `ways` to reach the lead: live_lead_words.waysToReach. */
+  show(leadId, messages, ways) {
     const other = leadId !== this.leadId;
     const atEnd = other || this.rows.scrollHeight - this.rows.scrollTop - this.rows.clientHeight < NEAR_END_PX;
     this.leadId = leadId;
-    this.newest = newestInbound(messages)?.event_id ?? null;
+    this.reply.show(leadId, newestInbound(messages)?.event_id ?? null, ways);
     this.none.hidden = messages.length > 0;
     this.rows.hidden = messages.length === 0;
     this.list.show(messages.map((message) => ({ key: message.event_id, message, version: JSON.stringify(message) + this.door.nameOfUser(message.user_id) })));
     if (atEnd) this.rows.scrollTop = this.rows.scrollHeight;
-    if (this.answered !== undefined && this.answered !== this.newest) setText(this.suggest, "The lead wrote since: suggest again");
   }
 
   #row({ key, message }) {
@@ -54,20 +52,6 @@ export class LeadTalk {
       keepingFocus(facts, this.rows, () => facts.replaceChildren(...(next.facts ?? []).map((fact, i) => factTag(fact, marks.get(i), key))));
     };
     return { node, update };
-  }
-
-  async #suggest() {
-    const { leadId, newest } = this;
-    this.suggest.disabled = true;
-    setText(this.suggest, "Thinking of a reply…");
-    const answer = await this.door.get(`/v1/leads/${encodeURIComponent(leadId)}/suggested-reply`);
-    this.suggest.disabled = false;
-    setText(this.suggest, "Suggest again");
-    if (leadId !== this.leadId) return;
-    this.answered = newest;
-    this.box.replaceChildren(answer.ok ? replyBox(answer.body) : el("p.trouble-line", { role: "alert" }, answer.message));
-    this.box.querySelector("textarea")?.focus({ preventScroll: true });
-    this.box.scrollIntoView({ block: "nearest" });
   }
 }
 
@@ -110,7 +94,7 @@ function factTag(fact, mark, key) {
   return el(
     "span.fact",
     { tabindex: "0", title: `“${fact.quote}”`, "data-focus": `${key}:${fact.kind}`, onmouseenter: on, onmouseleave: off, onfocus: on, onblur: off },
-    el("span.meta", {}, fact.kind.replaceAll("_", " ")),
+    el("span.meta", {}, FACT_WORDS[fact.kind] ?? fact.kind.replaceAll("_", " ")),
     fact.kind === "question" ? "" : ` ${fact.value}`, // a question stands right above, word for word
   );
 }

@@ -61,6 +61,11 @@ export function offeredWishes(messages, wishes, correctedAt) {
   return [...offers.values()];
 }
 
+/** The gateway's sentence for people: "wishes.max_list_price: ..." -> "Highest price: ...". */
+export function refusalInWords(message) {
+  return message.replace(/(?:wishes\.)?\b([a-z_]+): /g, (all, field) => (WISH_FIELDS[field] ? `${WISH_FIELDS[field].label.split(",")[0]}: ` : all));
+}
+
 export class LeadWishes {
   constructor(door) {
     this.door = door;
@@ -120,8 +125,13 @@ export class LeadWishes {
       `li.wish-chip${pending ? ".pending" : ""}`,
       {},
       el("button.wish-words", { type: "button", "data-focus": `edit:${key}`, "aria-label": `Change: ${words}`, onclick: edit }, words, pending ? el("span.meta", {}, " saving…") : null),
-      el("button.wish-out", { type: "button", "data-focus": `out:${key}`, "aria-label": `Take out: ${words}`, onclick: () => this.#post(without, `Taken out: ${words}.`) }, "×"),
+      el("button.wish-out", { type: "button", "data-focus": `out:${key}`, "aria-label": `Take out: ${words}`, onclick: (event) => this.#takeOut(event, without, words) }, "×"),
     );
+  }
+
+  /** The next chip moves under the finger: the second tap of two means the first one. */
+  #takeOut({ detail: taps }, without, words) {
+    if (taps < 2) this.#post(without, `Taken out: ${words}.`);
   }
 
   #offer({ field, value, words, quote }) {
@@ -146,12 +156,15 @@ export class LeadWishes {
     const pick = field ? null : el("select", { "aria-label": "Which wish", onchange: (event) => choose(event.target.value) }, ...open.map((name) => el("option", { value: name }, WISH_FIELDS[name].label)));
     const save = async (event) => {
       event.preventDefault();
+      if (form.ariaBusy === "true") return; // Enter twice is one answer
       const value = input.read();
+      form.ariaBusy = "true";
       const said = wishInWordsOrNone(input.name, value);
       const failed = await this.#post({ [input.name]: value }, said ? `Set: ${said}.` : "Taken out.", true);
+      form.ariaBusy = "false";
       trouble.textContent = failed ?? "";
       input.mark(Boolean(failed));
-      if (!failed) this.#closeEditor(true);
+      if (!failed && form.isConnected) this.#closeEditor(true);
     };
     choose(field ?? open[0]);
     const form = el(
@@ -184,7 +197,7 @@ export class LeadWishes {
   }
 
   /** Send the change; returns the gateway's sentence when it was refused, for the field that holds it (`atField`). */
-  async #post(changes, words, atField = false) {
+  async #post(changes, said, atField = false) {
     const { leadId } = this;
     const before = Object.fromEntries(Object.keys(changes).map((field) => [field, this.#current()[field] ?? null]));
     this.#expect(changes, true);
@@ -192,11 +205,12 @@ export class LeadWishes {
     if (leadId !== this.leadId) return null;
     if (!answer.ok) {
       this.#unexpect(changes);
-      if (!atField) this.done.fail(`Not saved: ${answer.message}`);
-      return answer.message;
+      const words = refusalInWords(answer.message);
+      if (!atField) this.done.fail(`Not saved: ${words}`);
+      return words;
     }
     this.#expect(changes, false);
-    this.done.say(words, () => this.#post(answer.body.before ?? before, "Undone."));
+    this.done.say(said, () => this.#post(answer.body.before ?? before, "Undone."));
     return null;
   }
 

@@ -1,6 +1,6 @@
 // One lead's numbers, wishes and days as people say them. Pure functions; called by the parts of the lead page.
 
-import { channelName, clockTime, money, percent, STAGE_WORDS } from "./live_words.js";
+import { channelName, clockTime, dialled, money, percent, STAGE_WORDS } from "./live_words.js";
 import { span } from "../../live_client/enterprisehub_live.js";
 
 const DAY_MS = 86_400_000;
@@ -115,7 +115,7 @@ const SPOKEN = ["call", "voicemail"];
  */
 export function waysToReach({ contact, reach, messages }) {
   const stopped = newestInbound(messages)?.facts?.some((fact) => fact.kind === "stop");
-  const phone = contact.phone?.replace(/[^+\d]/g, "");
+  const phone = dialled(contact.phone);
   const ways = [
     ["call", "Call", phone && `tel:${phone}`, "no phone in the CRM"],
     ["sms", "Text", phone && `sms:${phone}`, "no phone in the CRM"],

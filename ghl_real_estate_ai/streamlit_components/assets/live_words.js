@@ -150,10 +150,15 @@ export function worthRestsOn({ value_assumed: assumed }) {
   return assumed ? "Typical deal value assumed: the CRM states none for this lead" : "From the deal's own value in the CRM";
 }
 
+/** A phone number as tel: and sms: take it, "" for none. An extension is no part of it: it is asked for once somebody answers. */
+export function dialled(phone) {
+  return (phone ?? "").split(/\s*(?:;|,|#|\bext\b|x)/i)[0].replace(/[^+0-9]/g, "");
+}
+
 /** Where a tap on the button leads: the phone's own app with the lead's address; null where no app is known for the channel. */
 export function reachHref(reach) {
   if (!reach) return null;
-  const number = reach.to.replace(/[^+0-9]/g, "");
+  const number = dialled(reach.to);
   if (reach.channel === "email") return `mailto:${encodeURIComponent(reach.to).replace("%40", "@")}`;
   if (!number) return null;
   if (reach.channel === "sms") return `sms:${number}`;
