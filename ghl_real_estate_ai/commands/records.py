@@ -94,8 +94,9 @@ async def add_user(
             raise NotFound(
                 f"{user.email} is not a user of location {location_id}; leave --replace out to add them"
             )
-        changed = user.model_copy(update={"user_id": known.user_id})
-        user_accounts.change(uow, changed, password_hash=digest, now=now)
+        changed, _ = user_accounts.change(
+            uow, location_id, known.user_id, name=user.name, role=role, password_hash=digest, now=now
+        )
         return changed
 
     return await memory.write(change)

@@ -27,8 +27,10 @@ _RIGHTS: Final = (Role.AGENT, Role.MANAGER, Role.ADMIN)
 def new_user(*, location_id: LocationId, email: str, name: str, role: Role) -> User:
     """A user who is not stored yet. Raises InputError for an email that is no address."""
     address = email.strip().lower()
-    if "@" not in address or address.startswith("@") or address.endswith("@"):
+    whole = "@" in address[1:-1] and address.isprintable() and " " not in address
+    if not whole:
         raise InputError(f"email {email!r} is not an address; use e.g. ana@example.com")
+    _check_name(name)
     return User(
         location_id=location_id,
         user_id=UserId(derived_id("user", location_id, address)),
@@ -36,6 +38,11 @@ def new_user(*, location_id: LocationId, email: str, name: str, role: Role) -> U
         name=name.strip() or address.split("@")[0],
         role=role,
     )
+
+
+def _check_name(name: str) -> None:
+    if not name.strip().isprintable():
+        raise InputError("name holds a control character; write it in one line")
 
 
 def check_password(password: str) -> None:
@@ -51,17 +58,31 @@ def add(uow: UnitOfWork, user: User, *, password_hash: str, now: datetime) -> No
     uow.tenants.add_user(user, password_hash=password_hash, tokens_valid_after=now)
 
 
-def change(uow: UnitOfWork, changed: User, *, password_hash: str | None, now: datetime) -> bool:
-    """Name and role, with a hash the password; a new password and a lesser role end older sessions: whether they did.
+def change(
+    uow: UnitOfWork,
+    location_id: LocationId,
+    user_id: UserId,
+    *,
+    name: str | None = None,
+    role: Role | None = None,
+    password_hash: str | None = None,
+    now: datetime,
+) -> tuple[User, bool]:
+    """Change what is given of a user as stored now; returns the user, and whether older sessions ended.
 
-    Raises NotFound for a user who is not there, and Conflict where the location would have no admin left.
+    A new password and a lesser role end them. Raises NotFound for a user who is not there, and Conflict where the location
+    would have no admin left.
     """
-    known = _known(uow, changed.location_id, changed.user_id)
+    _check_name(name or "")
+    known = _known(uow, location_id, user_id)
+    changed = known.model_copy(
+        update={"name": (name or "").strip() or known.name, "role": role or known.role}
+    )
     if changed.role is not Role.ADMIN:
         _keep_an_admin(uow, known, "give the role to somebody else first, then take it from this user")
     ends = password_hash is not None or _RIGHTS.index(changed.role) < _RIGHTS.index(known.role)
     uow.tenants.change_user(changed, password_hash=password_hash, tokens_valid_after=now if ends else None)
-    return ends
+    return changed, ends
 
 
 def remove(uow: UnitOfWork, location_id: LocationId, user_id: UserId) -> User:

@@ -67,6 +67,26 @@ async def test_two_admins_who_remove_each_other_leave_one(memory: Database, memo
     assert len(await memory.read(lambda uow: uow.tenants.users(LOCATION))) == 1
 
 
+async def test_a_rename_by_one_admin_leaves_the_demotion_by_another(
+    memory: Database, memory_url: str
+) -> None:
+    """Whichever comes first: each changes what it was asked to, of the user as stored by then."""
+    await memory.write(lambda uow: uow.tenants.put_location(Location(location_id=LOCATION, name="x")))
+    for user in (ANA, BO):
+        await memory.write(lambda uow, user=user: uow.tenants.add_user(user, password_hash="x"))  # type: ignore[misc]
+    async with Database(memory_url) as second:
+        (_, ended), (renamed, went_on) = await asyncio.gather(
+            memory.write(
+                lambda uow: user_accounts.change(uow, LOCATION, BO.user_id, role=Role.AGENT, now=NOON)
+            ),
+            second.write(lambda uow: user_accounts.change(uow, LOCATION, BO.user_id, name=" Bea ", now=NOON)),
+        )
+    assert (ended, went_on, renamed.name) == (True, False, "Bea")
+    known = await memory.read(lambda uow: uow.tenants.access_of(LOCATION, BO.user_id))
+    assert known is not None
+    assert (known.user.name, known.user.role, known.tokens_valid_after) == ("Bea", Role.AGENT, NOON)
+
+
 async def test_a_switch_that_nobody_turned_is_on_and_a_turned_one_stays_in_its_location(
     memory: Database,
 ) -> None:

@@ -12,7 +12,6 @@ from pydantic import Field
 
 from ghl_real_estate_ai.api.auth import hash_password
 from ghl_real_estate_ai.api.dependencies import ServicesDep, allowed
-from ghl_real_estate_ai.errors import NotFound
 from ghl_real_estate_ai.models.connections import LocationSetup
 from ghl_real_estate_ai.models.identifiers import Frozen, UserId
 from ghl_real_estate_ai.models.leads import Identity, Role, User
@@ -109,11 +108,9 @@ async def change_user(user_id: Who, wanted: UserChange, identity: Admin, service
         digest = await hash_password(wanted.password)
 
     def change(uow: UnitOfWork) -> tuple[UserView, bool]:
-        known = uow.tenants.access_of(location_id, user_id)
-        if known is None:
-            raise NotFound("no such user in this location")
-        user = _changed(known.user, wanted)
-        ends = user_accounts.change(uow, user, password_hash=digest, now=now)
+        user, ends = user_accounts.change(
+            uow, location_id, user_id, name=wanted.name, role=wanted.role, password_hash=digest, now=now
+        )
         if "crm_user_id" in wanted.model_fields_set:
             user_accounts.link(uow, user, wanted.crm_user_id)
         return _view(user, uow.connections.setup(location_id)), ends
@@ -136,11 +133,6 @@ async def remove_user(user_id: Who, identity: Admin, services: ServicesDep) -> U
     view = await services.memory.write(change)
     services.access.end(location_id, user_id, upto=None)
     return view
-
-
-def _changed(known: User, wanted: UserChange) -> User:
-    name = known.name if wanted.name is None else wanted.name.strip() or known.name
-    return known.model_copy(update={"name": name, "role": wanted.role or known.role})
 
 
 def _view(user: User, setup: LocationSetup | None) -> UserView:
