@@ -28,7 +28,10 @@ Closeness = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 def _to_utc(value: datetime) -> datetime:
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("time is beyond the end of the calendar in UTC") from None
 
 
 UtcTime = Annotated[AwareDatetime, AfterValidator(_to_utc)]

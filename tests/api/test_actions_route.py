@@ -166,6 +166,7 @@ async def test_a_snoozed_action_gives_way_and_an_undo_brings_it_back(gateway: Ga
         ({"until": "2999-01-01T00:00:00Z"}, 422, f"at most {SNOOZE_DAYS} days"),
         ({"until": "2026-11-24T12:00:00"}, 400, "until"),
         ({"until": "tomorrow"}, 400, "until"),
+        ({"until": "9999-12-31T23:59:59-14:00"}, 400, "until"),
         ({}, 400, "until"),
     ],
 )

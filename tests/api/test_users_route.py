@@ -73,6 +73,9 @@ async def test_an_added_user_is_listed_and_signs_in(gateway: Gateway) -> None:
     ("fields", "status", "words"),
     [
         ({"email": "nobody"}, 400, "not an address"),
+        ({"email": "z\x00@example.com"}, 400, "not an address"),
+        ({"email": "a b@example.com"}, 400, "not an address"),
+        ({"name": "New\x00"}, 400, "control character"),
         ({"password": "short"}, 400, "password is too short"),
         ({"role": "owner"}, 400, "role"),
         ({"email": ADMIN.email}, 409, "already"),

@@ -67,6 +67,7 @@ async def test_of_quick_corrections_each_knows_what_it_replaced_and_the_last_one
         ({"max_list_price": -1}, "wishes.max_list_price"),
         ({"min_bedrooms": 2.5}, "wishes.min_bedrooms"),
         ({"features": ["moat"]}, "wishes.features"),
+        ({"city": "Aus\x00tin"}, "wishes.city: holds the character NUL"),
         ({"min_list_price": 500_000, "max_list_price": 400_000}, "$400,000 is below the minimum of $500,000"),
     ],
 )

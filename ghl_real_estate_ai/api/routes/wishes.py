@@ -122,6 +122,9 @@ def _read(said: dict[str, Any]) -> dict[str, Any]:
     named = {
         name: None if isinstance(value, str) and not value.strip() else value for name, value in said.items()
     }
+    for name, value in named.items():
+        if "\x00" in str(value):
+            raise UnprocessableInput(f"wishes.{name}: holds the character NUL; take it out")
     features = {"features": named["features"] or []} if "features" in named else {}
     try:
         wishes = Wishes.model_validate({**named, **features})
