@@ -21,7 +21,7 @@ class Switch(StrEnum):
 
 
 SWITCH_WORDS: Final[dict[Switch, str]] = {
-    Switch.OUTGOING: "Everything that the house sends or writes into the CRM. Off: nothing leaves, what waits goes on waiting.",
+    Switch.OUTGOING: "Everything that is sent or written into the CRM from here. Stopped: nothing leaves, what waits goes on waiting.",
     Switch.SUGGESTED_REPLIES: "Replies that are suggested to agents for copying.",
     Switch.SILENCE_WATCH: "Leads are judged anew when they have been silent for long enough to enter a stage of risk.",
     Switch.LEARNING: "Models are fitted anew each day from the location's own history.",

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from pydantic import Field
+
 from ghl_real_estate_ai.models.connections import ConnectionStatus
 from ghl_real_estate_ai.models.identifiers import Frozen, LocationId
 from ghl_real_estate_ai.models.leads import Role, User
@@ -25,6 +27,7 @@ class Known(Frozen):
     listings: int
     users: tuple[User, ...]
     stages: bool
+    simulated: bool = False
 
 
 class Step(Frozen):
@@ -44,6 +47,7 @@ class FirstSteps(Frozen):
     leads: int
     listings: int
     steps: tuple[Step, ...]
+    simulated: bool = Field(default=False, description="there are leads, and all of them are simulated")
 
 
 def known_of(uow: UnitOfWork, location_id: LocationId) -> Known:
@@ -55,6 +59,8 @@ def known_of(uow: UnitOfWork, location_id: LocationId) -> Known:
         listings=uow.listings.count(location_id),
         users=tuple(uow.tenants.users(location_id)),
         stages=setup is not None and bool(setup.stages),
+        simulated=not uow.team.has_real_leads(location_id)
+        and uow.leads.newest_simulated(location_id) is not None,
     )
 
 
@@ -70,6 +76,7 @@ def first_steps(
         leads=known.leads,
         listings=known.listings,
         steps=tuple(steps),
+        simulated=known.simulated,
     )
 
 

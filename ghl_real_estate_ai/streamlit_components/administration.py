@@ -5,6 +5,8 @@ Called by ``streamlit_components/app.py``. Each section asks the gateway for its
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import datetime
 from html import escape
 from typing import Final
 
@@ -17,8 +19,21 @@ from ghl_real_estate_ai.streamlit_components.gateway_answers import FirstSteps, 
 from ghl_real_estate_ai.streamlit_components.live_client import GatewayClient, Session
 from ghl_real_estate_ai.streamlit_components.location_switches import CONFIRM, show_kill_switch, show_switches
 from ghl_real_estate_ai.streamlit_components.location_users import REMOVE, show_users
-from ghl_real_estate_ai.streamlit_components.page_frame import expire, heading, plain, title
-from ghl_real_estate_ai.streamlit_components.page_tables import NOTHING, Column, mark, show_table
+from ghl_real_estate_ai.streamlit_components.page_frame import (
+    expire,
+    heading,
+    plain,
+    simulated_mark,
+    title,
+    zone,
+)
+from ghl_real_estate_ai.streamlit_components.page_tables import (
+    NOTHING,
+    Column,
+    mark,
+    show_table,
+    with_commands,
+)
 
 _WORST_FIRST: Final = (
     FindingStatus.FAILURE,
@@ -34,10 +49,36 @@ _STATUS_WORDS: Final = {
 }
 
 
+_CHECKS: Final = {
+    "connection": "Connection to GoHighLevel",
+    "token": "Access token",
+    "encryption_key": "Key that seals the token",
+    "api": "GoHighLevel's API",
+    "scopes": "What the token may read and write",
+    "custom_fields": "Our custom fields in the account",
+    "api_quota": "Calls left today",
+    "clock": "Clock of the server",
+    "public_url": "Address of the gateway",
+    "app_webhook": "Webhooks of the app",
+    "workflow_webhook": "Webhooks of workflows",
+    "deliveries": "Answers to webhooks",
+    "polling": "Reading the account regularly",
+    "bus_lag": "Events that wait for their handlers",
+    "rereads": "Leads that wait to be read again",
+    "changes": "Changes that wait to be written into the CRM",
+    "dead_letters": "Deliveries that could not be used",
+    "outgoing": "Outgoing changes",
+}
+"""The doctor's checks, as people call them."""
+
+
 def show_administration(session: Session, client: GatewayClient) -> None:
     """Draw the page."""
     with st.container(key="admin_page"):
         title("Admin")
+        simulated = _is_simulated(session, client)
+        if simulated:
+            simulated_mark("The leads of this location are simulated.")
         show_kill_switch(session, client)
         chosen = st.segmented_control(
             "Section", list(_SECTIONS), default="Health", label_visibility="collapsed", key="admin_section"
@@ -51,6 +92,13 @@ def show_administration(session: Session, client: GatewayClient) -> None:
             st.button("Try again", key="admin_again")
 
 
+def _is_simulated(session: Session, client: GatewayClient) -> bool:
+    """Trouble is told by what the page itself asks."""
+    with suppress(EnterpriseHubError):
+        return client.read(FirstSteps, "/v1/first-steps", session).simulated
+    return False
+
+
 def leave_administration() -> None:
     """Questions that were left open are not waiting when somebody comes back."""
     for asked in (CONFIRM, REMOVE):
@@ -61,7 +109,9 @@ def _health(session: Session, client: GatewayClient) -> None:
     """What the doctor knows, worst first."""
     heading("Health")
     health = client.read(Health, "/v1/health/crm", session)
-    found = sorted(health.findings, key=lambda one: _WORST_FIRST.index(one.status))
+    simulated = _is_simulated(session, client)
+    findings = [_meant(one) if simulated else one for one in health.findings]
+    found = sorted(findings, key=lambda one: _WORST_FIRST.index(one.status))
     counts = [
         f"{count} {_STATUS_WORDS[status][1].lower()}"
         for status in _WORST_FIRST
@@ -69,16 +119,37 @@ def _health(session: Session, client: GatewayClient) -> None:
     ]
     st.html(f'<p class="page-line">{escape(", ".join(counts)) or "Nothing was looked at."}.</p>')
     st.html("".join(_finding(one) for one in found))
-    st.caption("This asks the CRM nothing. To have it asked now, run on the server:")
+    st.caption(
+        f"At {datetime.now(zone()):%H:%M:%S}. This asks the CRM nothing. To have it asked now, run on the server:"
+    )
     st.code(f"enterprisehub doctor --location {health.location_id}", language=None, wrap_lines=True)
 
 
+def _meant(one: Finding) -> Finding:
+    """Simulated leads need no account: that none is connected is no failure there."""
+    if one.check != "connection" or one.what != "the location is not connected":
+        return one
+    what = "simulated: not connected on purpose"
+    return one.model_copy(update={"status": FindingStatus.OK, "what": what, "fix": None})
+
+
 def _finding(one: Finding) -> str:
-    fix = f'<p class="fix"><strong>What to do:</strong> {escape(one.fix)}</p>' if one.fix else ""
+    fix = f'<p class="fix"><strong>What to do:</strong> {with_commands(one.fix)}</p>' if one.fix else ""
     return (
-        f'<section class="finding"><p>{mark(*_STATUS_WORDS[one.status])} <strong>{escape(one.check)}</strong></p>'
-        f"<p>{escape(one.what)}</p>{fix}</section>"
+        f'<section class="finding"><p>{mark(*_STATUS_WORDS[one.status])} <strong>{escape(_title_of(one))}</strong></p>'
+        f"<p>{with_commands(_first_upper(one.what))}</p>{fix}</section>"
     )
+
+
+def _title_of(one: Finding) -> str:
+    known = _CHECKS.get(one.check)
+    if known is None and one.check.startswith("sync_"):
+        return f"Reading of {one.check.removeprefix('sync_').replace('_', ' ')}"
+    return known or _first_upper(one.check.replace("_", " "))
+
+
+def _first_upper(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _locations(session: Session, client: GatewayClient) -> None:

@@ -117,3 +117,4 @@ class FirstSteps(_Answer):
     leads: int
     listings: int
     steps: tuple[FirstStep, ...]
+    simulated: bool = False

@@ -26,6 +26,14 @@ from ghl_real_estate_ai.models.leads import User
 type Body = Mapping[str, str | bool | None]
 
 
+class SignedIn(User):
+    """A user as the gateway tells of them. ``location_name`` None: it was given none."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    location_name: str | None = None
+
+
 class Session(BaseModel):
     """A signed-in user with the token that speaks for them, until ``expires_at``."""
 
@@ -33,7 +41,7 @@ class Session(BaseModel):
 
     access_token: str
     expires_at: UtcTime
-    user: User
+    user: SignedIn
 
     def expired(self, now: datetime) -> bool:
         """Whether the gateway refuses this token from now on."""
@@ -58,9 +66,9 @@ class GatewayClient:
         """The same user with a fresh token. Raises Unauthenticated (gone, or signed in for too long), InputError, Unreachable."""
         return self.post(Session, "/v1/sessions/renewal", session)
 
-    def me(self, session: Session) -> User:
+    def me(self, session: Session) -> SignedIn:
         """Whom the gateway takes the token for. Raises Unauthenticated, Unreachable."""
-        return self.read(User, "/v1/me", session)
+        return self.read(SignedIn, "/v1/me", session)
 
     def read[T: BaseModel](self, shape: type[T], path: str, session: Session) -> T:
         """What the gateway holds at ``path``. Raises Unauthenticated, Forbidden, InputError, Unreachable, each with its own words."""

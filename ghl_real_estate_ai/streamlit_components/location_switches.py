@@ -78,8 +78,13 @@ def _known(session: Session, client: GatewayClient) -> tuple[SwitchView, ...]:
 
 def _who_and_when(one: SwitchView) -> str:
     if one.changed_at is None:
-        return "Never turned."
-    return f"Turned {'on' if one.on else 'off'} by {one.changed_by or 'somebody'}, {when(one.changed_at)}."
+        return "Never changed."
+    verb = (
+        ("Let go" if one.on else "Stopped")
+        if one.switch == Switch.OUTGOING
+        else f"Turned {'on' if one.on else 'off'}"
+    )
+    return f"{verb} by {one.changed_by or 'somebody'}, {when(one.changed_at)}."
 
 
 # --- the admin's page ---------------------------------------------------------------------------------------------
@@ -90,13 +95,13 @@ def show_kill_switch(session: Session, client: GatewayClient) -> None:
     try:
         outgoing = _outgoing(client.read(Switches, "/v1/switches", session).items)
     except EnterpriseHubError as error:
-        st.error(f"The kill switch cannot be read: {plain(str(error))}")
+        st.error(f"Whether changes go out cannot be read: {plain(str(error))}")
         return
     if outgoing is None:
         return
     with st.container(key="kill_off" if not outgoing.on else "kill_on", border=True):
-        heading("Kill switch")
-        state = mark("ok", "On: changes go out") if outgoing.on else mark("failure", "Off: nothing goes out")
+        heading("Outgoing changes")
+        state = mark("ok", "Going out") if outgoing.on else mark("failure", "Stopped")
         st.html(
             f'<p class="page-line">{state}<br>{escape(outgoing.words)}<br>{escape(_who_and_when(outgoing))}</p>'
         )
@@ -133,10 +138,9 @@ def _turn(place: str, one: SwitchView, session: Session, client: GatewayClient) 
     def work() -> str:
         turned = client.post(SwitchView, f"/v1/switches/{one.switch}", session, body={"on": not one.on})
         st.session_state.pop(_HELD, None)
-        name = "The kill switch" if one.switch == Switch.OUTGOING else _title(one)
         if one.switch == Switch.OUTGOING:
             return "Changes go out again." if turned.on else "Nothing goes out from now on."
-        return f"{name} is {'on' if turned.on else 'off'}. The button beside it turns it back."
+        return f"{_title(one)} is {'on' if turned.on else 'off'}. The button beside it turns it back."
 
     st.session_state.pop(CONFIRM, None)
     attempt(place, work)

@@ -74,7 +74,7 @@ def show_bar(session: Session, page: str) -> bool:
     with st.container(key="page_bar", horizontal=True, vertical_alignment="center", gap="small"):
         st.html(
             '<div class="page-bar"><span class="brand">EnterpriseHub</span>'
-            f'<span class="place">{escape(session.user.location_id)}</span>'
+            f'<span class="place">{escape(session.user.location_name or session.user.location_id)}</span>'
             f'<nav class="pages" aria-label="Pages">{links}</nav>'
             f'<span class="who">{escape(session.user.name)} · {escape(role)}</span></div>'
         )

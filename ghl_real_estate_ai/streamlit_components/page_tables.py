@@ -67,6 +67,18 @@ def mark(kind: str, text: str) -> Html:
     return Html(f'<span class="mark mark-{kind}">{escape(text)}</span>')
 
 
+def with_commands(text: str) -> Html:
+    """A sentence in which a command stands between two backticks."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return Html(escape(text))
+    return Html(
+        "".join(
+            f"<code>{escape(part)}</code>" if place % 2 else escape(part) for place, part in enumerate(parts)
+        )
+    )
+
+
 def bar(share: float | None) -> Html:
     """A share in per cent, with a bar of that length."""
     if share is None:

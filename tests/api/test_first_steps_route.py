@@ -10,10 +10,13 @@ import pytest
 from ghl_real_estate_ai.models.connections import LocationSetup
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import Location, Role, StageRole, User
-from ghl_real_estate_ai.services.first_steps import Known, first_steps
+from ghl_real_estate_ai.services.first_steps import Known, first_steps, known_of
+from tests.support.facts import LOCATION
+from tests.support.fake_memory import FakeMemory
 from tests.support.gateway import Gateway, served, settings_for, user_of
 from tests.support.ghl import GhlSigner
 from tests.support.outbox_house import connection
+from tests.support.team_leads import put, worked_lead
 
 NEW = LocationId("loc-new")
 ADMIN, AGENT, MANAGER = (user_of(role, NEW) for role in (Role.ADMIN, Role.AGENT, Role.MANAGER))
@@ -23,6 +26,20 @@ async def steps(gateway: Gateway, user: User) -> dict[str, dict[str, Any]]:
     answer = await gateway.get("/v1/first-steps", user)
     assert answer.status_code == 200, answer.text
     return {step["name"]: step for step in answer.json()["steps"]}
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_location_is_simulated_while_all_of_its_leads_are() -> None:
+    memory = FakeMemory()
+
+    async def simulated() -> bool:
+        return (await memory.read(lambda uow: known_of(uow, LOCATION))).simulated
+
+    assert not await simulated()
+    await put(memory, worked_lead("made-up", simulated=True))
+    assert await simulated()
+    await put(memory, worked_lead("real"))
+    assert not await simulated()
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -10,7 +10,7 @@ import pytest
 from ghl_real_estate_ai.api.auth import hash_password
 from ghl_real_estate_ai.limits import REQUEST_BODY_BYTES, SIGN_IN_ATTEMPTS_PER_MIN
 from ghl_real_estate_ai.models.identifiers import UserId
-from ghl_real_estate_ai.models.leads import Role, User
+from ghl_real_estate_ai.models.leads import Location, Role, User
 from tests.support.gateway import AWAY, HOME, PASSWORD, Gateway, user_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -48,10 +48,20 @@ async def test_signing_in_gives_a_token_that_says_who_it_is(gateway: Gateway) ->
         "email": manager.email,
         "role": "manager",
         "location_id": HOME,
+        "location_name": HOME,
     }
     me = await gateway.http.get("/v1/me", headers={"Authorization": f"Bearer {session['access_token']}"})
     assert me.json() == session["user"]
     assert response.headers["cache-control"] == "no-store"
+
+
+async def test_the_location_is_called_by_its_name(gateway: Gateway) -> None:
+    await add(gateway, "named@example.com", away=PASSWORD)
+    oak = Location(location_id=AWAY, name="Oak Realty")
+    await gateway.services.memory.write(lambda uow: uow.tenants.put_location(oak))
+    session = (await sign_in(gateway, "named@example.com")).json()
+    assert session["user"]["location_name"] == "Oak Realty"
+    assert (await renewed(gateway, session["access_token"])).json()["user"]["location_name"] == "Oak Realty"
 
 
 async def test_a_wrong_password_and_an_unknown_email_get_the_same_answer(gateway: Gateway) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -71,9 +73,53 @@ def test_health_shows_the_doctors_findings_worst_first_and_names_the_command(pag
     assert f"enterprisehub doctor --location {OFFICE}" in told(page)
 
 
+def test_health_is_told_in_words_with_its_commands_and_the_time(page: AppTest) -> None:
+    shown = html(page)
+    assert "<strong>Events that wait for their handlers</strong>" in shown
+    assert "<code>enterprisehub connect</code>" in shown
+    assert not re.search(r"<strong>[a-z_]+</strong>|`", shown)
+    assert re.search(r"At \d\d:\d\d:\d\d\. This asks the CRM nothing", told(page))
+
+
+def test_a_location_of_simulated_leads_is_marked_and_needs_no_account(
+    gateway: LiveGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = gateway.settings.gateway_url
+    session = session_of(url, Role.ADMIN)
+    true_answer = GatewayClient(url).rows
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method != "GET":
+            return httpx.Response(500)
+        found = json.loads(true_answer(request.url.path, session))
+        return httpx.Response(200, json=found | ({"simulated": True} if "steps" in found else {}))
+
+    client = GatewayClient("http://gateway", transport=httpx.MockTransport(answer))
+    page = AppTest.from_function(
+        script, kwargs={"client": client, "session": session}, default_timeout=60
+    ).run()
+    assert not page.exception
+    assert "<strong>Simulated data</strong>" in html(page)
+    assert "Simulated: not connected on purpose" in html(page)
+    assert "<strong>Simulated data</strong>" not in html(
+        opened(gateway, monkeypatch, Role.ADMIN, page_frame.ADMIN)
+    )
+
+
+def script(client: object, session: object) -> None:
+    """The page alone."""
+    from ghl_real_estate_ai.streamlit_components.administration import show_administration
+    from ghl_real_estate_ai.streamlit_components.live_client import GatewayClient, Session
+
+    assert isinstance(client, GatewayClient)
+    assert isinstance(session, Session)
+    show_administration(session, client)
+
+
 def test_the_kill_switch_asks_once_more_and_is_told_on_every_page(
     gateway: LiveGateway, page: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert '<span class="mark mark-ok">Going out</span>' in html(page)
     press(page, "kill_ask")
     assert switches(gateway)["outgoing"] is True
     assert "From this moment nothing is sent" in told(page)
@@ -82,10 +128,11 @@ def test_the_kill_switch_asks_once_more_and_is_told_on_every_page(
     press(press(page, "kill_ask"), "kill_yes")
     assert switches(gateway)["outgoing"] is False
     assert "Nothing goes out from now on." in told(page)
-    assert "Turned off by Dana Agent" in html(page)
+    assert '<span class="mark mark-failure">Stopped</span>' in html(page)
+    assert "Stopped by Dana Agent" in html(page)
     for role, name in ((Role.AGENT, page_frame.LIVE), (Role.MANAGER, page_frame.TEAM)):
         other = html(opened(gateway, monkeypatch, role, name))
-        assert "<strong>Nothing goes out.</strong> Turned off by Dana Agent" in other
+        assert "<strong>Nothing goes out.</strong> Stopped by Dana Agent" in other
         assert "Turn it on again" not in other
     press(press(page, "kill_ask"), "kill_yes")
     assert switches(gateway)["outgoing"] is True

@@ -11,9 +11,9 @@ from streamlit.testing.v1 import AppTest
 
 from ghl_real_estate_ai.commands import launch
 from ghl_real_estate_ai.models.identifiers import LocationId, UserId
-from ghl_real_estate_ai.models.leads import Role, User
+from ghl_real_estate_ai.models.leads import Role
 from ghl_real_estate_ai.streamlit_components import app
-from ghl_real_estate_ai.streamlit_components.live_client import Session
+from ghl_real_estate_ai.streamlit_components.live_client import Session, SignedIn
 from tests.support.dashboard import OFFICE, PASSWORD, LiveGateway, dashboard_settings, live_gateway
 from tests.support.dashboard_pages import as_read
 
@@ -48,7 +48,9 @@ def mounted(page: AppTest) -> bool:
 
 
 def a_session(*, ends_in: timedelta) -> Session:
-    user = User(location_id=OFFICE, user_id=UserId("u1"), email="d@example.com", name="Dana", role=Role.AGENT)
+    user = SignedIn(
+        location_id=OFFICE, user_id=UserId("u1"), email="d@example.com", name="Dana", role=Role.AGENT
+    )
     return Session(access_token="t", expires_at=datetime.now(UTC) + ends_in, user=user)
 
 

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from ghl_real_estate_ai.models.leads import Role
 from ghl_real_estate_ai.streamlit_components import app, page_frame
 from ghl_real_estate_ai.streamlit_components.live_client import Session
-from tests.support.dashboard import PASSWORD, LiveGateway, dashboard_settings, live_gateway
+from tests.support.dashboard import OFFICE, PASSWORD, LiveGateway, dashboard_settings, live_gateway
 from tests.support.dashboard_pages import (
     EMAILS,
     add_everybody,
@@ -83,6 +83,7 @@ def test_the_bar_names_the_pages_of_the_role_and_which_one_this_is(
     gateway: LiveGateway, monkeypatch: pytest.MonkeyPatch, role: Role
 ) -> None:
     bar = html(opened(gateway, monkeypatch, role, page_frame.TRACK_RECORD))
+    assert f'<span class="place">Realty of {OFFICE}</span>' in bar
     for name, one in page_frame.PAGES.items():
         assert (f'class="page-link" href="?page={name}"' in bar) is (role in one.roles)
     assert ('href="?page=track_record" aria-current="page"' in bar) is (role in LEADERS)

@@ -90,7 +90,9 @@ class LiveGateway:
         """Somebody of the office who can sign in with PASSWORD."""
 
         async def add(services: bootstrap.Services) -> User:
-            await records.add_location(services.memory, Location(location_id=office, name=office))
+            await records.add_location(
+                services.memory, Location(location_id=office, name=f"Realty of {office}")
+            )
             return await records.add_user(
                 services.memory,
                 location_id=office,

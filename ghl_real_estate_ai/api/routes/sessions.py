@@ -11,6 +11,7 @@ from pydantic import Field
 
 from ghl_real_estate_ai.api.auth import verify_password
 from ghl_real_estate_ai.api.dependencies import DoorsDep, IdentityDep, ServicesDep
+from ghl_real_estate_ai.bootstrap import Services
 from ghl_real_estate_ai.errors import InputError, Unauthenticated
 from ghl_real_estate_ai.limits import PROVEN_ELSEWHERE
 from ghl_real_estate_ai.models.identifiers import Frozen, LocationId, UserId
@@ -35,9 +36,10 @@ class SignedInUser(Frozen):
     email: str
     role: Role
     location_id: LocationId
+    location_name: str | None = Field(default=None, description="None: it was given no name")
 
     @classmethod
-    def of(cls, user: User) -> SignedInUser:
+    def of(cls, user: User, *, location_name: str | None) -> SignedInUser:
         """From a user or an identity."""
         return cls(
             user_id=user.user_id,
@@ -45,6 +47,7 @@ class SignedInUser(Frozen):
             email=user.email,
             role=user.role,
             location_id=user.location_id,
+            location_name=location_name,
         )
 
 
@@ -74,7 +77,8 @@ async def sign_in(attempt: SignIn, services: ServicesDep, doors: DoorsDep) -> Se
         raise InputError(f"location_id: this account exists in several locations; send one of {places}")
     others = [one for one in known if one not in meant][:PROVEN_ELSEWHERE]
     also_at = [user.location_id for user in await _proven(others, attempt.password)]
-    return _session(*doors.tokens.issue(proven[0], also_at=also_at))
+    name = await _location_name(services, proven[0].location_id)
+    return _session(*doors.tokens.issue(proven[0], also_at=also_at), name)
 
 
 async def _proven(accounts: Sequence[tuple[User, str]], password: str) -> list[User]:
@@ -92,14 +96,21 @@ async def renew(identity: IdentityDep, services: ServicesDep, doors: DoorsDep) -
         raise Unauthenticated("this account was removed; ask an admin of your location")
     if access.ends(identity.signed_in_at):
         services.access.end(location_id, user_id, upto=access.tokens_valid_after)
-    return _session(*doors.tokens.issue(access.user, of=doors.tokens.admit(identity)))
+    name = await _location_name(services, location_id)
+    return _session(*doors.tokens.issue(access.user, of=doors.tokens.admit(identity)), name)
 
 
 @router.get("/me")
-async def me(identity: IdentityDep) -> SignedInUser:
+async def me(identity: IdentityDep, services: ServicesDep) -> SignedInUser:
     """The caller."""
-    return SignedInUser.of(identity)
+    return SignedInUser.of(identity, location_name=await _location_name(services, identity.location_id))
 
 
-def _session(token: str, identity: Identity) -> Session:
-    return Session(access_token=token, expires_at=identity.expires_at, user=SignedInUser.of(identity))
+async def _location_name(services: Services, location_id: LocationId) -> str | None:
+    places = await services.memory.read(lambda uow: uow.tenants.locations())
+    return next((place.name for place in places if place.location_id == location_id and place.name), None)
+
+
+def _session(token: str, identity: Identity, location_name: str | None) -> Session:
+    user = SignedInUser.of(identity, location_name=location_name)
+    return Session(access_token=token, expires_at=identity.expires_at, user=user)
