@@ -9,6 +9,7 @@ delivery id keeps doubles out, before this room.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 from ghl_real_estate_ai.errors import TranslationError
 from ghl_real_estate_ai.ml.features import observe, seen
 from ghl_real_estate_ai.ml.lead_clicks import bounded, clicked
+from ghl_real_estate_ai.ml.reachability import heard
 from ghl_real_estate_ai.ml.wish_voices import crm_words, stated
 from ghl_real_estate_ai.models.conversations import Channel
 from ghl_real_estate_ai.models.events import (
@@ -253,6 +255,7 @@ def _changes(lead: Lead, event: Event, stamp: Stamp) -> dict[str, object]:
             return {
                 "last_inbound": _newest(lead.last_inbound, _last_message(event, stamp)),
                 "inbound_times": _inbound_times(lead, event.occurred_at),
+                "refusals": _refusals(lead, event, stamp),
             }
         case MessageSent(human=True):
             return {"last_outbound": _newest(lead.last_outbound, _last_message(event, stamp))}
@@ -305,6 +308,14 @@ def _inbound_times(lead: Lead, at: datetime) -> tuple[datetime, ...]:
     if not times or (at > times[0] and len(times) < INBOUND_TIMES_KEPT):
         return (at, *times)
     return tuple(sorted({at, *times}, reverse=True)[:INBOUND_TIMES_KEPT])
+
+
+def _refusals(lead: Lead, event: MessageReceived, stamp: Stamp) -> Mapping[str, Stamp]:
+    """With the word of a lead that was stored before they were kept."""
+    known = lead.refusals
+    if not known and lead.last_inbound is not None:
+        known = dict(heard(known, lead.last_inbound.text, lead.last_inbound.stamp))
+    return heard(known, event.text, stamp)
 
 
 def _judged(lead: Lead, event: ListingJudged, stamp: Stamp) -> dict[ListingKey, Judgement]:

@@ -1,6 +1,6 @@
 """What a message of a lead states about the purchase: budget, rooms, place, time, money, meetings, homes, questions, doubts, stop.
 
-Called by: services/stream_projection (each inbound message), services/suggested_reply.
+Called by: services/stream_projection (each inbound message), services/suggested_reply; ``asks`` also by ml/reachability.
 
 Fixed rules, no model: the same text gives the same facts, each with the words that it was read from. What names a trait of
 the person (family, faith, origin, disability, age, source of income) is never kept, not even inside a quote.
@@ -36,6 +36,8 @@ MOST_SENTENCES: Final = 60
 """Sentences that are read: a lead's message has a handful."""
 QUESTION_CHARS: Final = 140
 """Most characters of a question's quote."""
+
+_ASKS: Final = frozenset({FactKind.QUESTION, FactKind.MEETING, FactKind.HOME})
 
 _Reader = Callable[[Sentence], Iterator[Found]]
 
@@ -74,6 +76,11 @@ def facts_of(text: str) -> tuple[MessageFact, ...]:
             MessageFact(kind=one.kind, value=one.value, quote=quote, wish=one.wish, wish_value=one.wish_value)
         )
     return tuple(facts[:MOST_FACTS])
+
+
+def asks(text: str) -> bool:
+    """Whether an answer is asked for in words: a question, a meeting, a home, or what a place is like."""
+    return any(fact.kind in _ASKS for fact in facts_of(text)) or bool(area_topics(MessageText.of(text).low))
 
 
 def _found(message: MessageText) -> Iterator[Found]:

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from ghl_real_estate_ai.ml.action_evidence import duration, quote, silence, views
 from ghl_real_estate_ai.ml.lead_clicks import is_taken_on, snoozed_until
-from ghl_real_estate_ai.ml.reachability import channel_for, refusal
+from ghl_real_estate_ai.ml.reachability import Refusal, channel_for, refusal
 from ghl_real_estate_ai.ml.shrinkage import PRIORS
 from ghl_real_estate_ai.ml.waiting import unanswered, waits_from
 from ghl_real_estate_ai.models.identifiers import ActionId, ListingKey, derived_id
@@ -127,7 +127,7 @@ def next_action(
     since, refused = waits_from(lead, now), refusal(lead)
     places = [
         _place(lead, reason, refused=refused, now=now)
-        for reason in _reasons(lead, known, since=since, now=now)
+        for reason in _reasons(lead, known, since=since, refused=refused, now=now)
     ]
     open_ones = [place for place in places if not is_taken_on(lead, place.action_id)]
     at_hand = [place for place in open_ones if place.snoozed_until is None]
@@ -137,7 +137,8 @@ def next_action(
         first = min(open_ones, key=lambda place: (place.snoozed_until or now, place.reason.kind))
     else:
         return None
-    return _action(lead, first, known, worth=_worth(lead, known.won, typical_value), since=since, now=now)
+    worth = _worth(lead, known.won, typical_value)
+    return _action(lead, first, known, worth=worth, since=since, refused=refused, now=now)
 
 
 def _worth(lead: Lead, won: LeadScore | None, typical: float) -> _Worth:
@@ -156,13 +157,17 @@ def _worth(lead: Lead, won: LeadScore | None, typical: float) -> _Worth:
     )
 
 
-def _reasons(lead: Lead, known: Known, *, since: datetime | None, now: datetime) -> Iterator[_Reason]:
+def _reasons(
+    lead: Lead, known: Known, *, since: datetime | None, refused: Refusal | None, now: datetime
+) -> Iterator[_Reason]:
     yield from _unanswered(lead, since, now)
     if lead.contact.dnd is True:
         return
     yield from _first_contact(lead, since, now)
     yield from _unconfirmed(lead, now)
     touched = lead.activity.last_agent_at
+    if refused is not None:
+        return
     if touched is not None and now - touched < timedelta(days=REST_AFTER_TOUCH_DAYS):
         return
     yield from _going_silent(lead, known.churn, now)
@@ -170,20 +175,27 @@ def _reasons(lead: Lead, known: Known, *, since: datetime | None, now: datetime)
     yield from _wishes_unknown(lead, now)
 
 
-def _place(lead: Lead, reason: _Reason, *, refused: str | None, now: datetime) -> _Place:
+def _place(lead: Lead, reason: _Reason, *, refused: Refusal | None, now: datetime) -> _Place:
     parts = ("NextAction", lead.location_id, lead.lead_id, reason.kind, reason.cause)
     action_id = ActionId(derived_id(*parts))
     return _Place(
         reason=reason,
         action_id=action_id,
         urgency=URGENCY_FLOOR[reason.kind] + URGENCY_OF_PRESSURE[reason.kind] * reason.pressure,
-        reach=refused or channel_for(lead.contact, reason.kind, answers=reason.answers),
+        reach=channel_for(lead.contact, reason.kind, answers=reason.answers, refused=refused),
         snoozed_until=snoozed_until(lead, action_id, now),
     )
 
 
 def _action(
-    lead: Lead, place: _Place, known: Known, *, worth: _Worth, since: datetime | None, now: datetime
+    lead: Lead,
+    place: _Place,
+    known: Known,
+    *,
+    worth: _Worth,
+    since: datetime | None,
+    refused: Refusal | None,
+    now: datetime,
 ) -> NextAction:
     reason, reach = place.reason, place.reach
     evidence = [*views(lead, now, known.homes), *reason.evidence]
@@ -191,6 +203,11 @@ def _action(
         evidence.append(_chance(known.score))
     if lead.contact.dnd is True:
         evidence.append(_DO_NOT_DISTURB)
+    if refused is not None and isinstance(reach, Reach):
+        words = (
+            f"{refused.words}, said on {refused.at:%Y-%m-%d}: answer what was asked since, send nothing else"
+        )
+        evidence.append(Evidence(text=words))
     return NextAction(
         action_id=place.action_id,
         kind=reason.kind,

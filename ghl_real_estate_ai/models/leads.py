@@ -318,6 +318,10 @@ class Lead(Frozen):
     inbound_times: tuple[UtcTime, ...] = Field(
         default=(), description="when the lead wrote or called, newest first, at most INBOUND_TIMES_KEPT"
     )
+    refusals: dict[str, Stamp] = Field(
+        default_factory=dict,
+        description="when the lead last asked to be left alone, by what it asked, and when for messages again",
+    )
     views: tuple[HomeView, ...] = Field(
         default=(), description="homes looked at, newest first, at most VIEWS_KEPT"
     )

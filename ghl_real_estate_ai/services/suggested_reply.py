@@ -7,22 +7,23 @@ draft passes the fair-housing check; the same state gives the same words.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ghl_real_estate_ai.compliance.fair_housing import area_topics, check
-from ghl_real_estate_ai.compliance.revocation import NOT_INTERESTED, WRONG_NUMBER, revocation, takes_back
+from ghl_real_estate_ai.compliance.revocation import WRONG_NUMBER, takes_back
 from ghl_real_estate_ai.errors import NotFound
 from ghl_real_estate_ai.limits import TIMELINE_EVENTS
 from ghl_real_estate_ai.ml.message_facts import facts_of
 from ghl_real_estate_ai.ml.message_text import MessageText
 from ghl_real_estate_ai.ml.named_homes import meant
+from ghl_real_estate_ai.ml.reachability import heard, standing
 from ghl_real_estate_ai.ml.reply_words import Draft, Question, Writer, draft
 from ghl_real_estate_ai.models.conversations import Channel, FactKind, MessageFact
 from ghl_real_estate_ai.models.events import MessageReceived, MessageSent, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LeadId, ListingKey, LocationId
 from ghl_real_estate_ai.models.intelligence import LeadIntelligence
-from ghl_real_estate_ai.models.leads import Identity, Lead
+from ghl_real_estate_ai.models.leads import Identity, LastMessage, Lead, Stamp
 from ghl_real_estate_ai.models.properties import Listing
 from ghl_real_estate_ai.models.replies import EARLIER_LOOKED_AT, UNANSWERED_LOOKED_AT, SuggestedReply
 from ghl_real_estate_ai.models.switches import Switch
@@ -126,25 +127,39 @@ def _barred(view: _View) -> str | None:
         return "The lead was deleted in the CRM. There is nobody to answer."
     if lead.contact.dnd is True:
         return "Do not disturb is set in the CRM. Write only what the lead has asked for, in your own words."
-    return _refused(view.messages)
+    return _refused(lead, view.messages) or _represented(view.messages)
 
 
-def _refused(messages: Sequence[_Said]) -> str | None:
-    """The lead's newest word on being written to counts."""
-    answered = False
+def _refused(lead: Lead, messages: Sequence[_Said]) -> str | None:
+    """As the queue has it (ml/reachability): what the lead remembers, and what its messages say."""
+    inbound = [event for event in messages if isinstance(event, MessageReceived)]
+    refusals: Mapping[str, Stamp] = lead.refusals
+    for event in inbound:
+        refusals = heard(refusals, event.text, _stamp(event))
+    if not inbound or not refusals:
+        return None
+    newest = LastMessage(stamp=_stamp(inbound[0]), channel=inbound[0].channel, text=inbound[0].text)
+    touched_at = next((event.occurred_at for event in messages if isinstance(event, MessageSent)), None)
+    found = standing(refusals, newest, touched_at=touched_at)
+    if found is None or found.asks:
+        return None
+    day = f"on {found.at:%Y-%m-%d}"
+    if found.words == WRONG_NUMBER:
+        return f"The lead wrote {day} that this is a wrong number. Do not write again; correct the number in the CRM."
+    return f"The lead asked {day} not to be written to. Do not write; set do not disturb in the CRM."
+
+
+def _stamp(event: MessageReceived) -> Stamp:
+    return Stamp(at=event.occurred_at, event_id=event.event_id)
+
+
+def _represented(messages: Sequence[_Said]) -> str | None:
     for event in messages:
-        answered = answered or isinstance(event, MessageSent)
         if not isinstance(event, MessageReceived) or not event.text:
             continue
-        low = MessageText.of(event.text).low
-        if takes_back(low):
-            return None
-        asked = revocation(low)
         day = f"on {event.occurred_at:%Y-%m-%d}"
-        if asked is not None and asked.words == WRONG_NUMBER:
-            return f"The lead wrote {day} that this is a wrong number. Do not write again; correct the number in the CRM."
-        if asked is not None and not (asked.words == NOT_INTERESTED and answered):
-            return f"The lead asked {day} not to be written to. Do not write; set do not disturb in the CRM."
+        if takes_back(MessageText.of(event.text).low):
+            return None
         if any(fact.value == "has an agent" for fact in facts_of(event.text)):
             return f"The lead wrote {day} to be represented by another agent. Do not solicit; ask your broker if that may have ended."
     return None

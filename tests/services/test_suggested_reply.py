@@ -308,7 +308,7 @@ async def test_who_asks_about_an_area_gets_the_same_answer() -> None:
     [
         ([wrote("STOP")], "asked on 2026-03-02 not to be written to"),
         (
-            [wrote("please take me off your list", 0), wrote("Is 12 Oak St available?", 9)],
+            [wrote("please take me off your list", 0), wrote("Is 12 Oak St available?", 5), wrote("ok", 9)],
             "not to be written to",
         ),
         ([wrote("stop texting me", 0), answered("Sorry!", 1), wrote("ok", 2)], "not to be written to"),
@@ -328,6 +328,14 @@ async def test_a_reply_is_withheld_with_the_reason_and_what_to_do(said: list[Del
     assert reply.withheld is not None
     assert why in reply.withheld
     assert reply.withheld.count(".") >= 1
+
+
+async def test_an_own_question_after_a_stop_is_answered_and_after_a_wrong_number_it_is_not() -> None:
+    assert "12 Oak St" in await text_of(
+        lead(OAK), wrote("Stop, thanks", 0), wrote("Is 12 Oak St available?", 9)
+    )
+    wrong = await suggested(lead(OAK), wrote("wrong number", 0), wrote("Is 12 Oak St available?", 9))
+    assert wrong.text is None
 
 
 async def test_who_wants_messages_again_gets_replies_again() -> None:
