@@ -45,6 +45,13 @@ test("fits are those of the best home", () => {
   assert.match(figure.words, /1 at 80 % or closer\./);
 });
 
+test("fits that are all alike are a sentence, no chart", () => {
+  const figure = fitFigure([...Array(19).fill(fitting(1)), fitting(0.2)]);
+  assert.deepEqual([figure.empty, figure.caption], [true, "The best homes of 19 leads fit alike: at 90 % or closer"]);
+  assert.equal(fitFigure([...Array(9).fill(fitting(1)), fitting(0.2)]).empty, false);
+  assert.equal(fitFigure([]).caption, "");
+});
+
 test("messages are counted in steps of five minutes, in above and out below, over two hours", () => {
   const figure = talkFigure([said(0, "inbound"), said(4, "outbound"), said(6, "outbound", false), said(130, "inbound")], NOW);
   assert.equal(figure.values.length, 24);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { LeadFilter } from "../../ghl_real_estate_ai/streamlit_components/assets/live_filters.js";
 import { hiddenWords } from "../../ghl_real_estate_ai/streamlit_components/assets/live_empty.js";
-import { meaningOf } from "../../ghl_real_estate_ai/streamlit_components/assets/live_keys.js";
+import { KeyChoice, meaningOf } from "../../ghl_real_estate_ai/streamlit_components/assets/live_keys.js";
 import { LiveSession } from "../../ghl_real_estate_ai/streamlit_components/assets/live_session.js";
 import { LiveTeam } from "../../ghl_real_estate_ai/streamlit_components/assets/live_team.js";
 import { stateOfUrl, UrlState, urlOfState } from "../../ghl_real_estate_ai/streamlit_components/assets/live_url.js";
@@ -178,6 +178,19 @@ test("keys mean something, but not while somebody types, with a modifier, or ove
   assert.equal(meaningOf({ key: "3" }).panel, 2);
   for (const more of [{ isTyping: true }, { ctrlKey: true }, { metaKey: true }, { altKey: true }]) assert.equal(press("a", more), null);
   assert.deepEqual(["a", "j", "z"].map((key) => press(key, { inDialog: true })), [null, null, "undo"]);
+});
+
+test("single keys can be turned off, for good where the browser keeps it", () => {
+  const kept = new Map();
+  const storage = { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, value), removeItem: (key) => kept.delete(key) };
+  assert.equal(new KeyChoice(storage).on, true);
+  new KeyChoice(storage).set(false);
+  assert.equal(new KeyChoice(storage).on, false);
+  new KeyChoice(storage).set(true);
+  assert.equal(new KeyChoice(storage).on, true);
+  const none = new KeyChoice({ getItem() { throw new Error("no"); }, setItem() { throw new Error("no"); } });
+  none.set(false);
+  assert.equal(none.on, false);
 });
 
 test("a session is renewed, kept for a reload, and forgotten at its end", async () => {

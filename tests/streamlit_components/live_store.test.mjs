@@ -29,6 +29,17 @@ test("the newest item per key wins and only its stream is dirty", () => {
   assert.equal(store.scores()[0].score.value.probability, 0.9);
 });
 
+test("of leads at risk the one with most to lose stands first; without a score the likeliest to be lost", () => {
+  const store = new LiveStore();
+  const risk = (lead, probability) => ({ key: lead, lead_id: lead, lead_name: lead, at: at(0), simulated: false, churn: { value: { probability, stage: 3 } }, cause });
+  for (const [lead, danger] of [["dead", 0.98], ["warm", 0.7], ["dim", 0.6], ["dark", 0.5]]) publish(store, "churn_risk", risk(lead, danger));
+  snapshot(store, "churn_risk", [risk("dead", 0.98), risk("warm", 0.7), risk("dim", 0.6), risk("dark", 0.5)]);
+  assert.deepEqual(keys(store.risks()), ["dead", "warm", "dim", "dark"]);
+  const scores = [score("dead", 0.02), score("warm", 0.1, { won: { value: { probability: 0.4 } } })];
+  assert.deepEqual([...snapshot(store, "lead_scores", scores)], ["lead_scores", "churn_risk"]);
+  assert.deepEqual(keys(store.risks()), ["warm", "dead", "dim", "dark"]);
+});
+
 test("a snapshot plus what follows is the same as everything that was published", () => {
   const whole = new LiveStore();
   const resumed = new LiveStore();

@@ -204,6 +204,23 @@ def test_a_phone_has_its_tabs_under_the_thumb_and_targets_of_44_pixels(
             assert grave_findings(page) == [], name
 
 
+def test_an_agents_phone_has_the_system_behind_the_word_live(browser: Any, url: str) -> None:
+    with open_page(browser, size=(320, 720)) as page:
+        live_page(page, url, AGENT)
+        tabs = page.get_by_role("navigation", name="Panels")
+        assert tabs.get_by_role("button", name="System").count() == 0
+        page.get_by_role("button", name="live", exact=True).click()
+        panel(page, "system_performance").locator(".verdict").wait_for()
+        for name in ("Risk", "Scores"):
+            tabs.get_by_role("button", name=name, exact=True).click()
+            outside = "(node) => [...node.querySelectorAll('td *')].filter((one) => one.getBoundingClientRect().right > innerWidth).length"
+            assert page.locator(".panel:visible").evaluate(outside) == 0, name
+        assert page.locator(".hub").evaluate(SMALL_TARGETS) == []
+        page.emulate_media(forced_colors="active")
+        current = tabs.get_by_role("button", name="Scores", exact=True)
+        assert current.evaluate("(node) => getComputedStyle(node).outlineStyle") == "solid"
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_desk_shows_all_panels_without_scrolling_the_page(browser: Any, url: str, scheme: Any) -> None:
     with open_page(browser, size=DESKTOP, scheme=scheme) as page:

@@ -17,6 +17,7 @@ const WAITS = [
 ];
 const BINS = 10; // of a number from 0 to 1
 const CLOSE_FIT = 0.8;
+const ONE_BAR = 0.9;
 const HOT = 0.3; // as services/team_load.py has it
 const ONE_DAY_MS = 24 * ONE_HOUR_MS;
 export const TALK_STEP_MS = 5 * ONE_MINUTE_MS;
@@ -91,14 +92,15 @@ export function stageFigure(items, now) {
 export function fitFigure(items) {
   const fits = items.map((item) => item.matches.value?.[0]?.overall_score).filter(isKnown);
   const values = tenths(fits);
+  const isOneBar = Math.max(...values) > ONE_BAR * fits.length; // a chart of one bar tells nothing
   const close = fits.filter((fit) => fit >= CLOSE_FIT).length;
   return {
     labels: tenthLabels(),
     tones: values.map(() => "good"),
     values,
-    empty: fits.length === 0,
+    empty: fits.length === 0 || isOneBar,
     badge: close,
-    caption: fits.length ? "Leads by fit of their best home" : "",
+    caption: isOneBar ? `The best homes of ${leadCount(Math.max(...values))} fit alike: at ${values.indexOf(Math.max(...values)) * 10} % or closer` : fits.length ? "Leads by fit of their best home" : "",
     words: fits.length ? `${leadCount(fits.length)} by fit of their best home: ${inTenths(values)}. ${close} at ${percent(CLOSE_FIT)} or closer.` : "No lead has a home that fits yet.",
   };
 }

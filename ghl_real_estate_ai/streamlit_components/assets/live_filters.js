@@ -5,6 +5,7 @@ import { STAGE_WORDS } from "./live_words.js";
 import { el, setClass, setText } from "./live_dom.js";
 
 const SEARCH_AFTER_MS = 80; // a fast typist's pause
+const COARSE = globalThis.matchMedia?.("(pointer: coarse)"); // a finger has no keys
 const SHOW_ALL = { who: "team", agent: "", stage: "", source: "", risk: [], q: "" };
 
 export class LeadFilter {
@@ -93,7 +94,7 @@ export class FilterBar {
     this.stage = this.#select("stage", "Stage");
     this.source = this.#select("source", "Source");
     this.risk = [3, 2, 1, 0].map((stage) => this.#riskButton(stage));
-    this.search = el("input", { type: "search", placeholder: "Search (/)", "aria-label": "Search name, source, city, message", maxlength: "80", oninput: () => this.#typed() });
+    this.search = el("input", { type: "search", placeholder: COARSE?.matches ? "Search" : "Search (/)", "aria-label": "Search name, source, city, message", maxlength: "80", oninput: () => this.#typed() });
     this.count = el("span.filter-count.meta");
     this.spoken = el("span.hidden", { role: "status" });
     this.clear = el("button.quiet", { type: "button", hidden: true, onclick: () => cleared() }, "Clear");

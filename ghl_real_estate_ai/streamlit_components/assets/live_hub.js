@@ -5,7 +5,7 @@ import { LiveStore, STREAMS } from "./live_store.js";
 import { Answers } from "./live_actions.js";
 import { FilterBar, LeadFilter } from "./live_filters.js";
 import { AlsoFound } from "./live_found.js";
-import { Keyboard, showKeys } from "./live_keys.js";
+import { KeyChoice, Keyboard, showKeys } from "./live_keys.js";
 import { LiveSession } from "./live_session.js";
 import { LiveTeam } from "./live_team.js";
 import { PaintLog } from "./live_paints.js";
@@ -141,6 +141,7 @@ class LiveHub {
 
   #writeBar(user) {
     const { place, who, signOut, pages } = this.view.refs;
+    this.root.dataset.role = user.role;
     place.textContent = user.location_name || user.location_id;
     who.textContent = `${user.name} · ${user.role}`;
     signOut.onclick = () => this.#end("signed_out");
@@ -156,6 +157,10 @@ class LiveHub {
     document.addEventListener("visibilitychange", () => this.#visibilityChanged(), { signal });
     this.clock = setInterval(() => document.hidden || this.#everySecond(), 1_000);
     const { view, actions, filters } = this;
+    const choice = new KeyChoice(localStorage);
+    const keys = () => showKeys(view.refs.keys, choice);
+    view.refs.keysButton.onclick = keys;
+    view.refs.connection.onclick = () => view.goTo("system_performance");
     const deeds = {
       search: () => filters.focusSearch(),
       next: () => view.step(1),
@@ -164,10 +169,10 @@ class LiveHub {
       snooze: () => view.press("snooze"),
       decline: () => view.press("decline"),
       undo: () => actions.undo(),
-      keys: () => showKeys(view.refs.keys),
+      keys,
       panel: (number) => view.goTo(STREAMS_SHOWN[number]),
     };
-    new Keyboard(this.root, { deeds, signal });
+    new Keyboard(this.root, { deeds, choice, signal });
   }
 
   #everySecond() {

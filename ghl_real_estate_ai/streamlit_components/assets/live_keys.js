@@ -26,16 +26,44 @@ export function meaningOf({ key, ctrlKey, metaKey, altKey, isTyping, inDialog })
   return names[key] ? { name: names[key] } : null;
 }
 
+const KEYS_OFF = "enterprisehub.keys_off";
+
+/** Whether single letters do anything: whoever dictates, or hits keys by chance, turns them off. Kept in this browser. */
+export class KeyChoice {
+  constructor(storage) {
+    this.storage = storage;
+    this.on = this.#kept() === null;
+  }
+
+  set(on) {
+    this.on = on;
+    try {
+      if (on) this.storage.removeItem(KEYS_OFF);
+      else this.storage.setItem(KEYS_OFF, "1");
+    } catch {
+      // No storage: the choice holds until the page is left.
+    }
+  }
+
+  #kept() {
+    try {
+      return this.storage.getItem(KEYS_OFF);
+    } catch {
+      return null;
+    }
+  }
+}
+
 export class Keyboard {
   /** `deeds`: {search, next, previous, act, snooze, decline, undo, keys, panel}, functions. `root`: the screen. */
-  constructor(root, { deeds, signal }) {
+  constructor(root, { deeds, choice, signal }) {
     const hear = (event) => {
       const target = event.composedPath()[0];
       const isTyping = target instanceof Element && target.matches(TYPED_INTO);
       const inDialog = Boolean(root.querySelector("dialog[open], [popover]:popover-open"));
       if (isTyping && event.key === "Escape" && root.contains(target)) return target.blur();
       const { key, ctrlKey, metaKey, altKey } = event;
-      const meaning = event.defaultPrevented || event.isComposing ? null : meaningOf({ key, ctrlKey, metaKey, altKey, isTyping, inDialog });
+      const meaning = !choice.on || event.defaultPrevented || event.isComposing ? null : meaningOf({ key, ctrlKey, metaKey, altKey, isTyping, inDialog });
       if (!meaning) return;
       event.preventDefault();
       deeds[meaning.name](meaning.panel);
@@ -45,9 +73,11 @@ export class Keyboard {
 }
 
 /** Fill the dialog that lists the keys, and open it. */
-export function showKeys(dialog) {
+export function showKeys(dialog, choice) {
   const close = el("button.quiet", { type: "button", onclick: () => dialog.close() }, "Close");
   const rows = KEYS_TOLD.map(([key, words]) => el("div", {}, el("dt", {}, el("kbd", {}, key)), el("dd", {}, words)));
-  dialog.replaceChildren(el("header.line", {}, el("h2", { id: "hub-keys" }, "Keys"), el("span.push", {}, close)), el("dl", {}, ...rows));
+  const on = el("input", { type: "checkbox", checked: choice.on, onchange: () => choice.set(on.checked) });
+  const turn = el("label.keys-switch", {}, on, " Single keys work");
+  dialog.replaceChildren(el("header.line", {}, el("h2", { id: "hub-keys" }, "Keys"), el("span.push", {}, close)), turn, el("dl", {}, ...rows));
   dialog.showModal();
 }

@@ -1,6 +1,7 @@
 // One row of each panel: made once, written again when its item changes. Called by live_view.js.
 
 import { homeFacts, homeName, money, percent, riskReason, scoreReason, wishName, OUTCOME_SIGNS, STAGE_WORDS } from "./live_words.js";
+import { answerButtons } from "./live_now.js";
 import { el, setClass, setText, simulatedTag, sparkline, staleTag } from "./live_dom.js";
 
 const CHIPS_SHOWN = 4;
@@ -61,15 +62,21 @@ export function scoreRow(item, { openLead, trendOf, facetOf }) {
   return { node, update };
 }
 
-export function riskRow(item, { openLead }) {
+/** With the button of the lead's next action, where it has one. */
+export function riskRow(item, { openLead, answers, menu, facetOf }) {
   const name = leadButton(item, openLead);
   const tags = el("span.tags");
   const risk = el("td.number.strong", CELL);
   const stage = el("span");
+  const buttons = answerButtons({ answers, menu });
   const change = el("span.change");
   const cause = el("span.cause");
-  const node = el("tr", ROW, el("td", CELL, name, tags), risk, el("td.level", CELL, stage), el("td.why", CELL, change, cause));
+  const node = el("tr", ROW, el("td", CELL, name, tags), risk, el("td.level", CELL, stage), el("td.why", CELL, change, cause), el("td.do", CELL, buttons.node));
   const update = (next) => {
+    const todo = facetOf(next.lead_id).next;
+    const isOpen = Boolean(todo?.action) && !todo.acknowledged_by;
+    buttons.node.hidden = !isOpen;
+    if (isOpen) buttons.update(todo);
     const value = next.churn.value;
     setText(name, next.lead_name);
     writeTags(tags, next, next.churn.stale_reason);

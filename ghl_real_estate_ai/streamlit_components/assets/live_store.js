@@ -60,9 +60,12 @@ export class LiveStore {
     if (recovered || !snapshot) return new Set([stream]);
     this.sorted.delete(stream);
     for (const key of [...items.keys()]) this.#drop(stream, items, key);
+    if (stream === "conversation_feed") for (const [leadId, facet] of this.facets) if (facet.said.length) this.facets.set(leadId, { ...facet, said: [] });
     for (const item of [...snapshot].sort(byTime)) this.#put(stream, items, item);
     this.#forgetOthers();
-    return new Set([stream]);
+    if (stream !== "lead_scores" || !this.loaded.has("churn_risk")) return new Set([stream]);
+    this.sorted.delete("churn_risk"); // what is at stake came with the scores
+    return new Set([stream, "churn_risk"]);
   }
 
   #put(stream, items, item) {
@@ -70,7 +73,7 @@ export class LiveStore {
     if (item.simulated) this.simulatedAt = Math.max(this.simulatedAt, Date.parse(item.at));
     else if (stream !== "system_performance") this.genuine = true;
     this.#drop(stream, items, item.key);
-    if (item.removed) return void this.facets.delete(item.lead_id); // the lead was deleted in the CRM
+    if (item.removed) return this.#forget(item.lead_id); // the lead was deleted in the CRM
     items.set(item.key, item); // the newest at the end
     if (stream === "next_actions" && !item.action) this.idle.add(item.key);
     this.#count(stream, item, 1);
@@ -79,6 +82,14 @@ export class LiveStore {
     if (item.lead_name) this.#remember(this.names, item.lead_id, item.lead_name, LEADS_HELD);
     if (stream === "lead_scores") this.#remember(this.trends, item.lead_id, this.#trend(item), LEADS_HELD);
     this.#remember(this.facets, item.lead_id, { ...(this.facets.get(item.lead_id) ?? NO_FACET), ...this.#facet(stream, item) }, LEADS_HELD);
+  }
+
+  /** What no stream's own removal takes away: what was gathered about the lead, and its messages. */
+  #forget(leadId) {
+    for (const map of [this.names, this.trends, this.facets]) map.delete(leadId);
+    const feed = this.streams.get("conversation_feed");
+    for (const item of [...feed.values()]) if (item.lead_id === leadId) this.#drop("conversation_feed", feed, item.key);
+    this.sorted.delete("conversation_feed");
   }
 
   #drop(stream, items, key) {
@@ -203,9 +214,16 @@ export class LiveStore {
     return this.#ordered("lead_scores", ranked((item) => item.score.value?.probability ?? -1));
   }
 
-  /** Slipping leads first. */
+  /** Who is worth most and likeliest to be lost first: risk x chance of a deal, as far as that is known, of an appointment else. */
   risks() {
-    return this.#ordered("churn_risk", ranked((item) => item.churn.value?.probability ?? -1));
+    return this.#ordered("churn_risk", ranked((item) => this.#atStake(item)));
+  }
+
+  #atStake({ lead_id: leadId, churn }) {
+    const risk = churn.value?.probability;
+    if (risk === undefined) return -1;
+    const scored = this.streams.get("lead_scores").get(leadId);
+    return risk * ((scored?.won?.value ?? scored?.score?.value)?.probability ?? 0) + risk / 1_000; // of leads without a score the likeliest to be lost
   }
 
   /** Leads with the closest home first, of equal ones the one that meets more wishes; leads without any home last. */

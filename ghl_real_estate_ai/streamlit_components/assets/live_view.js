@@ -61,7 +61,7 @@ export class HubView {
       menu: this.menu,
       clocks: this.clocks,
       facetOf: (leadId) => store.facetOf(leadId),
-      agentName: (userId) => this.team.nameOf(userId),
+      agentName: (userId) => (this.filter.ownOnly && userId && userId === this.team.me ? "" : this.team.nameOf(userId)), // of mine nobody asks whose they are
       hasDeclined: (declined) => this.team.hasDeclined(declined),
       now: () => store.now(this.nowMs()),
       writeTime: (node) => writeTime(node, store.now(this.nowMs())),
@@ -71,7 +71,7 @@ export class HubView {
     // What a row of the queue tells comes from several streams: it is written again when the picture of its lead changes.
     list("next_actions", (item) => nowRow(item, deps), (item) => store.facetOf(item.lead_id));
     list("lead_scores", (item) => scoreRow(item, deps), (item) => store.facetOf(item.lead_id).next); // the reason is that of the next action
-    list("churn_risk", (item) => riskRow(item, deps));
+    list("churn_risk", (item) => riskRow(item, deps), (item) => store.facetOf(item.lead_id).next); // its button does that
     list("property_matches", (item) => matchRow(item, deps));
     // A message never changes, but the name of its lead may come later.
     list("conversation_feed", (item) => feedRow(item, deps), (item) => store.nameOf(item.lead_id));
@@ -167,7 +167,7 @@ export class HubView {
     const parts = [3, 2, 1].map((stage) => [count(stage), STAGE_WORDS[stage].toLowerCase()]).filter(([n]) => n);
     const horizon = risks.find((item) => item.churn.value)?.churn.value.horizon_days;
     const counts = parts.map(([n, word]) => `${n} ${word}`).join(", ");
-    writeNote(panel, horizon ? `${counts || "nobody at risk"} · chance of silence for ${horizon} days` : "");
+    writeNote(panel, horizon ? `${counts || "nobody at risk"} · most to lose first · silence for ${horizon} days` : "");
   }
 
   #paintMatches() {
@@ -190,7 +190,7 @@ export class HubView {
     const panel = this.panels.get(stream);
     panel.held = steady && isPointedAt(panel);
     panel.list.show(items.slice(0, Math.min(bound, panel.reach)), { hold: panel.held });
-    setText(panel.more, items.length > bound ? `${items.length - bound} more` : "");
+    setText(panel.more, items.length > bound ? `${items.length - bound} more: narrow by search or filter` : "");
     this.#paintEmpty(panel, stream, items.length === 0);
     return panel;
   }
@@ -229,6 +229,8 @@ export class HubView {
   #paintSimulated() {
     const share = this.store.simulatedShare;
     this.refs.simulated.hidden = share === 0;
+    const made = share === 1 ? "simulated" : "";
+    if ((this.root.dataset.made ?? "") !== made) this.root.dataset.made = made;
     setText(
       this.refs.simulatedText,
       share === 1
@@ -303,7 +305,7 @@ export class HubView {
   }
 
   refreshAction(key) {
-    this.panels.get("next_actions").list.refresh(key);
+    for (const stream of ["next_actions", "churn_risk"]) this.panels.get(stream).list.refresh(key);
   }
 
   /** Write all rows of a panel again, for a reason that no item holds: names came, say. */
@@ -315,6 +317,7 @@ export class HubView {
   /** Other rows than before: lists begin short again. */
   filterChanged() {
     this.replies.close(); // an open one holds the feed still
+    this.rewrite("next_actions"); // whose they are is told by whose are shown
     for (const panel of this.panels.values()) {
       if (panel.sight) panel.reach = ROWS_AT_FIRST;
       panel.rows.parentElement.scrollTop = 0;
