@@ -83,6 +83,7 @@ def serve(
     from ghl_real_estate_ai.commands import launch
 
     settings = load_settings()
+    launch.refuse_taken_port(settings)
     if not role.shows:
         err.print(f"worker     health and metrics on port {settings.port}", highlight=False)
         launch.serve(settings, with_dashboard=False, role=role)
@@ -93,9 +94,12 @@ def serve(
             "browsers on other machines need ENTERPRISEHUB_PUBLIC_URL, e.g. https://hub.example.com",
             highlight=False,
         )
-    if dashboard:
+    why_not = launch.why_no_dashboard(settings) if dashboard else None
+    if why_not:
+        err.print(f"dashboard  not served: {why_not}", highlight=False)
+    elif dashboard:
         err.print(f"dashboard  {settings.dashboard_url}", highlight=False)
-    launch.serve(settings, with_dashboard=dashboard, role=role)
+    launch.serve(settings, with_dashboard=dashboard and not why_not, role=role)
 
 
 @app.command()

@@ -41,6 +41,17 @@ READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
 """Wait for a clean stop before a child is killed."""
 
+_PORT_FREED_S = 2.0
+"""A dashboard whose gateway was killed is gone by then."""
+
+_DIE_WITH_PARENT = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG; outlives the exec
+if os.getppid() != int(sys.argv[1]):  # it ended before we asked
+    sys.exit(1)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
 _SWITCH_INTERVAL_S = 0.0005
 """Threads beside the loop may hold the interpreter this long; the default of 5 ms would be seen on the screens."""
 
@@ -176,6 +187,13 @@ def environment(settings: Settings) -> dict[str, str]:
     return {**os.environ, **values}
 
 
+def dying_with_us(command: list[str]) -> list[str]:
+    """The command, of a child that ends when we do, even by SIGKILL; elsewhere than on Linux as it is."""
+    if sys.platform != "linux":
+        return command
+    return [sys.executable, "-c", _DIE_WITH_PARENT, str(os.getpid()), *command]
+
+
 @contextmanager
 def child(
     command: list[str], *, env: Mapping[str, str], log: Path | None = None
@@ -266,11 +284,48 @@ def free_port(preferred: int, host: str = "127.0.0.1") -> int:
     raise ConfigurationError(f"no free port on {host}")
 
 
+def refuse_taken_port(settings: Settings) -> None:
+    """Raises ConfigurationError when something else listens where the gateway is to."""
+    _refuse_taken_port(settings.host, settings.port, "ENTERPRISEHUB_PORT")
+
+
+def why_no_dashboard(settings: Settings) -> str | None:
+    """What keeps the dashboard from its port; None: nothing. A port may take a moment to be free after a hard end."""
+    started = time.monotonic()
+    while True:
+        try:
+            _refuse_taken_port(settings.host, settings.dashboard_port, "ENTERPRISEHUB_DASHBOARD_PORT")
+        except ConfigurationError as error:
+            if time.monotonic() - started > _PORT_FREED_S:
+                return str(error)
+            time.sleep(0.05)
+        else:
+            return None
+
+
 def _refuse_taken_port(host: str, port: int, setting: str) -> None:
     if free_port(port, host) != port:
-        raise ConfigurationError(
-            f"port {port} is taken; stop the other program or set {setting} to a free port"
-        )
+        pid = _listener(port)
+        other = "the other program" if pid is None else f"process {pid}"
+        raise ConfigurationError(f"port {port} is taken; stop {other} or set {setting} to a free port")
+
+
+def _listener(port: int) -> int | None:
+    """The process that listens there, if the system lets us see it (Linux, the same user)."""
+    sockets = set()
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        with suppress(OSError):
+            for line in table.read_text().splitlines()[1:]:
+                columns = line.split()
+                if columns[3] == "0A" and int(columns[1].rpartition(":")[2], 16) == port:
+                    sockets.add(f"socket:[{columns[9]}]")
+    if not sockets:
+        return None
+    for held in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):
+            if str(held.readlink()) in sockets:
+                return int(held.parts[2])
+    return None
 
 
 def serve(
@@ -279,14 +334,17 @@ def serve(
     with_dashboard: bool,
     role: bootstrap.ProcessRole = bootstrap.ProcessRole.ALL,
 ) -> None:
-    """One process of this role, the dashboard beside it unless it is a worker, until Ctrl-C or SIGTERM."""
+    """One process of this role, the dashboard beside it unless it is a worker, until Ctrl-C or SIGTERM.
+
+    Ask ``why_no_dashboard`` first: webhooks must not wait for screens.
+    """
     running = partial(bootstrap.running, role=role)
     if not with_dashboard or not role.shows:
         run_gateway(settings, running=running, role=role)
         return
-    _refuse_taken_port(settings.host, settings.dashboard_port, "ENTERPRISEHUB_DASHBOARD_PORT")
+    command = dying_with_us(dashboard_command(settings))
     # uvicorn raises the signal again after its clean stop: as an exception it lets the dashboard be stopped too
-    with sigterm_as_interrupt(), child(dashboard_command(settings), env=environment(settings)):
+    with sigterm_as_interrupt(), child(command, env=environment(settings)):
         run_gateway(settings, running=running, role=role)
 
 

@@ -91,12 +91,61 @@ def test_a_taken_port_is_passed_over_or_refused() -> None:
         port = taken.getsockname()[1]
         assert launch.free_port(port) != port
         settings = load_settings(port=port)
-        with pytest.raises(ConfigurationError, match="ENTERPRISEHUB_PORT"):
+        with pytest.raises(ConfigurationError, match=f"stop process {os.getpid()} or set ENTERPRISEHUB_PORT"):
             launch.run_gateway(settings)
         with pytest.raises(ConfigurationError, match="ENTERPRISEHUB_DASHBOARD_PORT"):
-            launch.serve(load_settings(dashboard_port=port), with_dashboard=True)
-        with pytest.raises(ConfigurationError, match="ENTERPRISEHUB_DASHBOARD_PORT"):
             launch.become_dashboard(load_settings(dashboard_port=port))
+
+
+def test_a_gateway_starts_without_its_dashboard_when_the_dashboards_port_is_taken(tmp_path: Path) -> None:
+    """Webhooks must not wait for screens; it says so, and who is in the way."""
+    log = tmp_path / "server.log"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        settings = load_settings(data_dir=tmp_path, port=port_of_its_own(), dashboard_port=port)
+        with launch.child(
+            [sys.executable, "-m", "ghl_real_estate_ai.cli", "serve"],
+            env={**launch.environment(settings), "COLUMNS": "200"},
+            log=log,
+        ) as process:
+            launch.wait_until_ready(f"{settings.gateway_url}/health/ready", process=process, log=log)
+    assert f"not served: port {port} is taken; stop process {os.getpid()}" in log.read_text()
+
+
+def test_nothing_is_said_to_be_up_when_the_gateways_port_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = load_settings(data_dir=tmp_path, port=taken.getsockname()[1])
+        run = subprocess.run(
+            [sys.executable, "-m", "ghl_real_estate_ai.cli", "serve"],
+            env=launch.environment(settings),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert run.returncode != 0
+    assert "is taken" in run.stderr
+    assert "http://" not in run.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
+def test_a_child_dies_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    port = port_of_its_own()
+    serving = f"""
+import sys, time
+from ghl_real_estate_ai.commands import launch
+import os
+listen = "import socket, time; s = socket.create_server(('127.0.0.1', {port})); time.sleep(60)"
+with launch.child(launch.dying_with_us([sys.executable, "-c", listen]), env=os.environ):
+    time.sleep(60)
+"""
+    with launch.child([sys.executable, "-c", serving], env=os.environ, log=tmp_path / "log") as parent:
+        launch.wait_until_listening(port, process=parent, name="the child")
+        parent.kill()
+        parent.wait(10)
+    started = time.monotonic()
+    while launch.free_port(port) != port:
+        assert time.monotonic() - started < 30, "the child outlived its parent"
+        time.sleep(0.05)
 
 
 def test_serve_answers_and_stops_cleanly_with_its_dashboard(tmp_path: Path) -> None:
