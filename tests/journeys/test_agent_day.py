@@ -118,7 +118,7 @@ def test_the_first_row_says_who_waits_why_and_since_when(desk: Desk) -> None:
 
 
 def test_an_answer_becomes_a_fact_and_its_undo_brings_the_row_back(desk: Desk) -> None:
-    taken = desk.row("Maria")
+    taken = desk.row("Maria", "Could we see 12 Oak St today?")  # another action may take its place
     taken.get_by_role("link", name="+15550100200").evaluate(
         "link => link.addEventListener('click', event => event.preventDefault())"  # no phone's app here
     )
@@ -134,7 +134,7 @@ def test_put_off_is_out_of_the_queue_and_not_mine_is_the_teams(desk: Desk) -> No
     desk.comes("Rosa", "Please call me", minutes=3, assignedTo=None)
     desk.comes("Tom", "Is parking included?", minutes=3, assignedTo=BEN)
     desk.row("Omar", "Is the price firm?").get_by_role("button", name="for 2 hours").click()
-    desk.row("Omar").wait_for(state="detached")
+    desk.row("Omar", "Is the price firm?").wait_for(state="detached")
     desk.row("Rosa", "Please call me").get_by_role("button", name="Not mine").click()
     desk.row("Rosa").wait_for(state="detached")
     assert desk.row("Tom").count() == 0
@@ -228,7 +228,7 @@ def test_a_power_cut_is_told_with_the_age_of_the_data_and_lived_through(desk: De
     feed = page.locator("section[data-stream=conversation_feed]")
     assert feed.locator("li", has_text="Is anybody there?").filter(has_text=f"W{desk.width}").count() == 1
     snooze.click()
-    desk.row("Maria").wait_for(state="detached")
+    desk.row("Maria", "Is anybody there?").wait_for(state="detached")
     until(page, lambda: desk.answers_to("Maria")[-1] == "ActionSnoozed")
     page.reload()
     wait_until_live(page)  # who was signed in still is
