@@ -71,12 +71,23 @@ def _page(record: TrackRecord, session: Session, client: GatewayClient) -> None:
     target = by_name[chosen or next(iter(by_name))]
     if target.simulated:
         simulated_mark("This record is of simulated leads: it says nothing about people.")
+    if target.rows:
+        st.markdown(plain(in_one_sentence(target)))
     _verdict(target)
     if target.rows:
-        _figures(target)
         _charts(target)
         _details(target)
     _downloads(record, session, client)
+
+
+def in_one_sentence(target: TargetRecord) -> str:
+    """What was said on average, and what came of it."""
+    of = f"Of {target.rows:,} answers about {target.leads:,} {'lead' if target.leads == 1 else 'leads'}"
+    counted = sum(point.rows for point in target.reliability)
+    if not counted or target.base_rate is None:
+        return f"{of} the time is over."
+    said = sum(point.said * point.rows for point in target.reliability) / counted
+    return f"{of}, which said {said:.0%} on average, {target.base_rate:.0%} came true."
 
 
 def _verdict(target: TargetRecord) -> None:
@@ -113,10 +124,13 @@ def _charts(target: TargetRecord) -> None:
             "On the dashed line what was said is what came true. Bars: 80 % certain, counted by leads. "
             "Band: the intervals that were shown with the scores, on average."
         )
+    if len(target.months) < 2:
+        return  # one month is a dot, and no course
     with right:
         st.markdown("**Brier score by month** (lower is better)")
         st.vega_lite_chart(month_chart(target), width="stretch", key="record_months")
-        st.caption("Beside two rules that anybody could follow, each with what was known then.")
+        others = " and ".join(f"the {one.name}" for one in target.compared)
+        st.caption(plain(f"Beside {others or 'no other rule'}, each with what was known then."))
 
 
 def _details(target: TargetRecord) -> None:
@@ -126,6 +140,7 @@ def _details(target: TargetRecord) -> None:
         rows += [_row("as shown, on the same", one.rows, one.shown)]
     rows += [_row(month.month, month.rows, month.figures) for month in target.months]
     with st.expander("Every figure"):
+        _figures(target)
         st.dataframe(rows, hide_index=True, width="stretch")
     facts = [
         f"Models that answered: {', '.join(target.model_versions)}.",

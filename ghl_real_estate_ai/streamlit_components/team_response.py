@@ -171,7 +171,16 @@ def _response(answer: TeamResponse, here: str) -> None:
         )
         groups = {"source": answer.by_source, "hour": answer.by_hour, "agent": answer.by_agent}[cut]
         what = _CUTS[cut].removeprefix("By ").capitalize()
-        rows = [_group_row(_group_name(cut, group.name, names), group) for group in groups if group.leads]
+        rows = [
+            _group_row(
+                _on_live(group.name, _agent(group.name, names))
+                if cut == "agent" and group.name
+                else _group_name(cut, group.name, names),
+                group,
+            )
+            for group in groups
+            if group.leads
+        ]
         show_table(f"First human answer {_CUTS[cut].lower()}", (Column(what), *_GROUP_COLUMNS), rows)
         if cut == "hour":
             st.caption(f"Hours in {here}.")
@@ -276,7 +285,7 @@ def _load(answer: TeamResponse) -> None:
 
 def _load_row(load: AgentLoad) -> list[str]:
     return [
-        load.name if load.user_id else "Assigned to nobody",
+        _on_live(load.user_id, load.name) if load.user_id else "Assigned to nobody",
         _judgement(load),
         f"{load.open_leads:,}",
         f"{load.waiting:,}",
@@ -284,6 +293,11 @@ def _load_row(load: AgentLoad) -> list[str]:
         f"{load.open_actions:,}",
         f"{load.at_risk:,}",
     ]
+
+
+def _on_live(user_id: str, name: str) -> Html:
+    """The name, leading to the live screen with that agent's leads."""
+    return link(page_link(LIVE, agent=user_id), name)
 
 
 def _judgement(load: AgentLoad) -> Html:

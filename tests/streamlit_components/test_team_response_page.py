@@ -149,8 +149,12 @@ def test_leads_are_compared_by_source_hour_and_agent_by_name(page: AppTest) -> N
     assert "10:00" not in html(page)
     page.session_state["team_cut"] = "agent"
     page.run()
-    assert '<th scope="row">Alex Rivera</th>' in html(page)
-    assert '<th scope="row">agent 9876</th>' in html(page)
+    assert f'agent={ALEX}">Alex Rivera</a></th>' in html(page)
+    assert 'agent=crm-unknown-9876">agent 9876</a></th>' in html(page)
+
+
+def test_an_agents_name_leads_to_their_leads_on_the_live_screen(page: AppTest) -> None:
+    assert f'href="?page=now&amp;agent={ALEX}">Alex Rivera</a>' in html(page)
 
 
 def test_who_has_too_much_is_told_by_word_and_sign(page: AppTest) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -65,6 +66,10 @@ def test_a_manager_sees_verdict_figures_charts_and_the_card(
         "Answers", "Leads", "Came true", "AUC", "Brier", "ECE", "Lift",
     ]  # fmt: skip
     assert page.metric[0].value == "450"
+    assert [metric.label for metric in page.expander[0].metric] == [metric.label for metric in page.metric]
+    assert re.search(
+        r"^Of 450 answers about \d+ leads, which said \d+% on average, \d+% came true\.$", texts(page), re.M
+    )
     assert "Models that answered: v1." in texts(page)
     assert "Simulated" not in texts(page)
 
