@@ -40,6 +40,24 @@ test("of leads at risk the one with most to lose stands first; without a score t
   assert.deepEqual(keys(store.risks()), ["warm", "dead", "dim", "dark"]);
 });
 
+test("a lead that was deleted leaves its messages, its name and its trend nowhere", () => {
+  const store = new LiveStore();
+  for (const stream of ["lead_scores", "conversation_feed"]) snapshot(store, stream, []);
+  publish(store, "lead_scores", score("l1", 0.4));
+  publish(store, "conversation_feed", said("m1", 1));
+  publish(store, "conversation_feed", { ...said("m2", 2), lead_id: "l2" });
+  const changed = publish(store, "lead_scores", { key: "l1", lead_id: "l1", at: at(3), simulated: true, removed: true });
+  assert.deepEqual([...changed].sort(), ["conversation_feed", "lead_scores"]);
+  assert.deepEqual(keys(store.conversation()), ["m2"]);
+  for (const map of [store.names, store.trends, store.facets]) assert.equal(map.has("l1"), false);
+});
+
+test("a feed that begins anew is searched once, not twice", () => {
+  const store = new LiveStore();
+  for (let time = 0; time < 2; time += 1) snapshot(store, "conversation_feed", [said("m1", 1), said("m2", 2)]);
+  assert.deepEqual(store.facetOf("l1").said, ["m1", "m2"]);
+});
+
 test("a snapshot plus what follows is the same as everything that was published", () => {
   const whole = new LiveStore();
   const resumed = new LiveStore();

@@ -50,7 +50,7 @@ export class LiveStore {
     const renames = leadId && name && this.names.get(leadId) !== name;
     this.#put(message.c, items, message.e);
     // A lead's first message comes before its name: the feed, whose items hold none, shows it with the next paint.
-    return new Set(renames ? [message.c, "conversation_feed"] : [message.c]);
+    return new Set(renames || message.e.removed ? [message.c, "conversation_feed"] : [message.c]);
   }
 
   #snapshot({ subscribed: { stream, recovered }, snapshot }) {

@@ -33,8 +33,11 @@ export class UrlState {
     this.state = stateOfUrl(page.location.search);
     this.listening = new AbortController();
     const hear = () => {
-      this.pushed = false;
+      this.pushed = this.leaving = false;
       this.state = stateOfUrl(page.location.search);
+      const { next } = this;
+      this.next = null;
+      if (next) this.push(next);
       wentBack(this.state);
     };
     page.addEventListener("popstate", hear, { signal: this.listening.signal });
@@ -46,8 +49,9 @@ export class UrlState {
     this.#put("replaceState");
   }
 
-  /** Say this as a step that Back undoes. */
+  /** Say this as a step that Back undoes. While our own step back is under way it waits for that. */
   push(change) {
+    if (this.leaving) return void (this.next = { ...this.next, ...change });
     const before = this.state.lead;
     this.state = { ...this.state, ...change };
     this.#put(before ? "replaceState" : "pushState");
@@ -57,7 +61,11 @@ export class UrlState {
   /** The lead was closed by hand: take our own step back, or, where a link had opened it, only its name. */
   leadClosed() {
     if (!this.state.lead || this.listening.signal.aborted) return; // a screen that ends closes its lead too: no step back
-    if (this.pushed) return void this.page.history.back();
+    if (this.leaving) return void (this.next = null);
+    if (this.pushed) {
+      this.leaving = true;
+      return void this.page.history.back();
+    }
     this.write({ lead: "" });
   }
 
