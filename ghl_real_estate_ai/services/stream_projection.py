@@ -5,9 +5,9 @@ Called by ``bootstrap`` (live subscriber and start), ``api/routes/leads.py`` (ti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime
-from typing import TypedDict
+from typing import Final, TypedDict
 
 from ghl_real_estate_ai.ml.lead_state import summary
 from ghl_real_estate_ai.ml.message_facts import facts_of
@@ -20,6 +20,7 @@ from ghl_real_estate_ai.models.events import (
     Event,
     LeadIntelligenceUpdated,
     LeadUpserted,
+    ListingJudged,
     ListingsImported,
     MessageReceived,
     MessageSent,
@@ -29,7 +30,7 @@ from ghl_real_estate_ai.models.events import (
     VendorEventKept,
     WishesCorrected,
 )
-from ghl_real_estate_ai.models.identifiers import LeadId
+from ghl_real_estate_ai.models.identifiers import LeadId, ListingKey
 from ghl_real_estate_ai.models.intelligence import LeadIntelligence
 from ghl_real_estate_ai.models.leads import DELETED, LastMessage, Lead
 from ghl_real_estate_ai.models.streams import (
@@ -224,32 +225,45 @@ def _ms_between(start: datetime, end: datetime) -> float:
 
 
 def summary_of(event: Event) -> str:
-    """The event in one line, from its own fields only; no message text, no contact data.
+    """The event in one line, from its own fields only; no message text, no contact data, no keys.
 
-    The same words as a cause (``ml.lead_state.summary``), with what a timeline has room for.
+    The same words as a cause (``ml.lead_state.summary``), with what a timeline has room for. The times and homes that it
+    speaks of are no words: a screen tells them in its own zone (``time_told``) and by address (``home_told``).
     """
+    if isinstance(event, LeadIntelligenceUpdated):
+        return _numbers(event.intelligence) or "nothing concluded yet"
     detail = _detail(event)
     return f"{summary(event)}: {detail}" if detail else summary(event)
+
+
+def time_told(event: Event) -> datetime | None:
+    """When what the event speaks of is to be: a meeting, the end of a snooze (aware UTC)."""
+    match event:
+        case AppointmentChanged() if not event.deleted:
+            return event.start_time
+        case ActionSnoozed():
+            return event.until
+        case _:
+            return None
+
+
+def home_told(event: Event) -> ListingKey | None:
+    """The home that the event is about."""
+    return event.listing_key if isinstance(event, PropertyActivityRecorded | ListingJudged) else None
 
 
 def _detail(event: Event) -> str:
     match event:
         case LeadUpserted():
-            return _names((*sorted(event.contact), *(f"wish {name}" for name in sorted(event.wishes))))
+            return _names((*event.contact, *(f"wish {name}" for name in sorted(event.wishes))))
         case MessageReceived() | MessageSent() if event.call_seconds is not None:
-            return f"{event.call_seconds:.0f} s"
-        case AppointmentChanged() if event.start_time is not None and not event.deleted:
-            return f"{event.start_time:%Y-%m-%d %H:%M} UTC"
+            return _duration(event.call_seconds)
         case PropertyActivityRecorded():
-            return event.listing_key or _names(sorted(event.wishes))
+            return _names(sorted(event.wishes))
         case WishesCorrected():
             return _names(sorted(event.wishes))
-        case ActionSnoozed():
-            return f"until {event.until:%Y-%m-%d %H:%M} UTC"
         case SwitchTurned():
             return f"{event.switch.replace('_', ' ')} {'on' if event.on else 'off'}"
-        case LeadIntelligenceUpdated():
-            return _numbers(event.intelligence)
         case CrmAppUninstalled():
             return event.owner_kind.value
         case ListingsImported():
@@ -260,11 +274,45 @@ def _detail(event: Event) -> str:
             return ""
 
 
-def _names(fields: Sequence[str]) -> str:
-    return ", ".join(name.replace("_", " ") for name in fields)
+_FIELD_WORDS: Final = {
+    "assigned_to": "agent",
+    "dnd": "do not disturb",
+    "first_name": "name",
+    "last_name": "name",
+    "min_list_price": "lowest price",
+    "max_list_price": "highest price",
+    "min_bedrooms": "bedrooms",
+    "min_bathrooms": "bathrooms",
+    "min_living_area": "living area",
+    "property_sub_type": "home type",
+}
+_FIELDS_TOLD: Final = 4
+
+
+def _names(fields: Iterable[str]) -> str:
+    """What changed, as an agent calls it: at most _FIELDS_TOLD of them by name."""
+    names = list(dict.fromkeys(_field_words(name) for name in fields))
+    further = len(names) - _FIELDS_TOLD
+    return ", ".join(names[:_FIELDS_TOLD]) + (f" and {further} more" if further > 0 else "")
+
+
+def _field_words(name: str) -> str:
+    bare = name.removeprefix("wish ")
+    words = _FIELD_WORDS.get(bare, bare.replace("_", " "))
+    return words if bare == name else f"wish: {words}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    parts = ([f"{minutes} min"] if minutes else []) + ([f"{rest} s"] if rest or not minutes else [])
+    return " ".join(parts)
 
 
 def _numbers(known: LeadIntelligence) -> str:
-    score = None if known.score.value is None else f"score {known.score.value.probability:.0%}"
-    churn = None if known.churn.value is None else f"churn risk {known.churn.value.probability:.0%}"
+    score = None if known.score.value is None else f"score {_percent(known.score.value.probability)}"
+    churn = None if known.churn.value is None else f"churn risk {_percent(known.churn.value.probability)}"
     return ", ".join(part for part in (score, churn) if part is not None)
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}".replace("%", " %")

@@ -129,6 +129,23 @@ async def test_what_the_lead_thinks_of_homes_is_told_with_it(gateway: Gateway) -
     await eventually(told)
 
 
+async def test_the_timeline_names_a_home_by_its_address(gateway: Gateway) -> None:
+    lead_id = await gateway.lead("Ana Strolls")
+    homes = [
+        {"ListingKey": "F1", "ListPrice": 400_000, "City": "Marfa", "UnparsedAddress": "12 Oak St"},
+        {"ListingKey": "F2", "ListPrice": 400_000, "City": "Marfa"},
+    ]
+    await gateway.post("/v1/listings", user_of(Role.MANAGER), {"value": homes})
+    for key in ("F1", "F2"):
+        await gateway.post(f"/v1/leads/{lead_id}/listings/{key}/judgement", AGENT, {"verdict": "like"})
+
+    async def told() -> bool:
+        timeline = (await gateway.get(f"/v1/leads/{lead_id}", AGENT)).json()["timeline"]
+        return {entry["home"] for entry in timeline} == {"12 Oak St", "F2", None}
+
+    await eventually(told)
+
+
 async def test_homes_and_calls_are_told_by_the_names_that_the_streams_use(gateway: Gateway) -> None:
     lead_id = await gateway.lead("Ana Looks")
     home = {"ListingKey": "E1", "ListPrice": 400_000, "City": "Alpine"}

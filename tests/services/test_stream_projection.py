@@ -30,7 +30,13 @@ from ghl_real_estate_ai.models.streams import (
     PropertyMatchesItem,
     Stream,
 )
-from ghl_real_estate_ai.services.stream_projection import items_of, items_of_lead, summary_of
+from ghl_real_estate_ai.services.stream_projection import (
+    home_told,
+    items_of,
+    items_of_lead,
+    summary_of,
+    time_told,
+)
 from tests.support.facts import NOON
 from tests.support.lead_events import EventMaker
 from tests.support.stream_items import CAUSE, STAMP
@@ -201,47 +207,55 @@ def test_a_known_lead_seeds_its_streams_and_its_last_messages() -> None:
 SUMMARIES = [
     (
         fact("LeadUpserted", created=True, contact={"name": "Secret Name", "last_name": None}),
-        "new lead: last name, name",
+        "new lead: name",
     ),
     (
         fact("LeadUpserted", created=False, contact={}, wishes={"city": "Austin"}),
-        "contact changed: wish city",
+        "contact changed: wish: city",
     ),
     (fact("LeadUpserted", created=False, contact={}), "contact changed"),
+    (
+        fact(
+            "LeadUpserted",
+            created=False,
+            contact={"assigned_to": "u", "email": "e", "phone": "p", "source": "s", "tags": [], "dnd": True},
+        ),
+        "contact changed: agent, email, phone, source and 2 more",
+    ),
     (fact("LeadDeleted"), "contact deleted"),
     (fact("MessageReceived", channel="sms", text="Secret"), "lead's sms message"),
-    (fact("MessageSent", channel="call", human=True, call_seconds=90), "our call: 90 s"),
+    (fact("MessageSent", channel="call", human=True, call_seconds=90), "our call: 1 min 30 s"),
     (fact("OpportunityChanged", opportunity_id="o", status="won"), "deal won"),
     (
         fact("AppointmentChanged", appointment_id="a", created=True, start_time=NOON.isoformat()),
-        "appointment booked: 2026-03-02 12:00 UTC",
+        "appointment booked",
     ),
     (
         fact("AppointmentChanged", appointment_id="a", deleted=True, start_time=NOON.isoformat()),
         "appointment deleted",
     ),
-    (fact("PropertyActivityRecorded", interaction="viewed", listing_key="H1"), "viewed a home: H1"),
+    (fact("PropertyActivityRecorded", interaction="viewed", listing_key="H1"), "viewed a home"),
     (
         fact(
             "PropertyActivityRecorded", interaction="searched", wishes={"max_list_price": 1, "city": "Austin"}
         ),
-        "searched homes: city, max list price",
+        "searched homes: city, highest price",
     ),
     (fact("NoteAdded", text="Secret"), "note added"),
     (fact("TaskChanged", task_id="t", completed=True), "task completed"),
     (fact("VendorEventKept", vendor_type="InvoiceCreate", body={}), "VendorEventKept: InvoiceCreate"),
-    (updated(), "LeadIntelligenceUpdated: score 40%, churn risk 70%"),
-    (updated(NOTHING_YET), "LeadIntelligenceUpdated"),
+    (updated(), "score 40 %, churn risk 70 %"),
+    (updated(NOTHING_YET), "nothing concluded yet"),
     (fact("ActionAcknowledged", action_id="a", user_id="u"), "action taken on"),
     (
         fact("ActionSnoozed", action_id="a", user_id="u", until=NOON.isoformat()),
-        "action put off: until 2026-03-02 12:00 UTC",
+        "action put off",
     ),
     (fact("LeadDeclined", action_id="a", user_id="u"), "said to be somebody else's lead"),
     (fact("ActionReopened", action_id="a", user_id="u"), "action open again"),
     (
         fact("WishesCorrected", wishes={"max_list_price": 1, "city": None}, user_id="u"),
-        "wishes corrected: city, max list price",
+        "wishes corrected: city, highest price",
     ),
     (
         fact("SwitchTurned", lead_id=None, switch="outgoing", on=False, user_id="u"),
@@ -279,6 +293,15 @@ SUMMARIES = [
 def test_every_fact_has_one_line_without_personal_data(recorded: RecordedEvent, line: str) -> None:
     assert summary_of(recorded.event) == line
     assert "Secret" not in summary_of(recorded.event)
+
+
+def test_times_and_homes_of_a_fact_are_told_apart_from_its_words() -> None:
+    booked = fact("AppointmentChanged", appointment_id="a", created=True, start_time=NOON.isoformat()).event
+    gone = fact("AppointmentChanged", appointment_id="a", deleted=True, start_time=NOON.isoformat()).event
+    put_off = fact("ActionSnoozed", action_id="a", user_id="u", until=NOON.isoformat()).event
+    seen = fact("PropertyActivityRecorded", interaction="viewed", listing_key="H1").event
+    assert [time_told(event) for event in (booked, gone, put_off, seen)] == [NOON, None, NOON, None]
+    assert [home_told(event) for event in (booked, seen)] == [None, "H1"]
 
 
 def test_no_type_of_fact_is_without_a_line() -> None:

@@ -90,6 +90,26 @@ test("a refused wish names what the page calls it, not the field", () => {
   assert.equal(refusalInWords("the gateway does not answer: try again"), "the gateway does not answer: try again");
 });
 
+test("the timeline folds what repeats and names homes by address", () => {
+  const seen = (home) => ({ type: "PropertyActivityRecorded", summary: "viewed a home", home });
+  const changed = { type: "LeadUpserted", summary: "contact changed: email" };
+  const rows = words.foldedEntries([seen("1 Oak"), seen("2 Oak"), seen("1 Oak"), changed, { ...changed, summary: "contact changed" }, seen("3 Oak"), seen("3 Oak"), { type: "LeadUpserted", summary: "new lead: name" }]);
+  assert.deepEqual(rows.map((row) => words.timelineInWords(row)), ["viewed 2 homes: 1 Oak, 2 Oak", "contact changed 2 times", "viewed 3 Oak, 2 times", "new lead: name"]);
+  const many = words.foldedEntries(["1", "2", "3", "4", "5"].map(seen));
+  assert.equal(words.timelineInWords(many[0]), "viewed 5 homes: 1, 2, 3 and 2 more");
+});
+
+test("the timeline tells a message by its first line, and times in the reader's zone", () => {
+  const entry = { type: "MessageReceived", summary: "lead's sms message" };
+  assert.equal(words.timelineInWords(entry, { direction: "inbound", channel: "sms", text: "Hello there\nand more" }), "Text: “Hello there”");
+  assert.match(words.timelineInWords(entry, { direction: "inbound", channel: "sms", text: "long ".repeat(60) }), /^Text: “.{100,112}…”$/);
+  assert.equal(words.timelineInWords(entry, { direction: "outbound", human: false, channel: "email", text: "Hi" }), "Automation · Email: “Hi”");
+  assert.equal(words.timelineInWords({ type: "MessageSent", summary: "our call: 4 min 39 s" }, { direction: "outbound", human: true, channel: "call", text: null }), "our call: 4 min 39 s");
+  assert.equal(words.timelineInWords({ type: "AppointmentChanged", summary: "appointment booked", about_at: at(2) }), `appointment booked: ${words.dayAndTime(at(2))}`);
+  assert.equal(words.timelineInWords({ type: "ActionSnoozed", summary: "action put off", about_at: at(2) }), `action put off until ${words.dayAndTime(at(2))}`);
+  assert.equal(words.timelineInWords(entry), "lead's sms message");
+});
+
 test("do not disturb closes all ways but the one by which the lead waits for an answer", () => {
   const dnd = { ...contact, dnd: true };
   assert.deepEqual(words.waysToReach({ contact: dnd, messages: [] }).map((way) => way.href), [null, null, null]);

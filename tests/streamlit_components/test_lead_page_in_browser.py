@@ -440,9 +440,11 @@ def test_the_timeline_goes_by_day_with_own_answers_and_conclusions_on_demand(pag
     timeline = part(open_lead(page), "Timeline")
     timeline.get_by_text("action snoozed by you").wait_for()
     assert timeline.get_by_role("heading", level=4).count() == 3
-    assert timeline.get_by_text("score 18%", exact=False).count() == 0
+    timeline.get_by_text("viewed 12 Oak St", exact=True).wait_for()
+    timeline.get_by_text("Text: “We need 2 baths at least. Can we see", exact=False).wait_for()
+    assert timeline.get_by_text("score 18 %", exact=False).count() == 0
     timeline.get_by_label("Also each new score and risk").check()
-    timeline.get_by_text("score 18%", exact=False).wait_for()
+    timeline.get_by_text("score 18 %", exact=False).wait_for()
 
 
 def test_a_gateway_that_is_away_leaves_the_old_content_marked_and_comes_back_by_itself(

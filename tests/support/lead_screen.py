@@ -195,10 +195,10 @@ def lead_detail(**fields: Any) -> dict[str, Any]:
         },
         "intelligence": intelligence(),
         "timeline": [
-            {"position": 9, "event_id": "e-9", "type": "LeadIntelligenceUpdated", "at": iso(timedelta(seconds=5)), "summary": "LeadIntelligenceUpdated: score 18%", "simulated": False},
+            {"position": 9, "event_id": "e-9", "type": "LeadIntelligenceUpdated", "at": iso(timedelta(seconds=5)), "summary": "score 18 %", "simulated": False},
             {"position": 8, "event_id": "m-3", "type": "MessageReceived", "at": iso(timedelta(minutes=12)), "summary": "lead's sms message", "simulated": False},
             {"position": 7, "event_id": "e-7", "type": "ActionSnoozed", "at": iso(timedelta(days=1, hours=2)), "summary": "action snoozed", "simulated": False, "user_id": "u-dana"},
-            {"position": 6, "event_id": "e-6", "type": "PropertyActivityRecorded", "at": iso(timedelta(days=1, hours=3)), "summary": "viewed a home: 12", "simulated": False},
+            {"position": 6, "event_id": "e-6", "type": "PropertyActivityRecorded", "at": iso(timedelta(days=1, hours=3)), "summary": "viewed a home", "simulated": False, "home": "12 Oak St"},
             {"position": 1, "event_id": "e-1", "type": "LeadUpserted", "at": iso(timedelta(days=3)), "summary": "new lead: email, name, phone", "simulated": False},
         ],
         "conversation": [

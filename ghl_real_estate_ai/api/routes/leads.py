@@ -41,12 +41,13 @@ from ghl_real_estate_ai.models.matching_models import Verdict
 from ghl_real_estate_ai.models.properties import Wishes
 from ghl_real_estate_ai.ports import UnitOfWork
 from ghl_real_estate_ai.services.ml_lead_intelligence_engine import WON
-from ghl_real_estate_ai.services.stream_projection import message_of, summary_of
+from ghl_real_estate_ai.services.stream_projection import home_told, message_of, summary_of, time_told
 
 router = APIRouter(prefix="/v1/leads", tags=["leads"])
 
 LeadPath = Annotated[LeadId, Path(min_length=1, max_length=100)]
 Names = dict[UserId, str]
+Homes = dict[ListingKey, str]
 
 _BY_A_USER = (
     ActionAcknowledged,
@@ -92,7 +93,10 @@ class LeadFacts(LeadHead):
 
 
 class TimelineEntry(Frozen):
-    """An event of the lead, in one line; of an answer or a correction also who gave it, by today's name."""
+    """An event of the lead, in one line; of an answer or a correction also who gave it, by today's name.
+
+    ``about_at``: when the meeting or the end of a snooze is. ``home``: the address of the home that it is about, or its key.
+    """
 
     position: int
     event_id: EventId
@@ -102,6 +106,8 @@ class TimelineEntry(Frozen):
     simulated: bool
     user_id: UserId | None = None
     by: str | None = None
+    about_at: datetime | None = None
+    home: str | None = None
 
 
 class Reasons(Frozen):
@@ -177,7 +183,9 @@ async def get_lead(lead_id: LeadPath, identity: IdentityDep, services: ServicesD
 
 
 async def _detail(services: Services, location_id: LocationId, lead_id: LeadId) -> LeadDetail:
-    def look(uow: UnitOfWork) -> tuple[Lead | None, LeadIntelligence | None, list[RecordedEvent], Names]:
+    def look(
+        uow: UnitOfWork,
+    ) -> tuple[Lead | None, LeadIntelligence | None, list[RecordedEvent], Names, Homes]:
         events = uow.events.of_lead(location_id, lead_id, before=None, limit=TIMELINE_EVENTS)
         answered = any(isinstance(recorded.event, _BY_A_USER) for recorded in events)
         users = uow.tenants.users(location_id) if answered else []
@@ -186,16 +194,17 @@ async def _detail(services: Services, location_id: LocationId, lead_id: LeadId) 
             uow.leads.intelligence(location_id, lead_id),
             events,
             {user.user_id: user.name for user in users},
+            _addresses(uow, location_id, events),
         )
 
-    lead, intelligence, events, names = await services.memory.read(look)
+    lead, intelligence, events, names, homes = await services.memory.read(look)
     if lead is None:
         raise NotFound(_NO_LEAD)
     now = now_of(services, intelligence)
     return LeadDetail(
         lead=_facts(lead),
         intelligence=intelligence,
-        timeline=[_entry(recorded, names) for recorded in events],
+        timeline=[_entry(recorded, names, homes) for recorded in events],
         conversation=_conversation(events),
         judged={key: said.verdict for key, said in lead.judged.items() if said.verdict is not Verdict.UNDO},
         reasons=Reasons(
@@ -259,8 +268,16 @@ def _last_activity_at(lead: Lead) -> datetime | None:
     return max((at for at in known if at is not None), default=None)
 
 
-def _entry(recorded: RecordedEvent, names: Names) -> TimelineEntry:
+def _addresses(uow: UnitOfWork, location_id: LocationId, events: list[RecordedEvent]) -> Homes:
+    """Of the homes that the events are about, where a listing states one."""
+    keys = {key for recorded in events if (key := home_told(recorded.event)) is not None}
+    listings = uow.listings.get_many(location_id, keys) if keys else []
+    return {one.listing_key: one.unparsed_address for one in listings if one.unparsed_address}
+
+
+def _entry(recorded: RecordedEvent, names: Names, homes: Homes) -> TimelineEntry:
     event = recorded.event
+    key = home_told(event)
     user_id = event.user_id if isinstance(event, _BY_A_USER) else None
     return TimelineEntry(
         position=recorded.position,
@@ -271,6 +288,8 @@ def _entry(recorded: RecordedEvent, names: Names) -> TimelineEntry:
         simulated=event.simulated,
         user_id=user_id,
         by=None if user_id is None else names.get(user_id),
+        about_at=time_told(event),
+        home=None if key is None else homes.get(key, key),
     )
 
 

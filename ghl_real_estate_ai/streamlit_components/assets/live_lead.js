@@ -50,7 +50,7 @@ export class LeadPage {
     this.why = whyPart();
     this.homes = new LeadHomes(door);
     this.talk = new LeadTalk(door);
-    this.timeline = new LeadTimeline();
+    this.timeline = new LeadTimeline(door);
     this.#layOut();
   }
 
@@ -204,7 +204,7 @@ export class LeadPage {
     this.why.show(reasons);
     this.homes.show(this.leadId, matches, judged);
     this.talk.show(this.leadId, conversation, ways);
-    this.timeline.show(timeline, this.now(), (entry) => this.#whoDid(entry));
+    this.timeline.show(timeline, conversation, this.now(), (entry) => this.#whoDid(entry));
   }
 
   /** Who answered, by name where it is known: "you", a colleague's name, or "". */

@@ -1,14 +1,16 @@
 // What happened to one lead, newest first, by day; what the house concluded is folded away until it is asked for.
 // Called by live_lead.js.
 
-import { byDay, hourOf, timelineKind } from "./live_lead_words.js";
+import { byDay, foldedEntries, hourOf, timelineInWords, timelineKind } from "./live_lead_words.js";
 import { keepingFocus, leadPart } from "./live_lead_parts.js";
 import { el } from "./live_dom.js";
 
 const CONCLUSION = "LeadIntelligenceUpdated";
 
 export class LeadTimeline {
-  constructor() {
+  /** `door`: see LeadPage. */
+  constructor(door) {
+    this.door = door;
     this.part = leadPart("Timeline", () => []);
     this.all = el("input", { type: "checkbox", "data-focus": "all", onchange: () => this.#write() });
     this.days = el("div.days");
@@ -18,20 +20,19 @@ export class LeadTimeline {
   }
 
   forget() {
-    Object.assign(this, { entries: [], shown: null, now: 0 });
+    Object.assign(this, { entries: [], messages: new Map(), shown: null, now: 0 });
     this.days.replaceChildren();
   }
 
-  /** `entries` newest first; `now` in ms on the lead's own time line; `nameOf(entry)` says who did it, "" when not known. */
-  show(entries, now, nameOf) {
-    Object.assign(this, { entries, now, nameOf });
+  /** `entries` newest first; `messages`: the conversation, whose first lines are told; `now` in ms on the lead's own time line; `nameOf(entry)` says who did it, "" when not known. */
+  show(entries, messages, now, nameOf) {
+    Object.assign(this, { entries, now, nameOf, messages: new Map(messages.map((message) => [message.event_id, message])) });
     this.#write();
   }
 
   #write() {
     const wanted = this.entries.filter((entry) => this.all.checked || entry.type !== CONCLUSION);
-    const rows = wanted.map((entry) => ({ ...entry, who: this.nameOf?.(entry) ?? "" }));
-    const days = byDay(rows, this.now);
+    const days = byDay(wanted, this.now).map(([day, entries]) => [day, foldedEntries(entries).map((row) => this.#told(row))]);
     const inWords = JSON.stringify(days);
     if (inWords === this.shown) return;
     this.shown = inWords;
@@ -39,9 +40,14 @@ export class LeadTimeline {
     const sections = days.map(([day, entries]) => el("div", {}, el("h4", {}, day), el("ol.timeline-day", {}, ...entries.map(timelineRow))));
     keepingFocus(this.days, this.part.head, () => this.days.replaceChildren(...(sections.length ? sections : [el("p.meta", {}, "No events yet.")])));
   }
+
+  #told(row) {
+    const message = this.messages.get(row.event_id);
+    return { type: row.type, at: row.at, words: timelineInWords(row, message, this.door.nameOfUser), who: this.nameOf?.(row) ?? "" };
+  }
 }
 
-function timelineRow({ type, at, summary, who }) {
+function timelineRow({ type, at, words, who }) {
   const [sign, word] = timelineKind(type);
   return el(
     "li",
@@ -49,6 +55,6 @@ function timelineRow({ type, at, summary, who }) {
     el("time.meta.number", { datetime: at }, hourOf(at)),
     el("span.event-sign", { "aria-hidden": "true" }, sign),
     el("span.event-kind.meta", {}, word),
-    el("span", {}, summary, who ? el("span.meta", {}, ` by ${who}`) : null),
+    el("span", {}, words, who ? el("span.meta", {}, ` by ${who}`) : null),
   );
 }

@@ -166,6 +166,56 @@ export function timelineKind(type) {
   return TIMELINE_KINDS[type] ?? ["·", "Event"];
 }
 
+const FIRST_LINE = 110; // characters of a message in the timeline; the whole stands in the conversation
+const HOMES_NAMED = 3;
+
+/**
+ * The timeline's rows: what repeats without anything between is one row. `entries` newest first, of one day; each row is its
+ * newest entry with `count`, and with the different `homes` that it tells of.
+ */
+export function foldedEntries(entries) {
+  const rows = [];
+  for (const entry of entries) {
+    const last = rows.at(-1);
+    if (last && sameDoing(last, entry)) {
+      last.count += 1;
+      if (entry.home && !last.homes.includes(entry.home)) last.homes.push(entry.home);
+    } else rows.push({ ...entry, count: 1, homes: entry.home ? [entry.home] : [] });
+  }
+  return rows;
+}
+
+const CONTACT_CHANGED = "contact changed";
+
+function sameDoing(a, b) {
+  if (a.type !== b.type) return false;
+  if (a.type === "LeadUpserted") return [a, b].every(({ summary }) => summary.startsWith(CONTACT_CHANGED));
+  return a.type === "PropertyActivityRecorded" && a.summary === b.summary;
+}
+
+/** One row of the timeline in words: the message's first line, homes by address, times in the browser's zone. */
+export function timelineInWords({ type, summary, about_at: aboutAt, count = 1, homes = [] }, message, nameOfUser) {
+  if (message?.text) {
+    const sender = message.direction === "inbound" ? "" : `${senderInWords(message, nameOfUser)} · `;
+    return `${sender}${channelName(message.channel)}: “${firstLine(message.text)}”`;
+  }
+  if (count > 1 && type === "LeadUpserted") return `${CONTACT_CHANGED} ${count} times`;
+  if (homes.length > 1) return `${summary.replace(/ a home$/, ` ${homes.length} homes`)}: ${namesOfHomes(homes)}`;
+  const words = homes.length && / a home$/.test(summary) ? summary.replace(/a home$/, homes[0]) : summary;
+  const time = aboutAt ? `${type === "ActionSnoozed" ? " until" : ":"} ${dayAndTime(aboutAt)}` : "";
+  return `${words}${time}${count > 1 ? `, ${count} times` : ""}`;
+}
+
+function namesOfHomes(homes) {
+  const further = homes.length - HOMES_NAMED;
+  return homes.slice(0, HOMES_NAMED).join(", ") + (further > 0 ? ` and ${further} more` : "");
+}
+
+function firstLine(text) {
+  const line = text.trim().split("\n")[0];
+  return line.length > FIRST_LINE ? `${line.slice(0, FIRST_LINE).trimEnd()}…` : line;
+}
+
 /** Who sent a message: "Lead", "Alex Rivera", "Team" or "Automation"; with channel and time. */
 export function senderInWords(message, nameOfUser) {
   if (message.direction === "inbound") return "Lead";
