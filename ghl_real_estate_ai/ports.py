@@ -198,7 +198,7 @@ class LeadStore(Protocol):
     def most_urgent(
         self, location_id: LocationId, *, limit: int
     ) -> list[tuple[Lead, LeadIntelligence | None]]:
-        """Leads with a next action, the highest priority first."""
+        """Leads with a next action, the highest priority first; those put off come last."""
         ...
 
     def newest_simulated(self, location_id: LocationId) -> datetime | None:

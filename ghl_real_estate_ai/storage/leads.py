@@ -35,6 +35,8 @@ _PUT: Final = on_both(
         },
     )
 )
+_PUT_OFF: Final = -1.0
+"""An action that was put off is below all others, whose priorities are 0 or more."""
 _BOTH: Final = sa.select(leads.c.state, leads.c.intelligence)
 _GET: Final = _BOTH.where(
     leads.c.location_id == sa.bindparam("tenant"), leads.c.lead_id == sa.bindparam("lead")
@@ -136,7 +138,7 @@ class SqlLeadStore:
     def most_urgent(
         self, location_id: LocationId, *, limit: int
     ) -> list[tuple[Lead, LeadIntelligence | None]]:
-        """Leads with a next action, the highest priority first."""
+        """Leads with a next action, the highest priority first; those put off come last."""
         rows = (
             _BOTH.where(leads.c.location_id == location_id, leads.c.open_priority.is_not(None))
             .order_by(leads.c.open_priority.desc(), leads.c.lead_id)
@@ -187,4 +189,6 @@ def _last_activity(lead: Lead) -> datetime:
 
 
 def _open_priority(known: LeadIntelligence | None) -> float | None:
-    return None if known is None or known.next_action is None else known.next_action.priority
+    if known is None or known.next_action is None:
+        return None
+    return _PUT_OFF if known.next_action.snoozed_until else known.next_action.priority

@@ -217,6 +217,20 @@ async def test_not_mine_is_said_for_oneself_and_leaves_the_action_to_the_others(
     await eventually(lambda: declined_by(MANAGER.user_id))
 
 
+async def test_two_who_take_an_action_back_at_once_each_take_their_lead_back(gateway: Gateway) -> None:
+    lead_id = await gateway.lead("Ana Both")
+    path = f"/v1/leads/{lead_id}/actions/{await action_of(gateway, lead_id)}"
+    for verb, user in (("not-mine", AGENT), ("not-mine", MANAGER), ("acknowledge", MANAGER)):
+        assert (await gateway.post(f"{path}/{verb}", user)).status_code == 202
+    both = await asyncio.gather(*(gateway.post(f"{path}/reopen", user) for user in (AGENT, MANAGER)))
+    assert {answer.status_code for answer in both} == {202}
+
+    async def is_everybodys() -> bool:
+        return (await shown(gateway, lead_id))["declined_by"] == []
+
+    await eventually(is_everybodys)
+
+
 async def test_what_nobody_said_cannot_be_taken_back(gateway: Gateway) -> None:
     lead_id = await gateway.lead("Ana Silent")
     path = f"/v1/leads/{lead_id}/actions/{await action_of(gateway, lead_id)}/reopen"

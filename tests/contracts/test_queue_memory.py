@@ -31,10 +31,10 @@ def lead(name: str) -> Lead:
     return Lead(location_id=LOCATION, lead_id=LeadId(name))
 
 
-def seen(of: Lead, *, priority: float | None) -> LeadIntelligence:
+def seen(of: Lead, *, priority: float | None, put_off: bool = False) -> LeadIntelligence:
     action = None if priority is None else NextAction(
         action_id=ActionId(f"a-{of.lead_id}"), kind=ActionKind.REPLY, title="Reply", urgency=0.5, priority=priority,
-        evidence=(Evidence(text="wrote"),),
+        snoozed_until=NOON + timedelta(days=30) if put_off else None, evidence=(Evidence(text="wrote"),),
     )  # fmt: skip
     return LeadIntelligence(
         lead_id=of.lead_id, lead_name=of.lead_id, assigned_to=None, stage="new", simulated=False, as_of=NOON,
@@ -59,6 +59,13 @@ async def test_leads_with_something_to_do_come_by_priority(memory: Database) -> 
     assert await most_urgent(memory) == ["high", "low", "zero"]
     assert await most_urgent(memory, 1) == ["high"]
     assert await memory.read(lambda uow: uow.leads.most_urgent(OTHER, limit=10)) == []
+
+
+async def test_what_was_put_off_takes_no_place_from_who_waits(memory: Database) -> None:
+    of = lead("later")
+    await memory.write(lambda uow: uow.leads.put(of, seen(of, priority=900.0, put_off=True)))
+    await put(memory, "now", priority=0.0)
+    assert await most_urgent(memory) == ["now", "later"]
 
 
 async def test_a_lead_that_is_answered_leaves_and_one_put_without_a_new_look_stays(memory: Database) -> None:

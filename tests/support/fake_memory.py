@@ -264,7 +264,9 @@ class FakeLeadStore:
     ) -> list[tuple[Lead, LeadIntelligence | None]]:
         every = self.newest(location_id, limit=len(self._state.leads))
         found = [
-            (known.next_action.priority, lead, known) for lead, known in every if known and known.next_action
+            (-1.0 if known.next_action.snoozed_until else known.next_action.priority, lead, known)
+            for lead, known in every
+            if known and known.next_action
         ]
         found.sort(key=lambda one: (-one[0], one[1].lead_id))
         return [(lead, known) for _, lead, known in found[:limit]]

@@ -167,6 +167,12 @@ def _last(past: Sequence[_Past], *kinds: type[Click], by: UserId | None = None) 
     )
 
 
+def _declines(past: Sequence[_Past], who: UserId) -> bool:
+    """Whether they say that the lead is not theirs: taking that back is their own word, whoever else clicks meanwhile."""
+    last = _last(past, LeadDeclined, ActionReopened, by=who)
+    return last is not None and isinstance(last.click, LeadDeclined)
+
+
 def _same(past: _Past) -> Clicked:
     return Clicked(event_id=past.recorded.event.event_id, position=past.recorded.position)
 
@@ -189,7 +195,7 @@ async def _say(
     said: dict[str, Any] | None = None,
 ) -> Clicked:
     """One fact. Its id follows from what was last said of the action, so that two who click at once say the same."""
-    event_id = _event_id(identity, desk.lead, kind, action_id=action_id, after=after, said=said or {})
+    event_id = _event_id(identity, desk, kind, action_id=action_id, after=after, said=said or {})
     location_id = identity.location_id
     done = await services.memory.read(lambda uow: uow.events.get(location_id, event_id))
     if done is None:
@@ -217,18 +223,19 @@ async def _say(
 
 def _event_id(
     identity: Identity,
-    lead: Lead,
+    desk: _Desk,
     kind: type[Click],
     *,
     action_id: ActionId,
     after: _Past | None,
     said: dict[str, Any],
 ) -> EventId:
-    whose = identity.user_id if kind is LeadDeclined else ""
+    own = kind is LeadDeclined or (kind is ActionReopened and _declines(desk.past, identity.user_id))
+    whose = identity.user_id if own else ""
     before = "" if after is None else after.recorded.event.event_id
     words = [f"{name}={value}" for name, value in said.items()]
     return EventId(
-        derived_id(kind.__name__, identity.location_id, lead.lead_id, action_id, whose, before, *words)
+        derived_id(kind.__name__, identity.location_id, desk.lead.lead_id, action_id, whose, before, *words)
     )
 
 
