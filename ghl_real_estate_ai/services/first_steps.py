@@ -71,8 +71,11 @@ def first_steps(
     steps = _steps(known, location_id=location_id, gateway_url=gateway_url, install_url=install_url)
     if role is not Role.ADMIN:
         steps = [_for_others(step, role, known.users) for step in steps]
+    complete = all(step.done for step in steps)
+    if role is Role.AGENT and not complete:
+        steps = [_waiting_for_others(known.users)]
     return FirstSteps(
-        complete=all(step.done for step in steps),
+        complete=complete,
         leads=known.leads,
         listings=known.listings,
         steps=tuple(steps),
@@ -108,7 +111,11 @@ def _steps(known: Known, *, location_id: LocationId, gateway_url: str, install_u
             name="listings",
             title="Import the homes for sale",
             done=known.listings > 0,
-            how='Send RESO listings as a manager or admin: `curl -H "Authorization: Bearer $TOKEN" '
+            how="Send RESO listings as a manager or admin. Sign in for a token: "
+            "`read -s PASSWORD; TOKEN=$(curl -s -H 'Content-Type: application/json' "
+            f"""-d '{{"email": "YOUR EMAIL", "password": "'"$PASSWORD"'"}}' {gateway_url}/v1/sessions """
+            """| python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])')`, then """
+            '`curl -H "Authorization: Bearer $TOKEN" '
             f"-H 'Content-Type: application/json' -d @listings.json {gateway_url}/v1/listings`.",
         ),
         Step(
@@ -124,6 +131,14 @@ def _steps(known: Known, *, location_id: LocationId, gateway_url: str, install_u
 def _for_others(step: Step, role: Role, users: Sequence[User]) -> Step:
     if step.name == "listings" and role is Role.MANAGER:  # managers may
         return step
+    return step.model_copy(update={"how": _ask(users), "href": None})
+
+
+def _waiting_for_others(users: Sequence[User]) -> Step:
+    """An agent can do nothing about any step: one sentence says it."""
+    return Step(name="setup", title="This location is still being set up", done=False, how=_ask(users))
+
+
+def _ask(users: Sequence[User]) -> str:
     admins = [user.name for user in users if user.role is Role.ADMIN][:_NAMED]
-    ask = f"Ask {' or '.join(admins)} (admin)." if admins else "Ask whoever runs EnterpriseHub for you."
-    return step.model_copy(update={"how": ask, "href": None})
+    return f"Ask {' or '.join(admins)} (admin)." if admins else "Ask whoever runs EnterpriseHub for you."

@@ -95,11 +95,13 @@ def told(role: Role, *users: User) -> dict[str, tuple[str, str | None]]:
 
 def test_an_agent_is_told_whom_to_ask_and_a_manager_may_import_homes() -> None:
     ask = (f"Ask {ADMIN.name} (admin).", None)
-    assert set(told(Role.AGENT, ADMIN, AGENT).values()) == {ask}
+    assert told(Role.AGENT, ADMIN, AGENT) == {"setup": ask}
+    homes, _ = told(Role.ADMIN, ADMIN)["listings"]
+    assert homes.index("https://hub.example.com/v1/sessions") < homes.index('$TOKEN"')
     manager = told(Role.MANAGER, ADMIN)
     assert manager["connect"] == ask
     assert "https://hub.example.com/v1/listings" in manager["listings"][0]
-    assert told(Role.AGENT, AGENT)["team"][0] == "Ask whoever runs EnterpriseHub for you."
+    assert told(Role.AGENT, AGENT)["setup"][0] == "Ask whoever runs EnterpriseHub for you."
 
 
 @pytest.mark.asyncio
