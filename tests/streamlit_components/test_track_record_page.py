@@ -16,7 +16,7 @@ from ghl_real_estate_ai.ml.track_report import Asked, target_record
 from ghl_real_estate_ai.models.leads import Role
 from ghl_real_estate_ai.streamlit_components import app
 from ghl_real_estate_ai.streamlit_components.live_client import GatewayClient, Session
-from ghl_real_estate_ai.streamlit_components.score_track_record import month_chart, reliability_chart
+from ghl_real_estate_ai.streamlit_components.score_track_record import HELD, month_chart, reliability_chart
 from tests.support.dashboard import OFFICE, PASSWORD, LiveGateway, dashboard_settings, live_gateway
 from tests.support.dashboard_pages import as_read
 from tests.support.said import columns, history, said
@@ -118,6 +118,20 @@ def test_a_token_that_the_gateway_refuses_ends_the_session(
     page.query_params["page"] = "track_record"
     page.run()
     assert "Your session has expired. Sign in again to go on." in texts(page)
+
+
+@pytest.mark.parametrize("months", [1, 2])
+def test_a_course_by_month_is_drawn_from_two_months_on(
+    gateway: LiveGateway, monkeypatch: pytest.MonkeyPatch, months: int
+) -> None:
+    page = opened(gateway, monkeypatch)
+    token, record = page.session_state[HELD]
+    assert any(len(target.months) > 1 for target in record.targets)
+    cut = [target.model_copy(update={"months": target.months[:months]}) for target in record.targets]
+    page.session_state[HELD] = (token, record.model_copy(update={"targets": tuple(cut)}))
+    page.run()
+    assert not page.exception
+    assert ("Brier score by month" in texts(page)) is (months > 1)
 
 
 def test_the_charts_hold_every_bin_and_month() -> None:
