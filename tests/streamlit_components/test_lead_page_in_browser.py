@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, Literal
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -14,15 +13,19 @@ from tests.support.accessibility import grave_findings
 from tests.support.browser import DESKTOP, PHONE, open_browser, open_page
 from tests.support.lead_screen import (
     LEAD,
-    ORIGIN,
     SUGGESTED,
     WISHES,
     ScriptedGateway,
     error,
+    fresh,
+    hear,
     home,
     intelligence,
     lead_detail,
     message,
+    open_lead,
+    part,
+    served,
 )
 
 pytestmark = pytest.mark.browser
@@ -45,44 +48,13 @@ def _gateway() -> ScriptedGateway:
 @pytest.fixture(name="page")
 def _page(browser: Any, gateway: ScriptedGateway) -> Iterator[Any]:
     with open_page(browser) as page:
-        yield from _at(page, gateway)
+        yield from served(page, gateway)
 
 
 @pytest.fixture(name="phone")
 def _phone(browser: Any, gateway: ScriptedGateway) -> Iterator[Any]:
     with open_page(browser, size=PHONE, scheme="dark", reduced_motion=True) as page:
-        yield from _at(page, gateway)
-
-
-def _at(page: Any, gateway: ScriptedGateway) -> Iterator[Any]:
-    troubles: list[str] = []
-    page.on("pageerror", lambda trouble: troubles.append(str(trouble)))
-    gateway.serve(page)
-    page.goto(f"{ORIGIN}/")
-    page.wait_for_function("window.lead")
-    yield page
-    assert troubles == []
-
-
-def open_lead(page: Any) -> Any:
-    """The dialog with the lead in it."""
-    page.evaluate(f"void lead.open('{LEAD}', 'Maria Gomez')")
-    dialog = page.get_by_role("dialog", name="Maria Gomez")
-    dialog.get_by_role("heading", name="Next action").wait_for()
-    return dialog
-
-
-def part(dialog: Any, title: str) -> Any:
-    return dialog.get_by_role("region", name=title, exact=True)
-
-
-def hear(page: Any) -> None:
-    """A stream speaks of the lead."""
-    page.evaluate(f"lead.heard('{LEAD}')")
-
-
-def fresh(gateway: ScriptedGateway, **fields: Any) -> None:
-    gateway.answers[ASK] = (200, lead_detail(**fields))
+        yield from served(page, gateway)
 
 
 def test_the_head_says_who_it_is_and_how_to_reach_them(page: Any) -> None:
@@ -140,7 +112,7 @@ def test_no_column_lies_on_another_one_between_phone_and_desk(
     browser: Any, gateway: ScriptedGateway, size: tuple[int, int]
 ) -> None:
     with open_page(browser, size=size) as page:
-        for _ in _at(page, gateway):
+        for _ in served(page, gateway):
             dialog = open_lead(page)
             part(dialog, "If the lead stays silent").get_by_text("As a table").wait_for()
             pressed = dialog.locator(".lead-column").evaluate_all(
@@ -325,87 +297,6 @@ def test_a_wish_from_a_message_is_added_with_one_tap_and_any_other_by_its_own_in
     ]
 
 
-def test_the_conversation_marks_automation_and_shows_where_a_fact_was_read(page: Any) -> None:
-    talk = part(open_lead(page), "Conversation")
-    assert talk.locator(".bubble.automatic").count() == 1
-    talk.get_by_text("Automation · Text", exact=False).wait_for()
-    talk.locator(".fact", has_text="2 or more bathrooms").focus()
-    assert talk.locator(".quote-on").all_inner_texts() == ["2 baths"]
-
-
-def test_a_new_message_comes_at_the_bottom_and_does_not_pull_a_reader_away(
-    page: Any, gateway: ScriptedGateway
-) -> None:
-    many = [message(n, timedelta(hours=40 - n), f"line {n} " * 20) for n in range(20)]
-    fresh(gateway, conversation=many)
-    talk = part(open_lead(page), "Conversation")
-    rows = talk.locator(".bubbles")
-    at_end = "(node) => node.scrollHeight - node.scrollTop - node.clientHeight < 2"
-    assert rows.evaluate(at_end)
-    rows.evaluate("(node) => node.scrollTo(0, 100)")
-    fresh(gateway, conversation=[*many, message(90, timedelta(minutes=1), "Are you there?")])
-    hear(page)
-    talk.get_by_text("Are you there?").wait_for(state="attached")
-    assert rows.evaluate("(node) => node.scrollTop") == 100
-
-
-def test_a_suggested_reply_is_copied_never_sent_and_says_what_it_rests_on(
-    page: Any, gateway: ScriptedGateway
-) -> None:
-    gateway.answers["GET", f"{PATH}/suggested-reply"] = (200, SUGGESTED)
-    talk = part(open_lead(page), "Conversation")
-    talk.get_by_role("button", name="Suggest a reply").click()
-    assert talk.get_by_label("Suggested reply").input_value() == SUGGESTED["text"]
-    talk.get_by_text("Nothing is sent from here.", exact=False).wait_for()
-    talk.get_by_text("listed at $425,000 · listing 12 ListPrice").wait_for()
-    talk.get_by_role("button", name="Copy").click()
-    talk.get_by_text("Copied.").wait_for()
-    talk.get_by_label("Suggested reply").evaluate(
-        "(node) => node.after(Object.assign(document.createElement('textarea'), { id: 'pasted' }))"
-    )
-    page.locator("#pasted").focus()
-    page.keyboard.press("Control+v")
-    assert page.locator("#pasted").input_value() == SUGGESTED["text"]
-    assert gateway.posts == []
-    fresh(gateway, conversation=[message(9, timedelta(0), "Hello?")])
-    hear(page)
-    talk.get_by_role("button", name="The lead wrote since: suggest again").wait_for()
-
-
-def test_a_reply_begins_in_the_next_action_and_opens_the_phones_app_with_its_text(
-    page: Any, gateway: ScriptedGateway
-) -> None:
-    gateway.answers["GET", f"{PATH}/suggested-reply"] = (200, SUGGESTED)
-    action = part(open_lead(page), "Next action")
-    action.get_by_role("button", name="Suggest a reply").click()
-    text = action.get_by_role("link", name="Text with this").get_attribute("href")
-    assert urlsplit(text).path == "+15550102030"
-    assert parse_qs(urlsplit(text).query) == {"body": [SUGGESTED["text"]]}
-    action.get_by_role("link", name="Email with this").wait_for()
-    assert gateway.posts == []
-
-
-def test_who_went_on_meanwhile_keeps_the_focus_when_the_reply_comes(
-    page: Any, gateway: ScriptedGateway
-) -> None:
-    gateway.answers["GET", f"{PATH}/suggested-reply"] = (200, SUGGESTED)
-    dialog = open_lead(page)
-    talk = part(dialog, "Conversation")
-    page.evaluate("""() => {
-        const ask = lead.api.get.bind(lead.api);
-        lead.api.get = async (path) => {
-            if (path.endsWith("suggested-reply")) await new Promise((go) => (window.answer = go));
-            return ask(path);
-        };
-    }""")
-    talk.get_by_role("button", name="Suggest a reply").click()
-    part(dialog, "Wishes").get_by_role("button", name="Change: up to $450,000").click()
-    page.evaluate("window.answer()")
-    talk.get_by_label("Suggested reply").wait_for()
-    field = part(dialog, "Wishes").get_by_label("Highest price, US dollars")
-    assert field.evaluate("(node) => node === document.activeElement")
-
-
 def test_enter_twice_in_the_wish_editor_is_one_answer(page: Any, gateway: ScriptedGateway) -> None:
     gateway.answers["POST", f"{PATH}/wishes"] = (202, {"event_id": "e", "position": 10, "before": {}})
     wishes = part(open_lead(page), "Wishes")
@@ -422,29 +313,6 @@ def test_snooze_by_key_keeps_the_focus_on_the_page(page: Any, gateway: ScriptedG
     action.get_by_role("button", name="Snooze Maria Gomez for 2 hours").press("Enter")
     action.get_by_text("Snoozed", exact=False).first.wait_for()
     assert page.evaluate("document.activeElement !== document.body")
-
-
-def test_a_reply_that_is_withheld_says_why(page: Any, gateway: ScriptedGateway) -> None:
-    why = "The lead asked to stop. Do not write; set do not disturb in the CRM."
-    gateway.answers["GET", f"{PATH}/suggested-reply"] = (
-        200,
-        {"text": None, "withheld": why, "grounds": [], "answers": None, "by": "rules"},
-    )
-    talk = part(open_lead(page), "Conversation")
-    talk.get_by_role("button", name="Suggest a reply").click()
-    talk.get_by_text(why).wait_for()
-    assert talk.get_by_role("button", name="Copy").count() == 0
-
-
-def test_the_timeline_goes_by_day_with_own_answers_and_conclusions_on_demand(page: Any) -> None:
-    timeline = part(open_lead(page), "Timeline")
-    timeline.get_by_text("action snoozed by you").wait_for()
-    assert timeline.get_by_role("heading", level=4).count() == 3
-    timeline.get_by_text("viewed 12 Oak St", exact=True).wait_for()
-    timeline.get_by_text("Text: “We need 2 baths at least. Can we see", exact=False).wait_for()
-    assert timeline.get_by_text("score 18 %", exact=False).count() == 0
-    timeline.get_by_label("Also each new score and risk").check()
-    timeline.get_by_text("score 18 %", exact=False).wait_for()
 
 
 def test_a_gateway_that_is_away_leaves_the_old_content_marked_and_comes_back_by_itself(
@@ -542,7 +410,7 @@ def test_axe_finds_nothing_grave_with_everything_open(
 ) -> None:
     gateway.answers["GET", f"{PATH}/suggested-reply"] = (200, SUGGESTED)
     with open_page(browser, size=size, scheme=scheme) as page:
-        for _ in _at(page, gateway):
+        for _ in served(page, gateway):
             dialog = open_lead(page)
             part(dialog, "If the lead stays silent").get_by_text("As a table").click()
             part(dialog, "Wishes").get_by_role("button", name="Change: up to $450,000").click()

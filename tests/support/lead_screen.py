@@ -6,6 +6,7 @@ The page is the real one: its modules, markup and sheets as the live screen has 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -226,3 +227,37 @@ SUGGESTED: dict[str, Any] = {
     "answers": "m-3",
     "by": "rules",
 }
+
+
+def served(page: Any, gateway: ScriptedGateway) -> Iterator[Any]:
+    """The lead page, loaded; what its scripts throw fails the test."""
+    troubles: list[str] = []
+    page.on("pageerror", lambda trouble: troubles.append(str(trouble)))
+    gateway.serve(page)
+    page.goto(f"{ORIGIN}/")
+    page.wait_for_function("window.lead")
+    yield page
+    assert troubles == []
+
+
+def open_lead(page: Any) -> Any:
+    """The dialog with the lead in it."""
+    page.evaluate(f"void lead.open('{LEAD}', 'Maria Gomez')")
+    dialog = page.get_by_role("dialog", name="Maria Gomez")
+    dialog.get_by_role("heading", name="Next action").wait_for()
+    return dialog
+
+
+def part(dialog: Any, title: str) -> Any:
+    """A part of the page by its heading."""
+    return dialog.get_by_role("region", name=title, exact=True)
+
+
+def hear(page: Any) -> None:
+    """A stream speaks of the lead."""
+    page.evaluate(f"lead.heard('{LEAD}')")
+
+
+def fresh(gateway: ScriptedGateway, **fields: Any) -> None:
+    """From now on the gateway tells this of the lead."""
+    gateway.answers["GET", f"/v1/leads/{LEAD}"] = (200, lead_detail(**fields))
