@@ -60,12 +60,6 @@ export class Answers {
     return this.#inTurn(last.item, () => (last.refused ? this.#nothingToTakeBack(attempt) : this.#post(attempt, last)));
   }
 
-  /** An answer that undo does not reach any more: open the action again. */
-  bringBack(item) {
-    const attempt = this.#begin(item, "back");
-    return this.#inTurn(item, () => this.#post(attempt, { item, at: this.outside.now() }));
-  }
-
   /** The queue as its user means it: without what was just answered, with what was just taken back. `mine`: only their own leads. */
   queue(items, { mine = false } = {}) {
     this.#dropConfirmed();
