@@ -72,16 +72,20 @@ class TeamResponses:
         self._clock: Final = clock
         self._most: Final = most
         self._page: Final = page
+        self._turns: Final[dict[LocationId, asyncio.Lock]] = {}
 
     async def report(self, location_id: LocationId, *, days: int, zone: tzinfo) -> TeamResponse:
         """The page. ``zone``: where the hours of arrival and the working hours are. Raises StorageUnavailable.
 
         Of simulated leads only where there are no others: figures over both would be true of neither.
         """
-        people = await directory(self._memory, location_id)
-        read = await self._read(location_id)
-        work = partial(_page, read, people=people, days=days, zone=zone)
-        return await asyncio.get_running_loop().run_in_executor(_FIGURES, work)
+        async with self._turns.setdefault(
+            location_id, asyncio.Lock()
+        ):  # who asks for many keeps only themselves waiting
+            people = await directory(self._memory, location_id)
+            read = await self._read(location_id)
+            work = partial(_page, read, people=people, days=days, zone=zone)
+            return await asyncio.get_running_loop().run_in_executor(_FIGURES, work)
 
     async def _read(self, location_id: LocationId) -> _Read:
         """Page by page, so that no other reader waits for more than one of them."""

@@ -97,7 +97,9 @@ async def test_the_page_is_whole_and_its_hours_are_those_of_the_zone(gateway: Ga
     assert (page.days, page.simulated, page.truncated) == (200, False, False)
 
 
-@pytest.mark.parametrize("zone", ["Mars/Olympus", "../etc/passwd", "", "America", "x\x00y"])
+@pytest.mark.parametrize(
+    "zone", ["Mars/Olympus", "../etc/passwd", "", "America", "x\x00y", "localtime", "posixrules"]
+)
 async def test_a_zone_that_there_is_not_is_named(gateway: Gateway, zone: str) -> None:
     told = await gateway.get("/v1/team/response", user_of(Role.MANAGER), zone=zone)
     assert told.status_code == 422

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -216,6 +217,21 @@ async def test_another_location_is_not_looked_at() -> None:
     await put(memory, worked_lead("theirs", location=OTHER), known=concluded(score=0.9))
     found = await report(memory)
     assert (found.overall.leads, found.load, found.untouched) == (0, (), ())
+
+
+async def test_a_location_that_asks_for_many_pages_keeps_no_other_waiting() -> None:
+    team = TeamResponses(memory=FakeMemory(), clock=FakeClock(NOON))
+    done: list[LocationId] = []
+
+    async def ask(location_id: LocationId, days: int) -> None:
+        await team.report(location_id, days=days, zone=UTC_ZONE)
+        done.append(location_id)
+
+    async with asyncio.TaskGroup() as tasks:
+        for days in range(1, 9):
+            tasks.create_task(ask(LOCATION, days))
+        tasks.create_task(ask(OTHER, 30))
+    assert OTHER in done[:2]
 
 
 async def test_leads_are_read_page_by_page_and_those_with_the_newest_activity_when_there_are_too_many() -> (

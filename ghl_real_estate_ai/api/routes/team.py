@@ -21,6 +21,8 @@ from ghl_real_estate_ai.services.team_directory import Directory, directory
 router = APIRouter(prefix="/v1/team", tags=["team"])
 
 MOST_DAYS = 365
+_NO_ZONES = frozenset({"localtime", "posixrules"})
+"""Files of the machine that stand beside the zones."""
 
 
 @router.get("")
@@ -60,6 +62,8 @@ async def response(
 
 def _zone(name: str) -> ZoneInfo:
     try:
-        return ZoneInfo(name)
+        if name not in _NO_ZONES:
+            return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise UnprocessableInput("zone: not an IANA time zone; use one such as America/Chicago") from None
+        pass
+    raise UnprocessableInput("zone: not an IANA time zone; use one such as America/Chicago")
