@@ -101,6 +101,9 @@ def _desk(request: pytest.FixtureRequest, browser: Any, house: Installation) -> 
     with open_page(browser, size=request.param, reduced_motion=True) as page:
         troubles: list[str] = []
         page.on("pageerror", lambda trouble: troubles.append(str(trouble)))
+        streamlits_own = page.get_by_role("dialog").filter(has_text="Streamlit server is not responding")
+        close = streamlits_own.get_by_role("button", name="Close")
+        page.add_locator_handler(streamlits_own, lambda: close.click())  # it lies over all else until closed
         sign_in(page, house.url, email=EMAILS[Role.AGENT])
         wait_until_live(page)
         yield Desk(page, house, request.param[0])
