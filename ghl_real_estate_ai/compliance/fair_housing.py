@@ -59,7 +59,9 @@ _RACES: Final = (
 _FAITHS: Final = (
     r"(?:christian|catholic|jewish|muslim|islamic|hindu|buddhist|mormon|protestant|baptist|orthodox)"
 )
-_WORSHIP: Final = r"(?:church(?:es)?|mosques?|synagogues?|shuls?|parish(?:es)?|masjids?|temples?|cathedrals?)"
+_NATION: Final = r"(?:other|any|many|more|fellow|lots\s+of)\s+(?!(?:plans|loans|means|fans|vans|cleans|pans|scans|clans|oceans|artisans|beans|jeans)\b)[a-z]{3,}ans\b"
+"""Of a lower-case question: "are there other Nigerians"."""
+_WORSHIP: Final = r"(?:church(?:es)?|mosques?|synagogues?|shuls?|parish(?:es)?|masjids?|temples?|cathedrals?|gurdwaras?|mandirs?)"
 
 _RULES: Final[tuple[tuple[Category, str, re.Pattern[str]], ...]] = tuple(
     (category, source, re.compile(rf"\b(?:{words})", re.IGNORECASE))
@@ -108,12 +110,17 @@ def check(text: str) -> tuple[Violation, ...]:
 
 _STREET: Final = r"(?!\s+(?:st|street|rd|road|ave|avenue|ln|lane|dr|drive|hill|way|blvd|ct|court|pl|place)\b)"
 _TRAITS: Final = re.compile(
-    r"\b(?:kids?|child(?:ren)?|bab(?:y|ies)|toddlers?|infants?|newborns?|sons?|daughters?|grand(?:kids|children|parents|ma|pa)|pregnan\w+|"
+    r"\b(?:kids?|child(?:ren)?|bab(?:y|ies)|toddlers?|infants?|newborns?|sons?|daughters?|boys?|girls?|twins|triplets|teen(?:s|agers?)|grand(?:kids|children|parents|sons?|daughters?|mother|father|ma|pa)|pregnan\w+|"
+    r"(?:we|she|i|they)(?:['’]?(?:re|s|m)|\s+(?:are|is|am))\s+expecting(?!\s+(?:to|an\s+offer)\b)|hubby|wifey|my\s+partner|"
     r"famil(?:y|ies)(?!\s+(?:rooms?|homes?|houses?|residences?|propert\w+))|husband|wife|spouse|married|divorc\w+|fianc\w+|boyfriend|girlfriend|"
     r"(?:single|new)\s+(?:mom|dad|mother|father|parent)s?|mom|dad|mother|father|parents?|school\w*|daycare|"
     rf"{_WORSHIP}{_STREET}|{_FAITHS}{_STREET}|kosher|halal|eruv|sabbath|ramadan|"
     r"(?:hispanic|latin[oax]s?|african|asian|caucasian|mexican|chinese|korean|vietnamese|immigrants?|refugees?|citizens?|citizenship|visa|green\s*card|"
     rf"ethnic\w*|racial\w*|spanish|arabic|mandarin|foreign\w*|(?:white|black|brown)\s+(?:{_PEOPLE}|{_PLACE})){_STREET}|"
+    rf"{_NATION}|(?:mexican|asian|african|indian|korean|nigerian|haitian|cuban|russian|ukrainian)s|filipin[oa]s?|somalis?|pakistanis?|"
+    r"(?:i['’]?m|(?:we|they)['’]re|s?he['’]s|i\s+am|(?:we|they)\s+are|s?he\s+is)\s+(?:almost\s+|nearly\s+|over\s+)?\d{2}(?!\s*(?:[\d,.]*\d|k|m|%|min\w*|miles?|hours?|hrs?|days?|weeks?|months?)\b)|"
+    r"blind|bipolar|(?:a|my|his|her|with)\s+walker|(?:with|have|has|had)\s+(?:ms|adhd|cancer|diabetes|ptsd|a\s+stroke)|ptsd|dialysis|epilep\w+|schizo\w+|depression|hearing\s+aids?|"
+    r"(?:hud[\s-]*)?vash|"
     r"wheelchairs?|disab\w+|handicap\w*|deaf|autis\w+|dementia|service\s+(?:dogs?|animals?)|emotional\s+support|veterans?|military|va\s+loans?|"
     r"gay|lesbian|lgbt\w*|transgender|seniors?|elderly|retired|retire|retirement|retirees?|"
     r"section\s*(?:8|eight)|vouchers?|welfare|food\s+stamps|ssi|ssdi|social\s+security|child\s+support|alimony|unemploy\w+)\b"
@@ -133,12 +140,13 @@ _ASKED: Final[tuple[tuple[AreaTopic, tuple[str, ...], re.Pattern[str]], ...]] = 
         rf"|\bsafe(?:r|ty)?\b[^.?!]{{0,40}}\b(?:{_PLACE}|there|area|live|night|walk|kids|around)\b|\b(?:{_PLACE}|it|there)\b[^.?!]{{0,25}}\bsafe(?:r|ty)?\b"
     )),
     (AreaTopic.SCHOOLS, ("school", "isd", "kinder", "daycare"), re.compile(r"\b(?:schools?|school\s+district|isd|greatschools|kindergarten|daycare)\b")),
-    (AreaTopic.PEOPLE, ("people", "neighb", "folks", "famil", "resid", "crowd", "person", "buyer", "who ", "demogr", "divers", "kids", "child", "couple", "retire", "senior", "muslim", "christ", "jew", "hisp", "latin", "asian", "immig", "white", "black", "mixed", "church", "mosque", "synag", "shul", "parish", "masjid", "temple", "cathedral", "speak"), re.compile(
+    (AreaTopic.PEOPLE, ("people", "neighb", "folks", "famil", "resid", "crowd", "person", "buyer", "who ", "demogr", "divers", "kids", "child", "couple", "retire", "senior", "muslim", "christ", "jew", "hisp", "latin", "asian", "immig", "white", "black", "mixed", "church", "mosque", "synag", "shul", "parish", "masjid", "temple", "cathedral", "gurdw", "mandir", "ans", "speak"), re.compile(
         r"\b(?:kind|type|sort)s?\s+of\s+(?:people|neighbou?rs|folks|families|residents|crowd|person|buyers?)\b|\bwho\s+(?:lives?|are\s+the\s+neighbou?rs)\b"
         r"|\bdemographics?\b|\b(?:diverse|diversity)\b|\bneighbou?rs\s+like\b|\b(?:people|families|kids|children|couples|retirees|seniors|muslims?|christians?|jews|jewish|"
         r"hispanics?|latinos?|asians?|immigrants?|whites?|blacks?)\b[^.?!]{0,30}\b(?:there|live|around|in\s+th(?:e|at|is)\s+(?:area|neighbou?rhood|street|building))\b"
         r"|\b(?:white|black|asian|hispanic|latino|jewish|muslim|christian|mixed)\s+(?:area|neighbou?rhood|community)\b"
         rf"|\b{_WORSHIP}\b[^.?!]{{0,20}}\b(?:close|near|nearby|around|walk)\b|\b(?:near|close\s+to|walk\w*\s+to)\s+(?:a\s+|the\s+|any\s+)?{_WORSHIP}{_STREET}\b"
+        rf"|\b{_NATION}"
         r"|\b(?:are|is)\s+(?:most|the\s+majority|everyone|many)\b[^.?!]{0,20}\b(?:people|speak\w*|families)\b"
     )),
     (AreaTopic.AREA, ("area", "neighb", "communit", "part of", "district", "street", "block", "location", "good "), re.compile(

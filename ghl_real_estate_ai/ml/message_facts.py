@@ -4,7 +4,9 @@ Called by: services/stream_projection (each inbound message), services/suggested
 ``is_courtesy`` by ml/lead_state.
 
 Fixed rules, no model: the same text gives the same facts, each with the words that it was read from. What names a trait of
-the person (family, faith, origin, disability, age, source of income) is never kept, not even inside a quote.
+the person (family, faith, origin, disability, age, source of income) is not kept, nor quoted, as far as the list of
+compliance/fair_housing reaches. No list names everything: a question is quoted only where it is of something that belongs
+to a purchase; of any other the fact says no more than that something was asked.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import Final
 
 from ghl_real_estate_ai.compliance.fair_housing import AreaTopic, area_topics, names_a_trait
 from ghl_real_estate_ai.compliance.revocation import revocation
+from ghl_real_estate_ai.ml.asked_topics import topics_of
 from ghl_real_estate_ai.ml.message_text import Found, MessageText, Sentence, stems
 from ghl_real_estate_ai.ml.stated_plans import (
     LOCATED,
@@ -39,6 +42,9 @@ MOST_SENTENCES: Final = 60
 QUESTION_CHARS: Final = 140
 """Most characters of a question's quote."""
 
+ASKED: Final = "asks something"
+"""What is told of a question that is not quoted."""
+_OF_PURCHASE: Final = frozenset({FactKind.MEETING, FactKind.HOME})
 _ASKS: Final = frozenset({FactKind.QUESTION, FactKind.MEETING, FactKind.HOME})
 
 COURTESY_CHARS: Final = 60
@@ -114,9 +120,12 @@ def _found(message: MessageText) -> Iterator[Found]:
         yield Found(FactKind.STOP, asked.words, asked.start, asked.end)
     questions = 0
     for sentence in islice(message.sentences(), MOST_SENTENCES):
+        kinds: set[FactKind] = set()
         for first, reader in _READERS:
             if sentence.has(first):
-                yield from reader(sentence)
+                for one in reader(sentence):
+                    kinds.add(one.kind)
+                    yield one
         if (
             sentence.asks
             and questions < MOST_QUESTIONS
@@ -124,16 +133,19 @@ def _found(message: MessageText) -> Iterator[Found]:
             and not _about_people(sentence.words)
         ):
             questions += 1
-            yield _question(message, sentence)
+            yield _question(message, sentence, of_purchase=bool(kinds & _OF_PURCHASE))
 
 
 def _about_people(low: str) -> bool:
     return names_a_trait(low) or AreaTopic.PEOPLE in area_topics(low)
 
 
-def _question(message: MessageText, sentence: Sentence) -> Found:
+def _question(message: MessageText, sentence: Sentence, *, of_purchase: bool) -> Found:
+    """With its words only where they are of something that belongs to a purchase: what no list knows is not quoted."""
     words = sentence.words
     start = sentence.start + len(words) - len(words.lstrip())
+    if not (of_purchase or topics_of(words)):
+        return Found(FactKind.QUESTION, ASKED, start, start)
     end = sentence.start + len(words.rstrip())
     if message.text[end : end + 1] == "?":
         end += 1

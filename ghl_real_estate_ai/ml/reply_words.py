@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ghl_real_estate_ai.compliance.fair_housing import AreaTopic
+from ghl_real_estate_ai.ml.asked_topics import topics_of
 from ghl_real_estate_ai.ml.listing_segments import ON_MARKET, feature_fact
 from ghl_real_estate_ai.ml.named_homes import street_of
 from ghl_real_estate_ai.ml.stated_plans import A_CALL, A_VISIT
@@ -63,33 +64,6 @@ _STATUS: Final = {
     StandardStatus.EXPIRED: "expired",
     StandardStatus.HOLD: "on hold",
 }
-_ASKED: Final = tuple(
-    (topic, re.compile(pattern))
-    for topic, pattern in (
-        ("fees", r"\bhoa\b|\bassociation\b"),
-        ("taxes", r"\btax(?:es)?\b"),
-        ("closing costs", r"\bclosing\s+costs?\b"),
-        ("insurance", r"\binsurance\b"),
-        ("roof", r"\broof\b"),
-        ("foundation", r"\bfoundation\b"),
-        ("heating and cooling", r"\b(?:a/?c|hvac|furnace|heat(?:er|ing)?|air\s+condition\w*)\b"),
-        ("offers", r"\boffers?\b|\btake\b.*\d"),
-        ("photos", r"\b(?:photos?|pictures?|pics|video)\b"),
-        ("open house", r"\bopen\s+house\b"),
-        ("StandardStatus", r"\bavailable\b|\bon\s+the\s+market\b|\bsold\b|\btaken\b|\bunder\s+contract\b|\bpending\b|\boff\s+the\s+market\b|\bgone\b"),
-        ("BedroomsTotal", r"\bbed(?:room)?s?\b|\bbrs?\b"),
-        ("BathroomsTotalInteger", r"\bbath(?:room)?s?\b"),
-        ("LivingArea", r"\bsq\.?\s?f|\bsqft\b|\bsquare\s+f|\bhow\s+(?:big|large)\b|\bsize\b"),
-        ("LotSizeAcres", r"\bacres?\b|\blot\b"),
-        ("YearBuilt", r"\bhow\s+old\s+is\s+(?:it|this|that|the\s+(?:house|home|place|building))\b|\byear\s+built\b|\bbuilt\b"),
-        ("PoolPrivateYN", r"\bpool\b"),
-        ("GarageSpaces", r"\bgarage\b"),
-        ("FireplaceYN", r"\bfire\s?place\b"),
-        ("ListPrice", r"\bhow\s+much\s+(?:is|are|does|do|would|for)\s+(?:it|this|that|they|the\s+(?:house|home|place|condo|townhouse|listing|owners?|sellers?)|\d)|\bpriced?\b|\basking\b|\blisted\b|\bcost\b"),
-    )
-)  # fmt: skip
-"""What a question is about, first match wins: a field of the listing by its RESO name, else something to find out."""
-
 _TO_FIND_OUT: Final = {
     "fees": "the association's fees",
     "taxes": "the property taxes",
@@ -210,8 +184,7 @@ def _topics(facts: Sequence[MessageFact]) -> tuple[str, ...]:
     found: list[str] = []
     for fact in facts:
         if fact.kind is FactKind.QUESTION:
-            low = fact.quote.lower()
-            found += [topic for topic, pattern in _ASKED if topic not in found and pattern.search(low)]
+            found += [topic for topic in topics_of(fact.quote.lower()) if topic not in found]
     return tuple(found)
 
 

@@ -53,7 +53,7 @@ class MessageFact(Frozen):
 
     kind: FactKind
     value: str = Field(description="in few words, e.g. 'up to $450,000'")
-    quote: str = Field(description="as it stands in the message")
+    quote: str = Field(description="as it stands in the message; empty for a question that is not quoted")
     wish: str | None = Field(
         default=None, description="the field of models.properties.Wishes that it states, if one"
     )

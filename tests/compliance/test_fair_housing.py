@@ -59,6 +59,7 @@ def test_violations_come_in_the_order_of_the_text() -> None:
         ("is it a safe neighborhood?", AreaTopic.SAFETY), ("how's the crime there", AreaTopic.SAFETY), ("would you feel safe walking at night", AreaTopic.SAFETY), ("is that area sketchy", AreaTopic.SAFETY),
         ("are the schools good", AreaTopic.SCHOOLS), ("what school district is it in", AreaTopic.SCHOOLS), ("what kind of people live there", AreaTopic.PEOPLE), ("who lives on that street", AreaTopic.PEOPLE),
         ("is it a diverse area", AreaTopic.PEOPLE), ("are there many families around", AreaTopic.PEOPLE), ("any mosques near it", AreaTopic.PEOPLE), ("is it close to a church", AreaTopic.PEOPLE), ("is it mostly a white neighborhood", AreaTopic.PEOPLE),
+        ("are there other nigerians", AreaTopic.PEOPLE), ("is there a gurdwara close", AreaTopic.PEOPLE),
         ("is it a good area for families", AreaTopic.AREA), ("what's the neighborhood like", AreaTopic.AREA), ("is this a nice part of town", AreaTopic.AREA), ("good for raising kids?", AreaTopic.AREA),
     ],
 )  # fmt: skip
@@ -81,6 +82,7 @@ def test_a_plain_question_is_not_taken_for_one(text: str) -> None:
     "text",
     [
         "for my kids", "near the church", "section 8", "i'm muslim", "my wife is pregnant", "i use a wheelchair", "we are retired", "va loan", "good schools", "hispanic", "service dog", "single mom", "social security",
+        "i am blind", "i'm 72", "we’re expecting", "my twins", "using a walker", "hud-vash", "other nigerians", "a gurdwara", "someone with ms", "my hubby",
     ],
 )  # fmt: skip
 def test_a_trait_of_a_person_is_known(text: str) -> None:
@@ -97,6 +99,11 @@ def test_a_trait_of_a_person_is_known(text: str) -> None:
         "white oak ln",
         "temple drive",
         "cash buyer",
+        "i'm 20 minutes away",
+        "any plans",
+        "window blinds",
+        "walker st",
+        "we are expecting to move in june",
     ],
 )
 def test_a_home_is_not_taken_for_a_person(text: str) -> None:

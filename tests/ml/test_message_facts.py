@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ghl_real_estate_ai.compliance.fair_housing import names_a_trait
-from ghl_real_estate_ai.ml.message_facts import MOST_FACTS, MOST_QUESTIONS, facts_of
+from ghl_real_estate_ai.ml.message_facts import ASKED, MOST_FACTS, MOST_QUESTIONS, facts_of
 from ghl_real_estate_ai.ml.message_text import READ_CHARS
 from ghl_real_estate_ai.models.conversations import FactKind, MessageFact
 from ghl_real_estate_ai.models.properties import Wishes
@@ -98,7 +98,7 @@ def test_both_halves_together_are_as_large_as_promised_and_share_no_line() -> No
 def test_every_quote_stands_in_the_message_and_every_wish_is_one(half: str) -> None:
     for text, _ in corpus(half):
         for fact in facts_of(text):
-            assert fact.quote
+            assert fact.quote or fact.value == ASKED
             assert fact.quote in text
             if fact.wish is not None:
                 value = [fact.wish_value] if fact.wish == "features" else fact.wish_value
@@ -123,11 +123,34 @@ def test_a_meeting_names_what_and_when() -> None:
 
 
 def test_questions_are_at_most_three_and_trimmed() -> None:
-    text = "Is it new? Is it old? Is it big? Is it small? " + "How about " + "x" * 300 + "?"
+    text = (
+        "Is the roof new? Are photos there? Any offers? What are the taxes? How about 12 Oak St "
+        + "x" * 300
+        + "?"
+    )
     questions = [fact for fact in facts_of(text) if fact.kind is FactKind.QUESTION]
-    assert [fact.quote for fact in questions] == ["Is it new?", "Is it old?", "Is it big?"]
+    assert [fact.quote for fact in questions] == ["Is the roof new?", "Are photos there?", "Any offers?"]
     assert len(questions) == MOST_QUESTIONS
-    assert max(len(fact.quote) for fact in facts_of("Is it " + "very " * 200 + "big?")) <= 140
+    assert max(len(fact.quote) for fact in facts_of("Is the roof " + "very " * 200 + "old?")) == 140
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Is it okay if I am blind?", "I'm bipolar, is it quiet?", "I'm 72, is there a pool?", "Do you take my HUD-VASH offer?", "Is the lot good for someone with MS or using a walker?", "Are there other Nigerians?",
+        "Is there a gurdwara close?", "Would the garage work for my hubby and me, we're expecting?", "is it ok for my twins?", "Is the pool ok for my boys and our girl?", "Is it near my husband's mosque?",
+        "Can somebody of my tribe live there?", "Is it fine that I hear voices?", "Would they mind my guide dog?",
+    ],
+)  # fmt: skip
+def test_a_question_that_may_be_of_a_person_is_told_without_its_words(text: str) -> None:
+    assert {(fact.kind, fact.value, fact.quote) for fact in facts_of(text)} <= {
+        (FactKind.QUESTION, ASKED, "")
+    }
+
+
+@pytest.mark.parametrize("text", ["Is the roof new?", "Can we see it at 2?", "what about MLS# 1234567?"])
+def test_a_question_of_the_purchase_is_quoted(text: str) -> None:
+    assert one(text, FactKind.QUESTION).quote == text
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ const ALARMING = new Set(["stop", "objection"]);
 function feedFact(fact, text) {
   const kind = FACT_WORDS[fact.kind] ?? fact.kind.replaceAll("_", " ");
   const known = text.includes(fact.value) && fact.value.length > text.length / 2;
-  return el(`span.fact${ALARMING.has(fact.kind) ? ".fact-alarm" : ""}`, { title: `Read from: "${fact.quote}"` }, el("b", {}, known ? BARE_WORDS[fact.kind] ?? kind : kind), known ? "" : ` ${fact.value}`);
+  return el(`span.fact${ALARMING.has(fact.kind) ? ".fact-alarm" : ""}`, fact.quote ? { title: `Read from: "${fact.quote}"` } : {}, el("b", {}, known ? BARE_WORDS[fact.kind] ?? kind : kind), known ? "" : ` ${fact.value}`);
 }
 
 /** The suggested replies of the feed: at most one is open. `api` asks the gateway; nothing here sends a message. */

@@ -93,7 +93,7 @@ function factTag(fact, mark, key) {
   const off = () => mark?.classList.remove("quote-on");
   return el(
     "span.fact",
-    { tabindex: "0", title: `“${fact.quote}”`, "data-focus": `${key}:${fact.kind}`, onmouseenter: on, onmouseleave: off, onfocus: on, onblur: off },
+    { tabindex: "0", title: fact.quote ? `“${fact.quote}”` : fact.value, "data-focus": `${key}:${fact.kind}`, onmouseenter: on, onmouseleave: off, onfocus: on, onblur: off },
     el("span.meta", {}, FACT_WORDS[fact.kind] ?? fact.kind.replaceAll("_", " ")),
     fact.kind === "question" ? "" : ` ${fact.value}`, // a question stands right above, word for word
   );
