@@ -18,7 +18,6 @@ from pydantic import ValidationError
 from ghl_real_estate_ai.errors import TranslationError
 from ghl_real_estate_ai.ml.features import observe, seen
 from ghl_real_estate_ai.ml.lead_clicks import bounded, clicked
-from ghl_real_estate_ai.ml.message_facts import is_courtesy
 from ghl_real_estate_ai.ml.reachability import heard
 from ghl_real_estate_ai.ml.wish_voices import crm_words, stated
 from ghl_real_estate_ai.models.conversations import Channel
@@ -254,7 +253,8 @@ def _changes(lead: Lead, event: Event, stamp: Stamp) -> dict[str, object]:
             return {"judged": _judged(lead, event, stamp)}
         case MessageReceived():
             return {
-                **_heard_from(lead, event, stamp),
+                "last_inbound": _newest(lead.last_inbound, _last_message(event, stamp)),
+                "inbound_times": _inbound_times(lead, event.occurred_at),
                 "refusals": _refusals(lead, event, stamp),
             }
         case MessageSent(human=True):
@@ -300,23 +300,6 @@ def _appointment(event: AppointmentChanged, stamp: Stamp) -> Appointment:
     return Appointment.model_construct(
         stamp=stamp, status=event.status, start_time=event.start_time, deleted=event.deleted
     )
-
-
-def _heard_from(lead: Lead, event: MessageReceived, stamp: Stamp) -> dict[str, object]:
-    """What it wrote last beside thanks, when it wrote or called, and when it only said thanks.
-
-    Of two messages of one instant the one that asks counts.
-    """
-    at, courtesies, known = event.occurred_at, lead.courtesy_times, lead.inbound_times
-    times = _inbound_times(lead, at)
-    last = lead.last_inbound
-    if event.channel not in _CALLS and is_courtesy(event.text):
-        courtesies = (at, *courtesies) if at not in known else courtesies
-    else:
-        last = _newest(last, _last_message(event, stamp))
-        courtesies = tuple(one for one in courtesies if one != at)
-    kept = sorted((one for one in courtesies if one in times), reverse=True)
-    return {"last_inbound": last, "inbound_times": times, "courtesy_times": tuple(kept)}
 
 
 def _inbound_times(lead: Lead, at: datetime) -> tuple[datetime, ...]:

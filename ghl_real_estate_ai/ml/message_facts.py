@@ -1,7 +1,6 @@
 """What a message of a lead states about the purchase: budget, rooms, place, time, money, meetings, homes, questions, doubts, stop.
 
-Called by: services/stream_projection (each inbound message), services/suggested_reply; ``asks`` also by ml/reachability,
-``is_courtesy`` by ml/lead_state.
+Called by: services/stream_projection (each inbound message), services/suggested_reply; ``asks`` also by ml/reachability.
 
 Fixed rules, no model: the same text gives the same facts, each with the words that it was read from. What names a trait of
 the person (family, faith, origin, disability, age, source of income) is not kept, nor quoted, as far as the list of
@@ -11,7 +10,6 @@ to a purchase; of any other the fact says no more than that something was asked.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Final
@@ -46,21 +44,6 @@ ASKED: Final = "asks something"
 """What is told of a question that is not quoted."""
 _OF_PURCHASE: Final = frozenset({FactKind.MEETING, FactKind.HOME})
 _ASKS: Final = frozenset({FactKind.QUESTION, FactKind.MEETING, FactKind.HOME})
-
-COURTESY_CHARS: Final = 60
-"""A closing courtesy is short."""
-_THANKS: Final = re.compile(
-    r"\b(?:thank(?:s|\s*you|\s*u)?|thx|tysm|ty|appreciate(?:\s+(?:it|that|you)|d)|cheers)\b"
-)
-_CLOSING: Final = re.compile(
-    r"(?:(?:ok|okay|k|kk|got it|noted|will do|perfect|great|awesome|cool|wonderful|have a (?:good|great|nice) (?:day|evening|night|weekend|one))\b|[\W_])+"
-)
-_OPEN: Final = re.compile(
-    r"[?\d$@]|\b(?:but|no|not|\w+n'?t|still|if|when|what|where|which|who|how|why|can|could|would|should|shall|will(?!\s+do\b)|let'?s?|please|pls|plz|need|want|like|love|prefer|call|text|email|send|show|see|"
-    r"tell|ask|wait\w*|hear|forward|meet|tour|offer|visit|book|set|confirm\w*|yes|yep|yeah|sure|works?|me|send\w*|today|tomorrow|tonight|soon|later|next|instead|also|one more|until|unless|however|stop|again|"
-    r"(?:mon|tues|wednes|thurs|fri|satur|sun)day|morning|afternoon|noon|help|bought|sold|agent)\b"
-)
-"""What may leave something open: then it is no mere courtesy, whatever thanks stand beside it."""
 
 _Reader = Callable[[Sentence], Iterator[Found]]
 
@@ -104,14 +87,6 @@ def facts_of(text: str) -> tuple[MessageFact, ...]:
 def asks(text: str) -> bool:
     """Whether an answer is asked for in words: a question, a meeting, a home, or what a place is like."""
     return any(fact.kind in _ASKS for fact in facts_of(text)) or bool(area_topics(MessageText.of(text).low))
-
-
-def is_courtesy(text: str | None) -> bool:
-    """Whether it only closes a conversation: short thanks or an "ok", nothing asked, stated or left open. In doubt it does not."""
-    low = (text or "")[: COURTESY_CHARS + 1].lower().strip()
-    if not 0 < len(low) <= COURTESY_CHARS or _OPEN.search(low) is not None:
-        return False
-    return _CLOSING.fullmatch(low) is not None or (_THANKS.search(low) is not None and not facts_of(low))
 
 
 def _found(message: MessageText) -> Iterator[Found]:

@@ -247,8 +247,8 @@ def _unanswered(lead: Lead, since: datetime | None, now: datetime) -> Iterator[_
 
 
 def _first_contact(lead: Lead, since: datetime | None, now: datetime) -> Iterator[_Reason]:
-    """A fresh lead whom nobody has contacted, and who has asked nothing (else it is unanswered)."""
-    if since is None or unanswered(lead):
+    """A fresh lead whom nobody has contacted, and who has not written (else it is unanswered)."""
+    if since is None or lead.last_inbound is not None:
         return
     new = Evidence(text=f"new {duration(now - since)} ago; nobody of the team has been in touch")
     yield _Reason(

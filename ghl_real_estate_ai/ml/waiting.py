@@ -1,6 +1,6 @@
 """Since when a lead waits for a human of the team. An automation never stops this clock, and neither does a click.
 
-Called by: ml/next_action, and services/team_load. The models have a wait of their own (``ml/features.waiting_since``), which they were fitted on.
+Called by: ml/next_action, and for the arrival services/team_load. The models have a wait of their own (``ml/features.waiting_since``), which they were fitted on.
 """
 
 from __future__ import annotations
@@ -11,20 +11,6 @@ from typing import Protocol
 from ghl_real_estate_ai.ml.features import waiting_since
 from ghl_real_estate_ai.models.intelligence import NEW_LEAD_DAYS
 from ghl_real_estate_ai.models.leads import Lead
-
-
-class Heard(Protocol):
-    """Of ``leads.Lead``, or of the part of it that a page reads."""
-
-    @property
-    def inbound_times(self) -> tuple[datetime, ...]:
-        """When it wrote or called, newest first."""
-        ...
-
-    @property
-    def courtesy_times(self) -> tuple[datetime, ...]:
-        """At which of them it only said thanks."""
-        ...
 
 
 class Beginning(Protocol):
@@ -41,17 +27,11 @@ class Beginning(Protocol):
         ...
 
 
-def asked_since(lead: Heard, touched: datetime | None) -> tuple[datetime, ...]:
-    """When it wrote or called after ``touched``, newest first. Thanks that close a conversation wait for nothing."""
-    return tuple(
-        at for at in lead.inbound_times if (touched is None or at > touched) and at not in lead.courtesy_times
-    )
-
-
 def unanswered(lead: Lead) -> tuple[datetime, ...]:
     """When the lead wrote or called since the newest human touch, newest first; at most INBOUND_TIMES_KEPT of them."""
+    touched = lead.activity.last_agent_at
     if lead.inbound_times:
-        return asked_since(lead, lead.activity.last_agent_at)
+        return tuple(at for at in lead.inbound_times if touched is None or at > touched)
     newest = waiting_since(lead.activity)  # a lead that was stored before the times were kept
     return () if newest is None else (newest,)
 
@@ -67,7 +47,7 @@ def waits_from(lead: Lead, now: datetime) -> datetime | None:
     if messages:
         first, came_at = messages[-1], arrived(activity) if untouched else None
         return came_at if came_at is not None and came_at < first and _lately(came_at, first) else first
-    if not untouched:
+    if not untouched or lead.last_inbound is not None:
         return None
     sign = activity.last_lead_at or activity.first_at
     return arrived(activity) if sign is not None and _lately(sign, now) else None

@@ -300,9 +300,7 @@ class Lead(Frozen):
     deleted: bool = False
     opportunities: dict[str, Opportunity] = Field(default_factory=dict)
     appointments: dict[str, Appointment] = Field(default_factory=dict)
-    last_inbound: LastMessage | None = Field(
-        default=None, description="newest message or call of the lead, thanks that close a conversation aside"
-    )
+    last_inbound: LastMessage | None = None
     last_outbound: LastMessage | None = Field(default=None, description="newest human outgoing message")
     activity: LeadActivity = LeadActivity()
     acknowledged: dict[ActionId, UtcTime] = Field(
@@ -319,10 +317,6 @@ class Lead(Frozen):
     )
     inbound_times: tuple[UtcTime, ...] = Field(
         default=(), description="when the lead wrote or called, newest first, at most INBOUND_TIMES_KEPT"
-    )
-    courtesy_times: tuple[UtcTime, ...] = Field(
-        default=(),
-        description="those of ``inbound_times`` at which it only said thanks: nobody waits for an answer",
     )
     refusals: dict[str, Stamp] = Field(
         default_factory=dict,

@@ -150,7 +150,6 @@ class LeadGist(_Gist):
     opportunities: dict[str, Opportunity] = Field(default_factory=dict)
     last_inbound: MessageGist | None = None
     inbound_times: tuple[AwareDatetime, ...] = ()
-    courtesy_times: tuple[AwareDatetime, ...] = ()
     activity: ActivityGist = ActivityGist()
 
 

@@ -14,7 +14,7 @@ from ghl_real_estate_ai.compliance.fair_housing import area_topics, check
 from ghl_real_estate_ai.compliance.revocation import WRONG_NUMBER, takes_back
 from ghl_real_estate_ai.errors import NotFound
 from ghl_real_estate_ai.limits import TIMELINE_EVENTS
-from ghl_real_estate_ai.ml.message_facts import facts_of, is_courtesy
+from ghl_real_estate_ai.ml.message_facts import facts_of
 from ghl_real_estate_ai.ml.message_text import MessageText
 from ghl_real_estate_ai.ml.named_homes import meant
 from ghl_real_estate_ai.ml.reachability import heard, standing
@@ -132,9 +132,7 @@ def _barred(view: _View) -> str | None:
 
 def _refused(lead: Lead, messages: Sequence[_Said]) -> str | None:
     """As the queue has it (ml/reachability): what the lead remembers, and what its messages say."""
-    inbound = [
-        event for event in messages if isinstance(event, MessageReceived) and not is_courtesy(event.text)
-    ]
+    inbound = [event for event in messages if isinstance(event, MessageReceived)]
     refusals: Mapping[str, Stamp] = lead.refusals
     for event in inbound:
         refusals = heard(refusals, event.text, _stamp(event))

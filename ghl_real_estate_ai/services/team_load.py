@@ -12,7 +12,7 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from statistics import median
 from typing import Final
 
-from ghl_real_estate_ai.ml.waiting import arrived, asked_since
+from ghl_real_estate_ai.ml.waiting import arrived
 from ghl_real_estate_ai.models.identifiers import LeadId, UserId
 from ghl_real_estate_ai.models.intelligence import NEW_LEAD_DAYS, RiskStage
 from ghl_real_estate_ai.models.leads import StageRole
@@ -105,16 +105,13 @@ def _waiting_since(lead: LeadGist, known: LookGist) -> datetime | None:
         return known.next_action.waiting_since
     activity = lead.activity
     touched_at, came_at = activity.last_agent_at, arrived(activity)
-    wrote_at = asked_since(lead, touched_at)
-    if not lead.inbound_times and lead.last_inbound is not None:  # stored before the times were kept
-        newest = lead.last_inbound.stamp.at
-        wrote_at = (newest,) if touched_at is None or newest > touched_at else ()
+    newest = () if lead.last_inbound is None else (lead.last_inbound.stamp.at,)
+    wrote_at = [at for at in (*lead.inbound_times, *newest) if touched_at is None or at > touched_at]
     if not wrote_at:
         return came_at if touched_at is None else None
     first = min(wrote_at)
-    if touched_at is not None or came_at is None:
-        return first
-    return came_at if came_at < first and first - came_at <= LATELY else first
+    untouched = touched_at is None and came_at is not None and came_at < first
+    return came_at if untouched and first - came_at <= LATELY else first
 
 
 def _closed_at(lead: LeadGist) -> datetime | None:

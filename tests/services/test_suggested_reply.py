@@ -308,7 +308,7 @@ async def test_who_asks_about_an_area_gets_the_same_answer() -> None:
     [
         ([wrote("STOP")], "asked on 2026-03-02 not to be written to"),
         (
-            [wrote("please take me off your list", 0), wrote("Is 12 Oak St available?", 5), wrote("Hm", 9)],
+            [wrote("please take me off your list", 0), wrote("Is 12 Oak St available?", 5), wrote("ok", 9)],
             "not to be written to",
         ),
         ([wrote("stop texting me", 0), answered("Sorry!", 1), wrote("ok", 2)], "not to be written to"),

@@ -90,12 +90,6 @@ def test_a_wait_begins_with_the_first_unanswered_message_and_automation_does_not
     assert work(answered).waiting_since is None
 
 
-def test_thanks_that_close_a_conversation_are_no_wait_as_in_the_queue() -> None:
-    lead = worked_lead("a", came=500, touched=400, wrote=(300, 20))
-    assert work(lead.model_copy(update={"courtesy_times": (ago(20),)})).waiting_since == ago(300)
-    assert work(lead.model_copy(update={"courtesy_times": (ago(300), ago(20))})).waiting_since is None
-
-
 def test_a_wait_of_a_lead_stored_before_times_were_kept_begins_with_its_newest_message() -> None:
     newest = LastMessage(stamp=Stamp(at=ago(15), event_id=EventId("m")), channel=Channel.SMS)
     assert work(worked_lead("a", came=500, touched=400, last_inbound=newest)).waiting_since == ago(15)
