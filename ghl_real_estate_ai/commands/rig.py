@@ -13,7 +13,8 @@ import os
 import resource
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ from ghl_real_estate_ai.models.conversations import Channel, Direction
 from ghl_real_estate_ai.models.identifiers import EventId, LeadId, UserId
 from ghl_real_estate_ai.models.leads import Role, User
 from ghl_real_estate_ai.models.streams import ConversationItem, Stream
+from ghl_real_estate_ai.ports import UnitOfWork
 from ghl_real_estate_ai.settings import Settings
 from ghl_real_estate_ai.simulation.screens import HANDSHAKES_AT_ONCE, Crowd, Door
 
@@ -195,7 +197,7 @@ async def arrived(screens: Crowd, offset: int) -> bool:
 
 
 def tokens(settings: Settings, screens: int) -> list[str]:
-    """Access tokens of as many managers as may hold so many screens, signed as the gateway signs them."""
+    """Access tokens of as many managers as may hold so many screens, signed as the gateway signs them; they become its users."""
     issuer = TokenIssuer(
         settings.signing_secret(), minutes=settings.access_token_minutes, clock=bootstrap.SystemClock()
     )
@@ -209,7 +211,22 @@ def tokens(settings: Settings, screens: int) -> list[str]:
         )
         for number in range(-(-screens // SCREENS_PER_USER))
     ]
+    with ThreadPoolExecutor(1) as apart:  # whoever asks may be in an event loop
+        apart.submit(asyncio.run, _let_in(settings, users)).result()
     return [issuer.issue(user)[0] for user in users]
+
+
+async def _let_in(settings: Settings, users: Sequence[User]) -> None:
+    """Users of the installation: the gateway ends the sockets of whom it does not know. Nobody signs in with a password."""
+
+    def add(uow: UnitOfWork) -> None:
+        known = {user.user_id for user in uow.tenants.users(LOCATION)}
+        for user in users:
+            if user.user_id not in known:
+                uow.tenants.add_user(user, password_hash="")
+
+    async with bootstrap.opened(settings) as memory:
+        await memory.write(add)
 
 
 def door(settings: Settings, screens: int, *, streams: tuple[Stream, ...]) -> Door:

@@ -48,9 +48,7 @@ async def test_photos_are_imported_by_resos_names_and_only_the_first_travels_wit
     async def matched() -> bool:
         known = (await gateway.get(f"/v1/leads/{lead_id}", MANAGER)).json()["intelligence"]
         matches = known["matches"]["value"]
-        return bool(matches) and [one["media_url"][-5:] for one in matches[0]["listing"]["media"]] == [
-            "1.jpg"
-        ]
+        return bool(matches) and [one["MediaURL"][-5:] for one in matches[0]["listing"]["Media"]] == ["1.jpg"]
 
     await eventually(matched)
 

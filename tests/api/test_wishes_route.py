@@ -46,7 +46,7 @@ async def test_a_correction_is_one_fact_and_what_was_before_takes_it_back(gatewa
     await correct(gateway, lead_id, **second["before"])
     await until_wished(gateway, lead_id, city="Marfa", features=["pool"], min_bedrooms=None)
     timeline = (await gateway.get(f"/v1/leads/{lead_id}", AGENT)).json()["timeline"]
-    assert "wishes corrected: city, features, min bedrooms" in {entry["summary"] for entry in timeline}
+    assert "wishes corrected: city, features, bedrooms" in {entry["summary"] for entry in timeline}
 
 
 async def test_of_quick_corrections_each_knows_what_it_replaced_and_the_last_one_counts(

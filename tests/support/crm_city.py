@@ -216,6 +216,7 @@ def content(lead: Lead) -> JsonValue:
         exclude={
             "position": True,
             "stamps": True,
+            "voices": {"__all__": {"stamps"}},
             "opportunities": unstamped,
             "appointments": unstamped,
         },

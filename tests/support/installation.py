@@ -1,4 +1,4 @@
-"""An installation as an operator runs it: ``serve`` with gateway and dashboard, killed and started again at will.
+"""An installation as an operator runs it: gateway and dashboard, killed and started again at will.
 
 Used by the journeys of agent, manager and admin. Only the vendor's key, and with ``crm`` the vendor, are the test's own.
 """
@@ -8,13 +8,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -67,7 +65,7 @@ class Installation:
         self._numbers = itertools.count(1)
         self._running = ExitStack()
         self._gateway: subprocess.Popen[bytes]
-        self._dashboard: int
+        self._dashboard: subprocess.Popen[bytes]
         in_a_loop(lambda: self._furnish(crm))
 
     @property
@@ -78,37 +76,31 @@ class Installation:
     # --- the operator ------------------------------------------------------------------------------------------------
 
     def start(self, *, dashboard: bool = True) -> None:
-        """By the operator's one command; returns when both answer."""
-        command = [sys.executable, "-m", "ghl_real_estate_ai.cli", "serve"]
-        process = self._running.enter_context(
-            launch.child(
-                command if dashboard else [*command, "--no-dashboard"],
-                env=launch.environment(self.settings),
-                log=self._log,
-            )
-        )
-        self._gateway = process
-        launch.wait_until_ready(f"{self.settings.gateway_url}/health/ready", process=process, log=self._log)
-        launch.wait_until_ready(f"{self.url}/_stcore/health", process=process, log=self._log)
+        """Returns when both answer. They are processes of their own, so that one may die without the other."""
+        self._gateway = self._process("serve", "--no-dashboard")
         if dashboard:
-            self._dashboard = _only_child(process.pid)
+            self._dashboard = self._process("dashboard")
+        launch.wait_until_ready(
+            f"{self.settings.gateway_url}/health/ready", process=self._gateway, log=self._log
+        )
+        launch.wait_until_ready(f"{self.url}/_stcore/health", process=self._dashboard, log=self._log)
+
+    def _process(self, *command: str) -> subprocess.Popen[bytes]:
+        whole = [sys.executable, "-m", "ghl_real_estate_ai.cli", *command]
+        return self._running.enter_context(
+            launch.child(whole, env=launch.environment(self.settings), log=self._log)
+        )
 
     def kill(self, *, dashboard: bool = True) -> None:
         """SIGKILL, as when the machine loses its power; to the gateway alone if the dashboard runs elsewhere."""
-        self._gateway.kill()
-        self._gateway.wait(WAIT_S)
-        if dashboard:
-            self._kill_dashboard()
+        for process in (self._gateway, self._dashboard) if dashboard else (self._gateway,):
+            process.kill()
+            process.wait(WAIT_S)
 
     def stop(self) -> None:
         """A clean stop. Nothing has failed without being said."""
         self._running.close()
-        self._kill_dashboard()  # of a gateway that was killed
         assert "Traceback" not in self._log.read_text()
-
-    def _kill_dashboard(self) -> None:
-        with suppress(ProcessLookupError):
-            os.kill(self._dashboard, signal.SIGKILL)
 
     # --- the vendor --------------------------------------------------------------------------------------------------
 
@@ -272,11 +264,6 @@ def installed(folder: Path, *, crm: FakeGhl | None = None) -> Iterator[Installat
         yield house
     finally:
         house.stop()
-
-
-def _only_child(parent: int) -> int:
-    (child,) = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return int(child)
 
 
 def in_a_loop[T](work: Callable[[], Coroutine[Any, Any, T]]) -> T:
