@@ -8,7 +8,7 @@ if sh scripts/system_packages.sh has-postgres; then export ENTERPRISEHUB_REQUIRE
 if sh scripts/system_packages.sh has-redis; then export ENTERPRISEHUB_REQUIRE_REDIS=1; fi
 if sh scripts/system_packages.sh has-browser; then export ENTERPRISEHUB_REQUIRE_BROWSER=1; fi
 rm -f .coverage .coverage.*
-# One worker more than there are cores: some test always waits for a server that starts. Neighbours stay together, so that
-# they share what their file has started; a worker that has nothing left takes over from another's end.
+# One worker more than there are cores: some test always waits for a server that starts. A file stays with one worker: its
+# tests share what it has started, and those of a journey go on from each other.
 workers=$(($(getconf _NPROCESSORS_ONLN) + 1))
-exec .venv/bin/pytest -n "$workers" --dist worksteal --cov --cov-report=term --cov-fail-under=90 "$@"
+exec .venv/bin/pytest -n "$workers" --dist loadfile --cov --cov-report=term --cov-fail-under=90 "$@"

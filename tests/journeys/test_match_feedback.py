@@ -110,6 +110,7 @@ async def test_a_verdict_keeps_what_the_home_offered_when_it_was_given(house: Ga
 
 async def test_what_was_learnt_survives_a_restart_because_it_is_in_the_log(house: Gateway) -> None:
     answer = await house.post("/v1/leads/ana/listings/B2/judgement", AGENT, {"verdict": "pass"})
+    assert answer.status_code == 202, answer.text
     position = answer.json()["position"]
 
     async def handled() -> bool:

@@ -60,6 +60,7 @@ def test_what_was_said_is_shown_beside_what_came_true(tmp_path: Path) -> None:
             page.get_by_role("button", name="Track record").click()
             page.get_by_text("This record is of simulated leads: it says nothing about people.").wait_for()
             page.get_by_text("Said against came true").wait_for()
+            page.get_by_text("Every figure").click()
             page.get_by_test_id("stMetricValue").get_by_text(f"{score.rows:,}", exact=True).first.wait_for()
             page.locator(".pages a", has_text="Live").click()
             page.locator(".hub").wait_for()

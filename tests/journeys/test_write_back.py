@@ -79,7 +79,8 @@ class Circle:
 
     async def arrives(self, at: datetime, **fields: JsonValue) -> LeadId:
         """A new contact."""
-        contact = self.fake.home.put_contact({"firstName": "Ada", "tags": ["buyer"], **fields}, at=at)
+        known: dict[str, JsonValue] = {"firstName": "Ada", "phone": "+15125550100", "tags": ["buyer"]}
+        contact = self.fake.home.put_contact({**known, **fields}, at=at)
         self.fake.home.tell("ContactCreate", told(contact), at=at)
         return LeadId(str(contact["id"]))
 
