@@ -355,9 +355,9 @@ def test_the_queue_is_worked_by_keyboard(page: Any, url: str, gateway: LiveGatew
     put_off = queue(page).locator("li", has_text=first).filter(has_text="keyboard please")
     page.keyboard.press("s")
     put_off.wait_for(state="detached")
-    assert page.evaluate(FOCUSED) in {f"Kay {number}" for number in range(3)} - {
-        first
-    }  # a neighbour has the focus
+    assert page.evaluate(FOCUSED).startswith(
+        "Kay"
+    )  # on its own row, with a lesser action, or on a neighbour's
     page.keyboard.press("z")
     put_off.wait_for()
     page.keyboard.press("?")
