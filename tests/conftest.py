@@ -9,6 +9,8 @@ import structlog
 
 pytest_plugins = (
     "tests.support.gateway",
+    "tests.support.browser",
+    "tests.support.dashboard",
     "tests.support.memory",
     "tests.support.postgres",
     "tests.support.redis",

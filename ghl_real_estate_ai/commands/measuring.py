@@ -24,7 +24,7 @@ import httpx
 from ghl_real_estate_ai import bootstrap
 from ghl_real_estate_ai.commands import launch, records
 from ghl_real_estate_ai.models.identifiers import LocationId
-from ghl_real_estate_ai.models.leads import Location
+from ghl_real_estate_ai.models.leads import Location, Role, User
 from ghl_real_estate_ai.settings import Settings, load_settings
 from ghl_real_estate_ai.simulation.load import paced
 from ghl_real_estate_ai.simulation.vendor_servers import FakeGoHighLevel
@@ -32,6 +32,7 @@ from ghl_real_estate_ai.simulation.vendor_servers import FakeGoHighLevel
 Say = Callable[[str], None]
 
 LOCATION = LocationId("bench-location")
+VIEWER_PASSWORD = "bench-password-1"  # noqa: S105  # reason: of a throw-away installation
 
 _BARE_PEER = """
 import sys, uvicorn
@@ -104,6 +105,29 @@ def gateway(settings: Settings) -> Iterator[Start]:
     command = [sys.executable, "-m", "ghl_real_estate_ai.cli", "serve", "--no-dashboard"]
     with server(command, settings, url=settings.gateway_url) as start:
         yield start
+
+
+@contextmanager
+def dashboard(settings: Settings) -> Iterator[str]:
+    """The dashboard's URL; its process lives for the time of the block."""
+    log = settings.data_dir / "dashboard.log"
+    command = launch.dashboard_command(settings)
+    with launch.child(command, env=launch.environment(settings), log=log) as process:
+        launch.wait_until_ready(f"{settings.dashboard_url}/_stcore/health", process=process, log=log)
+        yield settings.dashboard_url
+
+
+async def add_viewer(settings: Settings) -> User:
+    """A manager of LOCATION who signs in with VIEWER_PASSWORD."""
+    async with bootstrap.opened(settings) as memory:
+        return await records.add_user(
+            memory,
+            location_id=LOCATION,
+            email="viewer@example.com",
+            name="Viewer",
+            role=Role.MANAGER,
+            password=VIEWER_PASSWORD,
+        )
 
 
 @contextmanager

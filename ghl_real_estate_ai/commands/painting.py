@@ -17,11 +17,10 @@ from typing import Any, Protocol, TypedDict
 import httpx
 import uvloop
 
-from ghl_real_estate_ai import bootstrap
-from ghl_real_estate_ai.commands import browsing, crowd, launch, measuring, records
+from ghl_real_estate_ai.commands import browsing, crowd, measuring
 from ghl_real_estate_ai.commands.measuring import Say
 from ghl_real_estate_ai.errors import ConfigurationError
-from ghl_real_estate_ai.models.leads import Role, User
+from ghl_real_estate_ai.models.leads import User
 from ghl_real_estate_ai.models.streams import Stream
 from ghl_real_estate_ai.settings import Settings
 from ghl_real_estate_ai.simulation import load
@@ -32,7 +31,6 @@ LEADS = 40
 WARM_UP_EVENTS = 2 * LEADS
 """The browser's module remembers 2,000 paints, five per event: with these, a run may measure about 300 events."""
 POLL_MS = 500
-_PASSWORD = "bench-password-1"  # noqa: S105  # reason: of a throw-away installation
 
 _POLLING_SCREEN = """
 async ({api, token, poll}) => {
@@ -84,36 +82,18 @@ def measure(*, viewers: int, per_second: float, seconds: float, say: Say) -> Pai
     """Run the real thing. Raises ConfigurationError with the fix when Chromium or Playwright is missing."""
     browsing.chromium()  # said before anything is started
     with measuring.installation() as (settings, vendor):
-        user = asyncio.run(_add_user(settings))
-        log = settings.data_dir / "dashboard.log"
-        with (
-            measuring.gateway(settings),
-            launch.child(
-                launch.dashboard_command(settings), env=launch.environment(settings), log=log
-            ) as screen,
-        ):
-            launch.wait_until_ready(f"{settings.dashboard_url}/_stcore/health", process=screen, log=log)
+        user = asyncio.run(measuring.add_viewer(settings))
+        with measuring.gateway(settings), measuring.dashboard(settings):
             run = _Run(settings, vendor, user)
             return uvloop.run(run.go(viewers=viewers, per_second=per_second, seconds=seconds, say=say))
-
-
-async def _add_user(settings: Settings) -> User:
-    """Who looks at the page."""
-    async with bootstrap.opened(settings) as memory:
-        return await records.add_user(
-            memory,
-            location_id=measuring.LOCATION,
-            email="viewer@example.com",
-            name="Viewer",
-            role=Role.MANAGER,
-            password=_PASSWORD,
-        )
 
 
 async def _sign_in(gateway: str, user: User) -> str:
     """An access token, got as a browser gets it."""
     async with httpx.AsyncClient(base_url=gateway) as client:
-        answer = await client.post("/v1/sessions", json={"email": user.email, "password": _PASSWORD})
+        answer = await client.post(
+            "/v1/sessions", json={"email": user.email, "password": measuring.VIEWER_PASSWORD}
+        )
         answer.raise_for_status()
         return str(answer.json()["access_token"])
 
@@ -143,7 +123,7 @@ class _Run:
         async with browsing.browser() as opened, browsing.window(opened) as context:
             page = await context.new_page()
             await browsing.sign_in(
-                page, self.settings.dashboard_url, email=self.user.email, password=_PASSWORD
+                page, self.settings.dashboard_url, email=self.user.email, password=measuring.VIEWER_PASSWORD
             )
             await browsing.until_live(page)
             polling = await context.new_page()

@@ -15,13 +15,13 @@ from typing import Any, Final
 import httpx
 import uvloop
 
-from ghl_real_estate_ai import bootstrap, budgets
-from ghl_real_estate_ai.commands import browsing, launch, measuring, records
+from ghl_real_estate_ai import budgets
+from ghl_real_estate_ai.commands import browsing, measuring
 from ghl_real_estate_ai.commands.learning import CITY_START
 from ghl_real_estate_ai.commands.measuring import Say
 from ghl_real_estate_ai.commands.rows import Row
 from ghl_real_estate_ai.errors import ConfigurationError
-from ghl_real_estate_ai.models.leads import Role
+from ghl_real_estate_ai.models.leads import User
 from ghl_real_estate_ai.settings import Settings
 from ghl_real_estate_ai.simulation.city import City, CityEvent
 from ghl_real_estate_ai.simulation.load import paced
@@ -36,8 +36,6 @@ SOAK_MINUTES_IN_BENCH: Final = 2.0
 _WARM_UP_S: Final = 60.0
 """Caches, trends and lists fill up first; what grows after that is looked at."""
 _LOOK_EVERY_S: Final = 15.0
-_EMAIL: Final = "viewer@example.com"
-_PASSWORD: Final = "bench-password-1"  # noqa: S105  # reason: of a throw-away installation
 
 _NOTE_FIRST_ROW: Final = """
 (() => {
@@ -64,6 +62,7 @@ class House:
 
     settings: Settings
     vendor: FakeGoHighLevel
+    viewer: User
     events: Iterator[CityEvent]
     """What has not happened yet."""
 
@@ -82,19 +81,12 @@ def house(say: Say) -> Iterator[House]:
     )
     events = city.events()
     with measuring.installation() as (settings, vendor):
-        asyncio.run(_furnish(settings))
-        log = settings.data_dir / "dashboard.log"
-        with (
-            measuring.gateway(settings),
-            launch.child(
-                launch.dashboard_command(settings), env=launch.environment(settings), log=log
-            ) as screen,
-        ):
-            launch.wait_until_ready(f"{settings.dashboard_url}/_stcore/health", process=screen, log=log)
+        viewer = asyncio.run(measuring.add_viewer(settings))
+        with measuring.gateway(settings), measuring.dashboard(settings):
             past = list(_until(events, CITY_START))
             say(f"  {len(past):,} webhooks about {LEADS:,} leads")
             asyncio.run(_tell(vendor, past))
-            yield House(settings, vendor, events)
+            yield House(settings, vendor, viewer, events)
 
 
 def _until(events: Iterator[CityEvent], end: Any) -> Iterator[CityEvent]:
@@ -110,25 +102,15 @@ async def _tell(vendor: FakeGoHighLevel, events: list[CityEvent]) -> None:
         raise ConfigurationError(f"{len(events)} webhooks sent, {tally.accepted} taken: no fair figure")
 
 
-async def _furnish(settings: Settings) -> None:
-    async with bootstrap.opened(settings) as memory:
-        await records.add_user(
-            memory,
-            location_id=measuring.LOCATION,
-            email=_EMAIL,
-            name="Viewer",
-            role=Role.MANAGER,
-            password=_PASSWORD,
-        )
-
-
 @asynccontextmanager
-async def _screen(settings: Settings) -> AsyncIterator[Any]:
+async def _screen(at: House) -> AsyncIterator[Any]:
     """A signed-in page whose connection is live."""
     async with browsing.browser() as opened, browsing.window(opened) as context:
         page = await context.new_page()
         await page.add_init_script(_NOTE_FIRST_ROW)
-        await browsing.sign_in(page, settings.dashboard_url, email=_EMAIL, password=_PASSWORD)
+        await browsing.sign_in(
+            page, at.settings.dashboard_url, email=at.viewer.email, password=measuring.VIEWER_PASSWORD
+        )
         await browsing.until_live(page)
         yield page
 
@@ -140,7 +122,7 @@ def first_paint(say: Say) -> Row:
     """From opening the page to the first row of the queue, with 2,000 leads; median of some reloads."""
     say(f"FIRST_PAINT_S: {RELOADS} reloads with {LEADS:,} leads")
     with house(say) as at:
-        seconds = uvloop.run(_reloads(at.settings))
+        seconds = uvloop.run(_reloads(at))
     return Row(
         name="FIRST_PAINT_S",
         what=f"page opened again -> first row of the queue painted, {LEADS:,} leads, signed in, median",
@@ -152,9 +134,9 @@ def first_paint(say: Say) -> Row:
     )
 
 
-async def _reloads(settings: Settings) -> list[float]:
+async def _reloads(at: House) -> list[float]:
     seconds = []
-    async with _screen(settings) as page:
+    async with _screen(at) as page:
         for _ in range(RELOADS):
             await page.reload()
             await page.wait_for_function("window.__firstUseful > 0")
@@ -210,7 +192,7 @@ def soak(*, minutes: float, per_second: float, say: Say) -> Row:
 async def _day(at: House, *, minutes: float, per_second: float, say: Say) -> tuple[list[Held], int]:
     count = round((minutes * 60 + _WARM_UP_S) * per_second)
     looks: list[Held] = []
-    async with _screen(at.settings) as page:
+    async with _screen(at) as page:
         tools = await page.context.new_cdp_session(page)
         await tools.send("Performance.enable")
         async with asyncio.TaskGroup() as tasks:

@@ -130,10 +130,7 @@ class SqlLeadStore:
         if query:
             part = query.casefold().replace("\x00", "")
             rows = rows.where(leads.c.search_name.contains(part, autoescape=True))
-        return [
-            (Lead.model_validate_json(row.state), _intelligence(row.intelligence))
-            for row in self._connection.execute(rows)
-        ]
+        return self._shown(rows)
 
     def most_urgent(
         self, location_id: LocationId, *, limit: int
@@ -144,6 +141,10 @@ class SqlLeadStore:
             .order_by(leads.c.open_priority.desc(), leads.c.lead_id)
             .limit(limit)
         )
+        return self._shown(rows)
+
+    def _shown(self, rows: sa.Select[tuple[str, str | None]]) -> list[tuple[Lead, LeadIntelligence | None]]:
+        """Each with the intelligence last shown."""
         return [
             (Lead.model_validate_json(row.state), _intelligence(row.intelligence))
             for row in self._connection.execute(rows)

@@ -15,7 +15,7 @@ import pytest
 
 from ghl_real_estate_ai.models.leads import Role
 from ghl_real_estate_ai.models.synchronization import ChangeStatus
-from tests.support.browser import DESKTOP, PHONE, open_browser, open_page
+from tests.support.browser import DESKTOP, PHONE, open_page
 from tests.support.dashboard import sign_in, wait_until_live
 from tests.support.fake_ghl import FakeGhl, fake_ghl_in_thread
 from tests.support.installation import EMAILS, Installation, fits_and_reads_well, go, installed, shown, until
@@ -62,12 +62,6 @@ def _house(tmp_path_factory: pytest.TempPathFactory, crm: FakeGhl) -> Iterator[I
     with installed(tmp_path_factory.mktemp("admin"), crm=crm) as house:
         house.add_empty_office(EMPTY_ADMIN)
         yield house
-
-
-@pytest.fixture(name="browser", scope="module")
-def _browser() -> Iterator[Any]:
-    with open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(name="desk", scope="module", params=[DESKTOP, PHONE], ids=["1440", "390"])

@@ -14,7 +14,7 @@ import pytest
 
 from ghl_real_estate_ai.models.events import ListingJudged, WishesCorrected
 from ghl_real_estate_ai.models.leads import Role
-from tests.support.browser import DESKTOP, PHONE, open_browser, open_page
+from tests.support.browser import DESKTOP, PHONE, no_script_fails, open_page
 from tests.support.dashboard import sign_in, wait_until_live
 from tests.support.installation import (
     ANA,
@@ -90,24 +90,15 @@ def _house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
         yield house
 
 
-@pytest.fixture(name="browser", scope="module")
-def _browser() -> Iterator[Any]:
-    with open_browser() as browser:
-        yield browser
-
-
 @pytest.fixture(name="desk", scope="module", params=[DESKTOP, PHONE], ids=["1440", "390"])
 def _desk(request: pytest.FixtureRequest, browser: Any, house: Installation) -> Iterator[Desk]:
-    with open_page(browser, size=request.param, reduced_motion=True) as page:
-        troubles: list[str] = []
-        page.on("pageerror", lambda trouble: troubles.append(str(trouble)))
+    with open_page(browser, size=request.param, reduced_motion=True) as page, no_script_fails(page):
         streamlits_own = page.get_by_role("dialog").filter(has_text="Streamlit server is not responding")
         close = streamlits_own.get_by_role("button", name="Close")
         page.add_locator_handler(streamlits_own, lambda: close.click())  # it lies over all else until closed
         sign_in(page, house.url, email=EMAILS[Role.AGENT])
         wait_until_live(page)
         yield Desk(page, house, request.param[0])
-        assert troubles == []
 
 
 def test_the_first_row_says_who_waits_why_and_since_when(desk: Desk) -> None:

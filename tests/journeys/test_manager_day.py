@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ghl_real_estate_ai.models.leads import Role
-from tests.support.browser import DESKTOP, PHONE, open_browser, open_page
+from tests.support.browser import DESKTOP, PHONE, open_page
 from tests.support.dashboard import sign_in, wait_until_live
 from tests.support.installation import (
     ANA,
@@ -39,12 +39,6 @@ def _house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
         for hours in (25, 20, 9, 8, 7, 6):  # the hottest of all, and nobody answers
             house.writes("lena", "Could we see 12 Oak St tomorrow at five?", ago=timedelta(hours=hours))
         yield house
-
-
-@pytest.fixture(name="browser", scope="module")
-def _browser() -> Iterator[Any]:
-    with open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(name="page", scope="module", params=[DESKTOP, PHONE], ids=["1440", "390"])

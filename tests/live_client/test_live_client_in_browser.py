@@ -14,7 +14,7 @@ from ghl_real_estate_ai.bootstrap import Services, SystemClock
 from ghl_real_estate_ai.models.leads import Role, User
 from ghl_real_estate_ai.models.streams import CloseCode, Stream
 from ghl_real_estate_ai.services.client_session import Ended
-from tests.support.browser import PATIENCE_MS, open_browser, open_page
+from tests.support.browser import PATIENCE_MS, no_script_fails, open_page
 from tests.support.dashboard import OFFICE, PASSWORD, LiveGateway, dashboard_settings, live_gateway
 from tests.support.stream_items import item
 
@@ -89,21 +89,12 @@ def _agent(gateway: LiveGateway) -> User:
     return gateway.add_user(email=AGENT, role=Role.AGENT)
 
 
-@pytest.fixture(name="browser", scope="module")
-def _browser() -> Iterator[Any]:
-    with open_browser() as browser:
-        yield browser
-
-
 @pytest.fixture(name="page")
 def _page(browser: Any, gateway: LiveGateway) -> Iterator[Any]:
-    with open_page(browser) as page:
-        troubles: list[str] = []
-        page.on("pageerror", lambda error: troubles.append(str(error)))
+    with open_page(browser) as page, no_script_fails(page):
         # Of the gateway's origin and without a policy: the example's own forbids what `wait_for_function` needs.
         page.goto(f"{gateway.settings.gateway_url}/health/live")
         yield page
-        assert troubles == []
 
 
 def token_of(gateway: LiveGateway, user: User, *, life: timedelta = timedelta(hours=1)) -> str:

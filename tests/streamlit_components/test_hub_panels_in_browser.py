@@ -16,11 +16,10 @@ from ghl_real_estate_ai.models.events import Delivery, LeadUpserted, MessageRece
 from ghl_real_estate_ai.models.identifiers import CorrelationId, LeadId, new_event_id
 from ghl_real_estate_ai.models.leads import Role
 from tests.support.accessibility import grave_findings
-from tests.support.browser import DESKTOP, PATIENCE_MS, PHONE, open_browser, open_page
+from tests.support.browser import DESKTOP, PATIENCE_MS, PHONE, open_page
 from tests.support.dashboard import (
     OFFICE,
     LiveGateway,
-    dashboard,
     dashboard_settings,
     live_gateway,
     sign_in,
@@ -49,18 +48,6 @@ def _gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveGateway]:
         gateway.add_user(email=ADMIN, role=Role.ADMIN)
         gateway.add_user(email=AGENT, role=Role.AGENT)
         yield gateway
-
-
-@pytest.fixture(name="url", scope="module")
-def _url(gateway: LiveGateway) -> Iterator[str]:
-    with dashboard(gateway.settings) as url:
-        yield url
-
-
-@pytest.fixture(name="browser", scope="module")
-def _browser() -> Iterator[Any]:
-    with open_browser() as browser:
-        yield browser
 
 
 def write(gateway: LiveGateway, lead: str, name: str, text: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pytest
 
 from tests.support.accessibility import grave_findings
-from tests.support.browser import DESKTOP, PHONE, open_browser, open_page
+from tests.support.browser import DESKTOP, PHONE, open_page
 from tests.support.lead_screen import (
     LEAD,
     SUGGESTED,
@@ -32,12 +32,6 @@ pytestmark = pytest.mark.browser
 
 PATH = f"/v1/leads/{LEAD}"
 ASK = ("GET", PATH)
-
-
-@pytest.fixture(name="browser", scope="module")
-def _browser() -> Iterator[Any]:
-    with open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(name="gateway")

@@ -23,13 +23,12 @@ from ghl_real_estate_ai.models.events import (
 )
 from ghl_real_estate_ai.models.identifiers import CorrelationId, LeadId, new_event_id
 from ghl_real_estate_ai.models.leads import Role
-from tests.support.browser import open_browser, open_page
+from tests.support.browser import no_script_fails, open_page
 from tests.support.dashboard import (
     OFFICE,
     PASSWORD,
     WAIT_S,
     LiveGateway,
-    dashboard,
     dashboard_settings,
     live_gateway,
     sign_in,
@@ -52,14 +51,11 @@ def _gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveGateway]:
 
 
 @pytest.fixture(name="page", scope="module")
-def _page(gateway: LiveGateway) -> Iterator[Any]:
-    with dashboard(gateway.settings) as url, open_browser() as browser, open_page(browser) as page:
-        troubles: list[str] = []
-        page.on("pageerror", lambda trouble: troubles.append(str(trouble)))
+def _page(url: str, browser: Any) -> Iterator[Any]:
+    with open_page(browser) as page, no_script_fails(page):
         sign_in(page, url, email=AGENT)
         wait_until_live(page)
         yield page
-        assert troubles == []
 
 
 def arrive(gateway: LiveGateway, words: str) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.support.browser import open_browser, open_page
+from tests.support.browser import open_page
 from tests.support.lead_screen import (
     LEAD,
     SUGGESTED,
@@ -25,12 +25,6 @@ from tests.support.lead_screen import (
 pytestmark = pytest.mark.browser
 
 PATH = f"/v1/leads/{LEAD}"
-
-
-@pytest.fixture(name="browser", scope="module")
-def _browser() -> Iterator[Any]:
-    with open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(name="gateway")

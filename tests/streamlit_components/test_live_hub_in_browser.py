@@ -15,11 +15,10 @@ from ghl_real_estate_ai.models.events import Delivery, LeadUpserted, MessageRece
 from ghl_real_estate_ai.models.identifiers import CorrelationId, LeadId, new_event_id
 from ghl_real_estate_ai.models.leads import Role
 from ghl_real_estate_ai.models.streams import Stream
-from tests.support.browser import PHONE, open_browser, open_page
+from tests.support.browser import PHONE, no_script_fails, open_page
 from tests.support.dashboard import (
     OFFICE,
     LiveGateway,
-    dashboard,
     dashboard_settings,
     live_gateway,
     sign_in,
@@ -42,25 +41,10 @@ def _gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveGateway]:
         yield gateway
 
 
-@pytest.fixture(name="url", scope="module")
-def _url(gateway: LiveGateway) -> Iterator[str]:
-    with dashboard(gateway.settings) as url:
-        yield url
-
-
-@pytest.fixture(name="browser", scope="module")
-def _browser() -> Iterator[Any]:
-    with open_browser() as browser:
-        yield browser
-
-
 @pytest.fixture(name="page")
 def _page(browser: Any) -> Iterator[Any]:
-    with open_page(browser) as page:
-        troubles: list[str] = []
-        page.on("pageerror", lambda error: troubles.append(str(error)))
+    with open_page(browser) as page, no_script_fails(page):
         yield page
-        assert troubles == []
 
 
 def write(gateway: LiveGateway, lead: str, name: str, text: str, *, simulated: bool = False) -> None:

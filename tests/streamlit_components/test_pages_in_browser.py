@@ -10,10 +10,9 @@ import pytest
 
 from ghl_real_estate_ai.models.leads import Role
 from tests.support.accessibility import grave_findings
-from tests.support.browser import DESKTOP, PHONE, open_browser, open_page
+from tests.support.browser import DESKTOP, PHONE, open_page
 from tests.support.dashboard import (
     LiveGateway,
-    dashboard,
     dashboard_settings,
     live_gateway,
     sign_in,
@@ -31,18 +30,6 @@ def _gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveGateway]:
     with live_gateway(dashboard_settings(tmp_path_factory.mktemp("data"))) as gateway:
         add_everybody(gateway)
         yield gateway
-
-
-@pytest.fixture(name="url", scope="module")
-def _url(gateway: LiveGateway) -> Iterator[str]:
-    with dashboard(gateway.settings) as url:
-        yield url
-
-
-@pytest.fixture(name="browser", scope="module")
-def _browser() -> Iterator[Any]:
-    with open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(name="page")

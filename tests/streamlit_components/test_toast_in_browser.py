@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ghl_real_estate_ai.streamlit_components.realtime_lead_intelligence_hub import ASSETS
-from tests.support.browser import PHONE, open_browser
+from tests.support.browser import PHONE
 
 pytestmark = [pytest.mark.browser, pytest.mark.untraced]
 
@@ -27,12 +27,6 @@ EIGHT_SECONDS = "[...waiting].forEach((run) => run())"
 def module(path: Path) -> str:
     lines = path.read_text().splitlines()
     return "\n".join(line.removeprefix("export ") for line in lines if not line.startswith("import "))
-
-
-@pytest.fixture(name="browser", scope="module")
-def _browser() -> Iterator[Any]:
-    with open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(name="page", params=[True, False], ids=["finger", "mouse"])

@@ -46,6 +46,22 @@ def open_browser() -> Iterator[Any]:
             browser.close()
 
 
+@pytest.fixture(name="browser", scope="module")
+def _browser() -> Iterator[Any]:
+    """One serves all tests of a file."""
+    with open_browser() as browser:
+        yield browser
+
+
+@contextmanager
+def no_script_fails(page: Any) -> Iterator[None]:
+    """What the page's scripts throw within the block fails the test at its end."""
+    troubles: list[str] = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    yield
+    assert troubles == []
+
+
 @contextmanager
 def open_page(
     browser: Any | None = None,

@@ -9,12 +9,14 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import uvicorn
 
 from ghl_real_estate_ai import bootstrap
 from ghl_real_estate_ai.api.app import create_app
 from ghl_real_estate_ai.api.socket_protocol import SocketProtocol
-from ghl_real_estate_ai.commands import launch, records
+from ghl_real_estate_ai.commands import records
+from ghl_real_estate_ai.commands.measuring import dashboard
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.models.leads import Location, Role, User
 from ghl_real_estate_ai.models.streams import Stream, StreamItem
@@ -123,14 +125,11 @@ def live_gateway(settings: Settings) -> Iterator[LiveGateway]:
         gateway.stop()
 
 
-@contextmanager
-def dashboard(settings: Settings) -> Iterator[str]:
-    """The dashboard's URL; its process lives for the time of the block."""
-    log = settings.data_dir / "dashboard.log"
-    command = launch.dashboard_command(settings)
-    with launch.child(command, env=launch.environment(settings), log=log) as process:
-        launch.wait_until_ready(f"{settings.dashboard_url}/_stcore/health", process=process, log=log)
-        yield settings.dashboard_url
+@pytest.fixture(name="url", scope="module")
+def _url(gateway: LiveGateway) -> Iterator[str]:
+    """Of a dashboard for the ``gateway`` of the file."""
+    with dashboard(gateway.settings) as url:
+        yield url
 
 
 def sign_in(page: Any, url: str, *, email: str, password: str = PASSWORD) -> None:

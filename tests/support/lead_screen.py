@@ -14,6 +14,7 @@ from typing import Any
 from ghl_real_estate_ai.models.conversations import Message
 from ghl_real_estate_ai.models.intelligence import LeadIntelligence
 from ghl_real_estate_ai.streamlit_components.realtime_lead_intelligence_hub import ASSETS, SHEETS, assemble
+from tests.support.browser import no_script_fails
 
 ORIGIN = "http://lead.test"
 LEAD = "lead-1"
@@ -231,13 +232,11 @@ SUGGESTED: dict[str, Any] = {
 
 def served(page: Any, gateway: ScriptedGateway) -> Iterator[Any]:
     """The lead page, loaded; what its scripts throw fails the test."""
-    troubles: list[str] = []
-    page.on("pageerror", lambda trouble: troubles.append(str(trouble)))
-    gateway.serve(page)
-    page.goto(f"{ORIGIN}/")
-    page.wait_for_function("window.lead")
-    yield page
-    assert troubles == []
+    with no_script_fails(page):
+        gateway.serve(page)
+        page.goto(f"{ORIGIN}/")
+        page.wait_for_function("window.lead")
+        yield page
 
 
 def open_lead(page: Any) -> Any:

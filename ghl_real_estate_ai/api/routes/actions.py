@@ -46,6 +46,8 @@ LeadPath = Annotated[LeadId, Path(min_length=1, max_length=100)]
 ActionPath = Annotated[ActionId, Path(min_length=1, max_length=100)]
 
 NO_LEAD: Final = "no such lead in this location"
+_ANSWERS: Final = (ActionAcknowledged, ActionSnoozed, ActionReopened)
+"""What is said of the action itself, by whomever."""
 _CLICKS: Final = frozenset({"ActionAcknowledged", "ActionSnoozed", "LeadDeclined", "ActionReopened"})
 _STEP: Final = timedelta(microseconds=1)
 
@@ -84,7 +86,7 @@ async def acknowledge(
 ) -> Clicked:
     """The caller takes the action on. It is one fact, whoever clicked first, until somebody takes it back."""
     desk = await _desk(services, identity, lead_id, action_id)
-    last = _last(desk.past, ActionAcknowledged, ActionSnoozed, ActionReopened)
+    last = _last(desk.past, *_ANSWERS)
     if last is not None and isinstance(last.click, ActionAcknowledged):
         return _same(last)
     return await _say(services, identity, desk, kind=ActionAcknowledged, action_id=action_id, after=last)
@@ -97,7 +99,7 @@ async def snooze(
     """It leaves the queue until then, or until the lead gives another reason."""
     desk = await _desk(services, identity, lead_id, action_id)
     _check(put_off.until, now_of(services, desk.known))
-    last = _last(desk.past, ActionAcknowledged, ActionSnoozed, ActionReopened)
+    last = _last(desk.past, *_ANSWERS)
     if last is not None and isinstance(last.click, ActionSnoozed) and last.click.until == put_off.until:
         return _same(last)
     said = {"until": put_off.until}
@@ -124,7 +126,7 @@ async def reopen(
 ) -> Clicked:
     """Takes back that the action was taken on or put off, by whomever, and that the lead is not the caller's."""
     desk = await _desk(services, identity, lead_id, action_id)
-    answer = _last(desk.past, ActionAcknowledged, ActionSnoozed, ActionReopened)
+    answer = _last(desk.past, *_ANSWERS)
     own = _last(desk.past, LeadDeclined, ActionReopened, by=identity.user_id)
     standing = [last for last in (answer, own) if last and not isinstance(last.click, ActionReopened)]
     if standing:
