@@ -20,6 +20,11 @@ DESKTOP, PHONE = browsing.DESKTOP, browsing.PHONE
 PATIENCE_MS = 30_000
 """Longest wait for anything on the page: generous, because the machine may be busy. Nothing is asserted on time."""
 
+NO_PHONE_APP = """addEventListener("click", (event) => {
+    if (event.composedPath().some((node) => /^(tel|sms|mailto):/.test(node.href))) event.preventDefault();
+})"""
+"""There is no app behind such a link here, and Chromium drops the keys that are pressed while it looks for one."""
+
 
 def chromium() -> str:
     """Path of the browser; skips (or fails, when a browser is required) without one."""
@@ -80,4 +85,5 @@ def open_page(
         )
         stack.callback(context.close)
         context.set_default_timeout(PATIENCE_MS)
+        context.add_init_script(NO_PHONE_APP)
         yield context.new_page()
