@@ -84,7 +84,11 @@ def create_app(settings: Settings, *, running: Running = bootstrap.running) -> F
     app.add_middleware(
         RequestGuard,
         default=REQUEST_BODY_BYTES,
-        limits={webhooks.PATH: WEBHOOK_BODY_BYTES, properties.PATH: LISTING_BODY_BYTES},
+        limits={
+            webhooks.PATH: WEBHOOK_BODY_BYTES,
+            properties.PATH: LISTING_BODY_BYTES,
+            properties.CHECK_PATH: LISTING_BODY_BYTES,
+        },
     )
     app.add_middleware(
         CORSMiddleware,

@@ -103,6 +103,29 @@ async def test_a_batch_has_a_largest_size_in_rows_and_in_bytes(gateway: Gateway)
     assert response.status_code == 413
 
 
+async def test_a_check_tells_what_an_import_would_do_and_stores_nothing(gateway: Gateway) -> None:
+    photos = [{"MediaURL": "https://photos.example/1.jpg", "MediaCategory": "Photo"}]
+    held = [home("C1", Media=photos), home("C2")]
+    await gateway.post("/v1/listings", MANAGER, {"value": held})
+    asked = [*held, home("C2", ListPrice=1), home("C3"), {"ListingKey": "C4", "ListPrice": 1}, 7]
+    answer = await gateway.post("/v1/listings/check", MANAGER, {"value": asked})
+    assert answer.status_code == 200, answer.text
+    checked = answer.json()
+    assert (checked["new"], checked["changed"], checked["same"]) == (1, 1, 1)
+    assert [(one["row"], one["field"]) for one in checked["refused"]] == [(4, "City"), (5, "")]
+    assert checked["refused"][0]["reason"] == "Field required"
+    assert (await gateway.get("/v1/listings/C3", MANAGER)).status_code == 404
+    assert (await gateway.get("/v1/listings/C2", MANAGER)).json()["ListPrice"] == "450000.5"
+
+
+async def test_a_check_has_the_imports_sizes_and_rights(gateway: Gateway) -> None:
+    many = {"value": [home(f"D{number}") for number in range(LISTING_BATCH_ROWS)]}
+    assert (await gateway.post("/v1/listings/check", MANAGER, many)).json()["new"] == LISTING_BATCH_ROWS
+    assert (await gateway.post("/v1/listings/check", MANAGER, {"value": []})).status_code == 400
+    agents = await gateway.post("/v1/listings/check", user_of(Role.AGENT), {"value": [home("D0")]})
+    assert agents.status_code == 403
+
+
 async def test_agents_look_but_do_not_import(gateway: Gateway) -> None:
     response = await gateway.post("/v1/listings", user_of(Role.AGENT), {"value": [home("R6")]})
     assert (response.status_code, response.json()["error"]["code"]) == (403, "forbidden")

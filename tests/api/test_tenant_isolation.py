@@ -52,6 +52,7 @@ SIGNED_IN = {
     "GET /v1/streams/{stream}",
     "GET /v1/streams/{stream}/history",
     "POST /v1/listings",
+    "POST /v1/listings/check",
     "GET /v1/listings/{listing_key}",
     "GET /v1/team",
     "GET /v1/team/response",
@@ -72,6 +73,7 @@ SIGNED_IN = {
 }
 BODIES: dict[str, object] = {
     "POST /v1/listings": {"value": [{"ListingKey": "intruder", "ListPrice": 1, "City": "Austin"}]},
+    "POST /v1/listings/check": {"value": [{"ListingKey": "secret-home", "ListPrice": 1, "City": "Austin"}]},
     "POST /v1/leads/{lead_id}/listings/{listing_key}/judgement": {"verdict": "like"},
     "POST /v1/leads/{lead_id}/actions/{action_id}/snooze": {"until": "2026-11-24T12:00:00Z"},
     "POST /v1/leads/{lead_id}/wishes": {"wishes": {"city": "Austin"}},
@@ -80,7 +82,7 @@ BODIES: dict[str, object] = {
     "POST /v1/users/{user_id}": {"name": "Intruder"},
 }
 SOCKETS = {"WS /v1/realtime"}
-MANAGERS_ONLY = {"POST /v1/listings"}
+MANAGERS_ONLY = {"POST /v1/listings", "POST /v1/listings/check"}
 MANAGERS_READ = {"GET /v1/team/response", "GET /v1/track-record", "GET /v1/track-record.csv"}
 ADMINS_ONLY = {
     "GET /v1/connections",
