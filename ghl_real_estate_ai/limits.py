@@ -25,6 +25,9 @@ LISTING_BODY_BYTES: Final = 8_388_608
 LISTING_BATCH_ROWS: Final = 2_000
 """Most listings in one import request, and in one read of them."""
 
+LISTING_FILE_MIB: Final = 32
+"""Largest file of homes that the page Admin takes: it is held in the dashboard's memory until it is imported."""
+
 DURABLE_BATCH: Final = 64
 """Most events that a durable subscriber applies in one transaction."""
 
@@ -162,6 +165,9 @@ PAGE_ROWS: Final = 200
 
 CLICKS_LOOKED_AT: Final = 50
 """Newest clicks on a lead among which a click looks for those that it follows; of a lead's wishes the newest words."""
+
+TAKEN_ON_HOURS: Final = 4
+"""An action that was taken on is back after so long, if no human's message or call was seen: what was forgotten is not lost."""
 
 SNOOZE_DAYS: Final = 30
 """A next action may be put off at most so far ahead."""

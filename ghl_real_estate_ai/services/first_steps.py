@@ -64,13 +64,11 @@ def known_of(uow: UnitOfWork, location_id: LocationId) -> Known:
     )
 
 
-def first_steps(
-    known: Known, *, location_id: LocationId, role: Role, gateway_url: str, install_url: str | None
-) -> FirstSteps:
+def first_steps(known: Known, *, location_id: LocationId, role: Role, install_url: str | None) -> FirstSteps:
     """For a caller of this role. ``install_url``: where the account's owner gives consent to the app, if there is one."""
-    steps = _steps(known, location_id=location_id, gateway_url=gateway_url, install_url=install_url)
+    steps = _steps(known, location_id=location_id, install_url=install_url)
     if role is not Role.ADMIN:
-        steps = [_for_others(step, role, known.users) for step in steps]
+        steps = [step.model_copy(update={"how": _ask(known.users), "href": None}) for step in steps]
     complete = all(step.done for step in steps)
     if role is Role.AGENT and not complete:
         steps = [_waiting_for_others(known.users)]
@@ -83,7 +81,7 @@ def first_steps(
     )
 
 
-def _steps(known: Known, *, location_id: LocationId, gateway_url: str, install_url: str | None) -> list[Step]:
+def _steps(known: Known, *, location_id: LocationId, install_url: str | None) -> list[Step]:
     connect = f"enterprisehub connect --location {location_id}"
     connected = known.connected or known.leads > 0
     return [
@@ -111,12 +109,7 @@ def _steps(known: Known, *, location_id: LocationId, gateway_url: str, install_u
             name="listings",
             title="Import the homes for sale",
             done=known.listings > 0,
-            how="Send RESO listings as a manager or admin. Sign in for a token: "
-            "`read -s PASSWORD; TOKEN=$(curl -s -H 'Content-Type: application/json' "
-            f"""-d '{{"email": "YOUR EMAIL", "password": "'"$PASSWORD"'"}}' {gateway_url}/v1/sessions """
-            """| python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])')`, then """
-            '`curl -H "Authorization: Bearer $TOKEN" '
-            f"-H 'Content-Type: application/json' -d @listings.json {gateway_url}/v1/listings`.",
+            how="On the page Admin, under Homes: choose a CSV or RESO JSON file. It shows what would change before it is saved.",
         ),
         Step(
             name="team",
@@ -126,12 +119,6 @@ def _steps(known: Known, *, location_id: LocationId, gateway_url: str, install_u
             f"`enterprisehub user add EMAIL --role agent --location {location_id}`.",
         ),
     ]
-
-
-def _for_others(step: Step, role: Role, users: Sequence[User]) -> Step:
-    if step.name == "listings" and role is Role.MANAGER:  # managers may
-        return step
-    return step.model_copy(update={"how": _ask(users), "href": None})
 
 
 def _waiting_for_others(users: Sequence[User]) -> Step:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from html import escape
 from typing import Final
 
@@ -17,6 +18,7 @@ from ghl_real_estate_ai.models.diagnosis import Finding, FindingStatus
 from ghl_real_estate_ai.streamlit_components.dead_letters import show_dead_letters
 from ghl_real_estate_ai.streamlit_components.gateway_answers import FirstSteps, Health, Locations
 from ghl_real_estate_ai.streamlit_components.live_client import GatewayClient, Session
+from ghl_real_estate_ai.streamlit_components.location_listings import PLAN, show_listings
 from ghl_real_estate_ai.streamlit_components.location_switches import CONFIRM, show_kill_switch, show_switches
 from ghl_real_estate_ai.streamlit_components.location_users import REMOVE, show_users
 from ghl_real_estate_ai.streamlit_components.page_frame import (
@@ -35,6 +37,7 @@ from ghl_real_estate_ai.streamlit_components.page_tables import (
     with_commands,
 )
 
+_SECTION: Final = "admin_section"
 _WORST_FIRST: Final = (
     FindingStatus.FAILURE,
     FindingStatus.WARNING,
@@ -81,7 +84,7 @@ def show_administration(session: Session, client: GatewayClient) -> None:
             simulated_mark("The leads of this location are simulated.")
         show_kill_switch(session, client)
         chosen = st.segmented_control(
-            "Section", list(_SECTIONS), default="Health", label_visibility="collapsed", key="admin_section"
+            "Section", list(_SECTIONS), default="Health", label_visibility="collapsed", key=_SECTION
         )
         try:
             _SECTIONS[chosen or "Health"](session, client)
@@ -101,7 +104,7 @@ def _is_simulated(session: Session, client: GatewayClient) -> bool:
 
 def leave_administration() -> None:
     """Questions that were left open are not waiting when somebody comes back."""
-    for asked in (CONFIRM, REMOVE):
+    for asked in (CONFIRM, REMOVE, PLAN):
         st.session_state.pop(asked, None)
 
 
@@ -185,11 +188,20 @@ def _first_steps(session: Session, client: GatewayClient) -> None:
                 st.markdown(step.how)
                 if step.href and step.href.startswith(("https://", "http://")):
                     st.link_button("Open", step.href)
+                if there := _DONE_IN.get(step.name):
+                    st.button(f"Open {there}", key=f"open_{there}", on_click=partial(_open_section, there))
 
 
+def _open_section(name: str) -> None:
+    st.session_state[_SECTION] = name
+
+
+_DONE_IN: Final = {"listings": "Homes", "team": "Users"}
+"""First steps that a section of this page takes."""
 _SECTIONS: Final = {
     "Health": _health,
     "Users": show_users,
+    "Homes": show_listings,
     "Switches": show_switches,
     "Dead letters": show_dead_letters,
     "Locations": _locations,

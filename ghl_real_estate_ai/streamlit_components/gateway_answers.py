@@ -100,6 +100,29 @@ class Health(_Answer):
     findings: tuple[Finding, ...]
 
 
+class RefusedListing(_Answer):
+    """A row that is no listing, counted from 0."""
+
+    row: int
+    field: str
+    reason: str
+
+
+class CheckedListings(_Answer):
+    """What an import of some rows would do."""
+
+    new: int
+    changed: int
+    same: int
+    refused: tuple[RefusedListing, ...] = ()
+
+
+class StoredListings(_Answer):
+    """How many rows were saved."""
+
+    stored: int
+
+
 class FirstStep(_Answer):
     """One thing to do before leads come. ``how``: a command, or where to click."""
 

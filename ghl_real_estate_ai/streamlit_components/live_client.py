@@ -23,7 +23,7 @@ from ghl_real_estate_ai.limits import OUTBOUND_TIMEOUT_S
 from ghl_real_estate_ai.models.identifiers import LocationId, UtcTime
 from ghl_real_estate_ai.models.leads import User
 
-type Body = Mapping[str, str | bool | None]
+type Body = Mapping[str, object]
 
 
 class SignedIn(User):

@@ -24,7 +24,6 @@ async def list_first_steps(identity: IdentityDep, services: ServicesDep) -> Firs
         known,
         location_id=identity.location_id,
         role=identity.role,
-        gateway_url=services.settings.gateway_url,
         install_url=await _install_url(identity, services, known),
     )
 

@@ -52,6 +52,7 @@ export class FirstRun {
   }
 
   #checklist({ steps, leads, listings }) {
+    if (steps.length === 1 && steps[0].name === "setup") return this.#waiting(steps[0]);
     const next = nextStep(steps);
     const held = `${leads} ${leads === 1 ? "lead" : "leads"}, ${listings} ${listings === 1 ? "home" : "homes"} so far.`;
     return [
@@ -59,6 +60,11 @@ export class FirstRun {
       el("ol.steps", {}, ...steps.map((step) => stepRow(step, step === next))),
       el("p.line", {}, this.role === "admin" ? el("button.take", { type: "button", onclick: () => this.openPage("admin") }, "Open Admin") : null, this.#again("Check again")),
     ];
+  }
+
+  /** Whoever can do none of the steps is told one thing. */
+  #waiting({ title, how }) {
+    return [el("p", {}, `${title}. ${how} This page changes by itself when the first lead comes.`), el("p.line", {}, this.#again("Check again"))];
   }
 
   #again(word) {
