@@ -7,6 +7,8 @@ cd "$(dirname "$0")/.."
 if sh scripts/system_packages.sh has-postgres; then export ENTERPRISEHUB_REQUIRE_POSTGRES=1; fi
 if sh scripts/system_packages.sh has-redis; then export ENTERPRISEHUB_REQUIRE_REDIS=1; fi
 if sh scripts/system_packages.sh has-browser; then export ENTERPRISEHUB_REQUIRE_BROWSER=1; fi
+# Tests start about a hundred processes; without compiled files each would compile its packages again, two seconds of CPU.
+unset PYTHONDONTWRITEBYTECODE
 rm -f .coverage .coverage.*
 # One worker more than there are cores: some test always waits for a server that starts. A file stays with one worker: its
 # tests share what it has started, and those of a journey go on from each other.
