@@ -1,29 +1,60 @@
-"""What the team's clicks on the queue leave in a lead: taken on, put off, not mine, and each taken back.
+"""What the team's clicks on the queue leave in a lead: taken on, put off, answered, not mine, and each taken back.
 
-Called by: ml/lead_state (the merge), ml/next_action and api/routes/actions (what is in force).
+Called by: ml/lead_state (the merge), ml/next_action, ml/waiting, services/team_load and api/routes/actions (what is in force).
 
 Newest wins by time, in any order of arrival; each memory is bounded and drops what was clicked longest ago.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Protocol
 
-from ghl_real_estate_ai.models.events import ActionAcknowledged, ActionReopened, ActionSnoozed, LeadDeclined
+from ghl_real_estate_ai.models.events import (
+    ActionAcknowledged,
+    ActionReopened,
+    ActionSnoozed,
+    LeadDeclined,
+    MarkedAnswered,
+)
 from ghl_real_estate_ai.models.identifiers import ActionId, UserId
-from ghl_real_estate_ai.models.leads import ACKNOWLEDGED_KEPT, DECLINED_KEPT, Declined, Lead, Snooze, Stamp
+from ghl_real_estate_ai.models.leads import (
+    ACKNOWLEDGED_KEPT,
+    DECLINED_KEPT,
+    Answered,
+    Declined,
+    Lead,
+    Snooze,
+    Stamp,
+)
 
-Click = ActionAcknowledged | ActionSnoozed | LeadDeclined | ActionReopened
+Click = ActionAcknowledged | ActionSnoozed | MarkedAnswered | LeadDeclined | ActionReopened
+
+
+class AnswersSaid(Protocol):
+    """Of ``leads.Lead``, or of the part of it that a page reads."""
+
+    @property
+    def answered(self) -> Mapping[ActionId, Answered]:
+        """By the action on which it was said."""
+        ...
+
+    @property
+    def reopened(self) -> Mapping[ActionId, datetime]:
+        """When the newest undo of an action came."""
+        ...
 
 
 def clicked(lead: Lead, event: Click, stamp: Stamp) -> dict[str, object]:
     """The fields of the lead that the click changes."""
     match event:
         case ActionAcknowledged():
-            return {"acknowledged": with_newest(lead.acknowledged, event.action_id, event.occurred_at)}
+            return _taken_on(lead, event)
         case ActionSnoozed():
-            return {"snoozed": _snoozed(lead, event)}
+            return _snoozed(lead, event.action_id, at=event.occurred_at, until=event.until, taken_on=False)
+        case MarkedAnswered():
+            return {"answered": _answered(lead, event)}
         case LeadDeclined():
             return {"declined": _declined(lead, event.user_id, stamp, declined=True)}
         case ActionReopened():
@@ -33,18 +64,34 @@ def clicked(lead: Lead, event: Click, stamp: Stamp) -> dict[str, object]:
             }
 
 
-def is_taken_on(lead: Lead, action_id: ActionId) -> bool:
-    """Whether an agent took the action on, and nobody has taken that back since."""
+def is_gone(lead: Lead, action_id: ActionId) -> bool:
+    """Whether an agent took the action on without an end, and nobody has taken that back since."""
     at = lead.acknowledged.get(action_id)
     return at is not None and not _taken_back(lead, action_id, at)
 
 
-def snoozed_until(lead: Lead, action_id: ActionId, now: datetime) -> datetime | None:
-    """Until when the action is put off, on the lead's own time line; None: it is not, or its time has come."""
+def newest_snooze(lead: Lead, action_id: ActionId) -> Snooze | None:
+    """The newest putting off or taking on of the action that nobody took back; its time may have come."""
     snooze = lead.snoozed.get(action_id)
-    if snooze is None or snooze.until <= now or _taken_back(lead, action_id, snooze.at):
-        return None
-    return snooze.until
+    return None if snooze is None or _taken_back(lead, action_id, snooze.at) else snooze
+
+
+def longest_snooze(lead: Lead, now: datetime) -> Snooze | None:
+    """Of all actions of the lead, that which is put off for longest after ``now`` (the lead's own time)."""
+    standing = (newest_snooze(lead, action_id) for action_id in lead.snoozed)
+    return max(
+        (one for one in standing if one is not None and one.until > now),
+        key=lambda one: (one.until, one.taken_on),
+        default=None,
+    )
+
+
+def said_answered(lead: AnswersSaid) -> datetime | None:
+    """Up to which of its messages the lead waits for no answer, as an agent said and nobody took back."""
+    standing = (
+        said.through for action_id, said in lead.answered.items() if not _taken_back(lead, action_id, said.at)
+    )
+    return max(standing, default=None)
 
 
 def declined_by(lead: Lead) -> tuple[UserId, ...]:
@@ -66,17 +113,34 @@ def bounded[K, V](kept: dict[K, V], most: int, age: Callable[[K], tuple[object, 
     return kept
 
 
-def _taken_back(lead: Lead, action_id: ActionId, at: datetime) -> bool:
+def _taken_back(lead: AnswersSaid, action_id: ActionId, at: datetime) -> bool:
     reopened = lead.reopened.get(action_id)
     return reopened is not None and at <= reopened
 
 
-def _snoozed(lead: Lead, event: ActionSnoozed) -> dict[ActionId, Snooze]:
-    new = Snooze.model_construct(at=event.occurred_at, until=event.until)
-    known = lead.snoozed.get(event.action_id)
-    newer = known is None or (known.at, known.until) < (new.at, new.until)
-    kept = {**lead.snoozed, event.action_id: new if newer or known is None else known}
-    return bounded(kept, ACKNOWLEDGED_KEPT, lambda action_id: (kept[action_id].at, action_id))
+def _taken_on(lead: Lead, event: ActionAcknowledged) -> dict[str, object]:
+    action_id, at = event.action_id, event.occurred_at
+    if event.until is None:
+        return {"acknowledged": with_newest(lead.acknowledged, action_id, at)}
+    return _snoozed(lead, action_id, at=at, until=event.until, taken_on=True)
+
+
+def _snoozed(
+    lead: Lead, action_id: ActionId, *, at: datetime, until: datetime, taken_on: bool
+) -> dict[str, object]:
+    new = Snooze.model_construct(at=at, until=until, taken_on=taken_on)
+    known = lead.snoozed.get(action_id)
+    newer = known is None or (known.at, known.until, known.taken_on) < (at, until, taken_on)
+    kept = {**lead.snoozed, action_id: new if newer or known is None else known}
+    return {"snoozed": bounded(kept, ACKNOWLEDGED_KEPT, lambda one: (kept[one].at, one))}
+
+
+def _answered(lead: Lead, event: MarkedAnswered) -> dict[ActionId, Answered]:
+    new = Answered.model_construct(at=event.occurred_at, through=event.through)
+    known = lead.answered.get(event.action_id)
+    newer = known is None or (known.at, known.through) < (new.at, new.through)
+    kept = {**lead.answered, event.action_id: new if newer or known is None else known}
+    return bounded(kept, ACKNOWLEDGED_KEPT, lambda one: (kept[one].at, one))
 
 
 def _declined(lead: Lead, user_id: UserId, stamp: Stamp, *, declined: bool) -> dict[UserId, Declined]:

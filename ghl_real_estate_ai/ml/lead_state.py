@@ -33,6 +33,7 @@ from ghl_real_estate_ai.models.events import (
     LeadUpserted,
     LeadWentQuiet,
     ListingJudged,
+    MarkedAnswered,
     MessageReceived,
     MessageSent,
     NoteAdded,
@@ -200,6 +201,8 @@ def summary(event: Event) -> str:
             return "action taken on"
         case ActionSnoozed():
             return "action put off"
+        case MarkedAnswered():
+            return "said to be answered"
         case LeadDeclined():
             return "said to be somebody else's lead"
         case ActionReopened():
@@ -267,7 +270,7 @@ def _changes(lead: Lead, event: Event, stamp: Stamp) -> dict[str, object]:
             meeting = _appointment(event, stamp)
             booked = _newest(lead.appointments.get(event.appointment_id), meeting)
             return {"appointments": {**lead.appointments, event.appointment_id: booked}}
-        case ActionAcknowledged() | ActionSnoozed() | LeadDeclined() | ActionReopened():
+        case ActionAcknowledged() | ActionSnoozed() | MarkedAnswered() | LeadDeclined() | ActionReopened():
             return clicked(lead, event, stamp)
         case WishesCorrected():
             return _corrected(lead, event, stamp)

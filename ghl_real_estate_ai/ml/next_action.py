@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
+from ghl_real_estate_ai.limits import TAKEN_ON_HOURS
 from ghl_real_estate_ai.ml.action_evidence import duration, quote, silence, views
-from ghl_real_estate_ai.ml.lead_clicks import is_taken_on, snoozed_until
+from ghl_real_estate_ai.ml.lead_clicks import is_gone, longest_snooze, newest_snooze, said_answered
 from ghl_real_estate_ai.ml.reachability import Refusal, channel_for, refusal
 from ghl_real_estate_ai.ml.shrinkage import PRIORS
 from ghl_real_estate_ai.ml.waiting import unanswered, waits_from
@@ -41,11 +42,12 @@ from ghl_real_estate_ai.models.intelligence import (
     Reach,
     RiskStage,
 )
-from ghl_real_estate_ai.models.leads import LastMessage, Lead, StageRole
+from ghl_real_estate_ai.models.leads import LastMessage, Lead, Snooze, StageRole
 from ghl_real_estate_ai.models.matching_models import EnhancedPropertyMatch
 from ghl_real_estate_ai.models.properties import Listing
 
 _CLOSED: Final = frozenset({"won", "lost"})
+_CALLED_OFF: Final = frozenset({"cancelled", "invalid", "noshow"})
 _UNCONFIRMED: Final = frozenset({None, "new", "booked", "pending"})
 _TITLES: Final = {
     ActionKind.FIRST_RESPONSE: "Give the first response",
@@ -55,6 +57,9 @@ _TITLES: Final = {
     ActionKind.SEND_MATCHES: "Send matching homes",
     ActionKind.ASK_WISHES: "Ask what the lead is looking for",
 }
+_LESSER: Final = frozenset({ActionKind.RE_ENGAGE, ActionKind.SEND_MATCHES, ActionKind.ASK_WISHES})
+"""What the house proposes of itself: it is put off with whatever else of the lead is. Who writes, or has a meeting, is not."""
+_NOBODY_SEEN: Final = Evidence(text="taken on, and no message or call of a human was seen since")
 _DO_NOT_DISTURB: Final = Evidence(text="do not disturb is set: answer what the lead asked, send nothing else")
 
 
@@ -92,7 +97,10 @@ class _Place(NamedTuple):
     action_id: ActionId
     urgency: float
     reach: Reach | str
-    snoozed_until: datetime | None
+    snooze: Snooze | None
+    """In force: of this action, or for a lesser one of any action of the lead."""
+    nobody_seen: bool
+    """It was taken on, and no human was seen to do anything since."""
 
     @property
     def weight(self) -> float:
@@ -117,24 +125,25 @@ class _Worth:
 def next_action(
     lead: Lead, known: Known, *, now: datetime, typical_value: float = TYPICAL_DEAL_VALUE
 ) -> NextAction | None:
-    """What stands first of all that nobody has taken on yet; None when there is none, or the lead is closed or deleted.
+    """What stands first of all that nobody has put off or taken on; None when there is none, or the lead is closed or deleted.
 
-    Of actions that are put off, the one that is back soonest, and only when nothing else is left. A lead that wants no
-    messages is only ever answered. ``typical_value``: what a won deal brings the location, US dollars, above 0.
+    Of actions that are put off, the one that is back soonest, and only when nothing else is left. What is put off takes the
+    lesser actions of the lead along; a new message or a meeting comes at once. A lead that wants no messages is only ever
+    answered. ``typical_value``: what a won deal brings the location, US dollars, above 0.
     """
     if lead.deleted or lead.stage in _CLOSED:
         return None
-    since, refused = waits_from(lead, now), refusal(lead)
+    since, refused, put_off = waits_from(lead, now), refusal(lead), longest_snooze(lead, now)
     places = [
-        _place(lead, reason, refused=refused, now=now)
+        _place(lead, reason, refused=refused, put_off=put_off, now=now)
         for reason in _reasons(lead, known, since=since, refused=refused, now=now)
     ]
-    open_ones = [place for place in places if not is_taken_on(lead, place.action_id)]
-    at_hand = [place for place in open_ones if place.snoozed_until is None]
+    open_ones = [place for place in places if not is_gone(lead, place.action_id)]
+    at_hand = [place for place in open_ones if place.snooze is None]
     if at_hand:
         first = max(at_hand, key=lambda place: (place.weight, place.urgency, place.reason.kind))
     elif open_ones:
-        first = min(open_ones, key=lambda place: (place.snoozed_until or now, place.reason.kind))
+        first = min(open_ones, key=lambda place: (_back_at(place, now), -place.weight, place.reason.kind))
     else:
         return None
     worth = _worth(lead, known.won, typical_value)
@@ -165,26 +174,43 @@ def _reasons(
         return
     yield from _first_contact(lead, since, now)
     yield from _unconfirmed(lead, now)
-    touched = lead.activity.last_agent_at
     if refused is not None:
         return
-    if touched is not None and now - touched < timedelta(days=REST_AFTER_TOUCH_DAYS):
+    touched, answered = lead.activity.last_agent_at, said_answered(lead)
+    rest = timedelta(days=REST_AFTER_TOUCH_DAYS)
+    if any(at is not None and now - at < rest for at in (touched, answered)):
         return
     yield from _going_silent(lead, known.churn, now)
     yield from _worth_sending(known.matches)
     yield from _wishes_unknown(lead, now)
 
 
-def _place(lead: Lead, reason: _Reason, *, refused: Refusal | None, now: datetime) -> _Place:
+def _place(
+    lead: Lead, reason: _Reason, *, refused: Refusal | None, put_off: Snooze | None, now: datetime
+) -> _Place:
     parts = ("NextAction", lead.location_id, lead.lead_id, reason.kind, reason.cause)
     action_id = ActionId(derived_id(*parts))
+    own = newest_snooze(lead, action_id)
+    in_force = own if own is not None and own.until > now else None
+    if put_off is not None and reason.kind in _LESSER:
+        in_force = put_off
     return _Place(
         reason=reason,
         action_id=action_id,
         urgency=URGENCY_FLOOR[reason.kind] + URGENCY_OF_PRESSURE[reason.kind] * reason.pressure,
         reach=channel_for(lead.contact, reason.kind, answers=reason.answers, refused=refused),
-        snoozed_until=snoozed_until(lead, action_id, now),
+        snooze=in_force,
+        nobody_seen=own is not None and own.taken_on and not _touched_since(lead, own),
     )
+
+
+def _touched_since(lead: Lead, taken: Snooze) -> bool:
+    touched = lead.activity.last_agent_at
+    return touched is not None and touched > taken.until - timedelta(hours=TAKEN_ON_HOURS)
+
+
+def _back_at(place: _Place, now: datetime) -> datetime:
+    return now if place.snooze is None else place.snooze.until
 
 
 def _action(
@@ -199,7 +225,9 @@ def _action(
 ) -> NextAction:
     reason, reach = place.reason, place.reach
     evidence = [*views(lead, now, known.homes), *reason.evidence]
-    if known.score is not None:
+    if place.nobody_seen:
+        evidence.insert(0, _NOBODY_SEEN)
+    if known.score is not None and not _has_meeting(lead, now):
         evidence.append(_chance(known.score))
     if lead.contact.dnd is True:
         evidence.append(_DO_NOT_DISTURB)
@@ -218,9 +246,21 @@ def _action(
         value_assumed=not worth.stated,
         reach=reach if isinstance(reach, Reach) else None,
         no_reach=None if isinstance(reach, Reach) else reach,
-        snoozed_until=place.snoozed_until,
+        snoozed_until=None if place.snooze is None else place.snooze.until,
+        taken_on=place.snooze is not None and place.snooze.taken_on,
         evidence=tuple(evidence),
         waiting_since=since,
+    )
+
+
+def _has_meeting(lead: Lead, now: datetime) -> bool:
+    """One is ahead: the chance that there will be one is no news."""
+    return any(
+        not meeting.deleted
+        and meeting.status not in _CALLED_OFF
+        and meeting.start_time is not None
+        and meeting.start_time > now
+        for meeting in lead.appointments.values()
     )
 
 
@@ -236,7 +276,7 @@ def _unanswered(lead: Lead, since: datetime | None, now: datetime) -> Iterator[_
     waiting = f"waiting {duration(now - since)} for a human answer"
     if len(messages) > 1:
         waiting += f", after {len(messages)} messages"
-    first = lead.activity.first_agent_at is None
+    first = lead.activity.first_agent_at is None and said_answered(lead) is None
     yield _Reason(
         kind=ActionKind.FIRST_RESPONSE if first else ActionKind.REPLY,
         cause=message.stamp.event_id,

@@ -1,4 +1,4 @@
-"""Since when a lead waits for a human of the team. An automation never stops this clock, and neither does a click.
+"""Since when a lead waits for a human of the team. No automation stops this clock, and of the clicks only "answered".
 
 Called by: ml/next_action, and for the arrival services/team_load. The models have a wait of their own (``ml/features.waiting_since``), which they were fitted on.
 """
@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from ghl_real_estate_ai.ml.features import waiting_since
+from ghl_real_estate_ai.ml.lead_clicks import said_answered
 from ghl_real_estate_ai.models.intelligence import NEW_LEAD_DAYS
 from ghl_real_estate_ai.models.leads import Lead
 
@@ -28,12 +29,16 @@ class Beginning(Protocol):
 
 
 def unanswered(lead: Lead) -> tuple[datetime, ...]:
-    """When the lead wrote or called since the newest human touch, newest first; at most INBOUND_TIMES_KEPT of them."""
-    touched = lead.activity.last_agent_at
-    if lead.inbound_times:
-        return tuple(at for at in lead.inbound_times if touched is None or at > touched)
-    newest = waiting_since(lead.activity)  # a lead that was stored before the times were kept
-    return () if newest is None else (newest,)
+    """When the lead wrote or called since the newest human touch, or the message up to which an agent said that nothing waits.
+
+    Newest first; at most INBOUND_TIMES_KEPT of them.
+    """
+    touched, answered = lead.activity.last_agent_at, said_answered(lead)
+    newest = waiting_since(lead.activity)  # of a lead that was stored before the times were kept
+    times = lead.inbound_times or (() if newest is None else (newest,))
+    return tuple(
+        at for at in times if (touched is None or at > touched) and (answered is None or at > answered)
+    )
 
 
 def waits_from(lead: Lead, now: datetime) -> datetime | None:
@@ -43,7 +48,7 @@ def waits_from(lead: Lead, now: datetime) -> datetime | None:
     that was lately: a contact that was imported years ago and writes today has waited since today.
     """
     messages, activity = unanswered(lead), lead.activity
-    untouched = activity.first_agent_at is None
+    untouched = activity.first_agent_at is None and said_answered(lead) is None
     if messages:
         first, came_at = messages[-1], arrived(activity) if untouched else None
         return came_at if came_at is not None and came_at < first and _lately(came_at, first) else first

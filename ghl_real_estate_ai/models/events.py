@@ -246,7 +246,7 @@ class ListingJudged(BaseEvent):
 
 
 class ActionAcknowledged(BaseEvent):
-    """An agent took a next action on; it leaves the queue.
+    """An agent took a next action on; it leaves the queue, and comes back at ``until`` if no human is seen to have done anything.
 
     Published by: api/routes/actions. Heard by: realtime_lead_intelligence, stream_projection.
     """
@@ -254,6 +254,9 @@ class ActionAcknowledged(BaseEvent):
     type: Literal["ActionAcknowledged"] = "ActionAcknowledged"
     action_id: ActionId
     user_id: UserId
+    until: UtcTime | None = Field(
+        default=None, description="on the lead's own time line; None: said before there was an end to it"
+    )
 
 
 class ActionSnoozed(BaseEvent):
@@ -266,6 +269,18 @@ class ActionSnoozed(BaseEvent):
     action_id: ActionId
     user_id: UserId
     until: UtcTime = Field(description="on the lead's own time line")
+
+
+class MarkedAnswered(BaseEvent):
+    """An agent said that nothing waits for an answer: it was given by another way, or none is needed. The clock of the wait stops.
+
+    Published by: api/routes/actions. Heard by: realtime_lead_intelligence.
+    """
+
+    type: Literal["MarkedAnswered"] = "MarkedAnswered"
+    action_id: ActionId
+    user_id: UserId
+    through: UtcTime = Field(description="up to which of the lead's messages, on its own time line")
 
 
 class LeadDeclined(BaseEvent):
@@ -370,6 +385,7 @@ Event = Annotated[
     | ListingJudged
     | ActionAcknowledged
     | ActionSnoozed
+    | MarkedAnswered
     | LeadDeclined
     | ActionReopened
     | WishesCorrected
@@ -396,6 +412,7 @@ EVENT_TYPES: tuple[type[BaseEvent], ...] = (
     ListingJudged,
     ActionAcknowledged,
     ActionSnoozed,
+    MarkedAnswered,
     LeadDeclined,
     ActionReopened,
     WishesCorrected,
@@ -423,6 +440,7 @@ LEAD_FACTS = frozenset(
 LEAD_NEWS = LEAD_FACTS | {
     "ActionAcknowledged",
     "ActionSnoozed",
+    "MarkedAnswered",
     "LeadDeclined",
     "ActionReopened",
     "WishesCorrected",

@@ -231,6 +231,10 @@ class NextAction(Frozen):
     snoozed_until: UtcTime | None = Field(
         default=None, description="put off by an agent; screens show it again from then on"
     )
+    taken_on: bool = Field(
+        default=False,
+        description="put off because somebody took it on: it is back if nobody was seen to do it",
+    )
     evidence: tuple[Evidence, ...]
     waiting_since: UtcTime | None = Field(
         default=None, description="since when the lead waits for a human, if it does"

@@ -193,7 +193,7 @@ RECENT_LISTINGS_KEPT = 20
 """Homes that the running summary remembers."""
 
 ACKNOWLEDGED_KEPT = 32
-"""Acknowledged actions that a lead remembers, newest kept."""
+"""Actions of which something was said that a lead remembers, newest kept."""
 
 INBOUND_TIMES_KEPT = 32
 """Times at which the lead wrote or called that are remembered, newest kept: since when it waits for a human."""
@@ -251,10 +251,18 @@ class HomeView(Frozen):
 
 
 class Snooze(Frozen):
-    """An action was put off at ``at`` until ``until``."""
+    """An action was put off at ``at`` until ``until``; ``taken_on``: because somebody does it meanwhile."""
 
     at: UtcTime
     until: UtcTime
+    taken_on: bool = False
+
+
+class Answered(Frozen):
+    """Somebody said at ``at`` that the lead's messages up to ``through`` wait for no answer."""
+
+    at: UtcTime
+    through: UtcTime
 
 
 class Declined(Frozen):
@@ -304,10 +312,13 @@ class Lead(Frozen):
     last_outbound: LastMessage | None = Field(default=None, description="newest human outgoing message")
     activity: LeadActivity = LeadActivity()
     acknowledged: dict[ActionId, UtcTime] = Field(
-        default_factory=dict, description="next actions that an agent took on, newest kept"
+        default_factory=dict, description="next actions that an agent took on without an end, newest kept"
     )
     snoozed: dict[ActionId, Snooze] = Field(
-        default_factory=dict, description="next actions that an agent put off, newest kept"
+        default_factory=dict, description="next actions that an agent put off or took on, newest kept"
+    )
+    answered: dict[ActionId, Answered] = Field(
+        default_factory=dict, description="messages that wait for no answer, as an agent said, newest kept"
     )
     reopened: dict[ActionId, UtcTime] = Field(
         default_factory=dict, description="when the newest undo of an action came: older answers do not count"

@@ -5,11 +5,13 @@ Made by services/team_response.py and services/team_directory.py; served under `
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from ghl_real_estate_ai.models.identifiers import Frozen, LeadId, Probability, UserId, UtcTime
+from ghl_real_estate_ai.models.identifiers import ActionId, Frozen, LeadId, Probability, UserId, UtcTime
 from ghl_real_estate_ai.models.intelligence import RiskStage
-from ghl_real_estate_ai.models.leads import Contact, Opportunity
+from ghl_real_estate_ai.models.leads import Answered, Contact, Opportunity
 
 
 class TeamMember(Frozen):
@@ -38,6 +40,14 @@ class ResponsePoint(Frozen):
     )
 
 
+class WaitingMark(Frozen):
+    """Leads that still wait, for about ``minutes`` so far, where the share ``answered`` within that time was so high."""
+
+    minutes: float = Field(ge=0)
+    answered: Probability
+    leads: int = Field(ge=1)
+
+
 class ResponseGroup(Frozen):
     """The first human response to one group of leads. Times in minutes; None: fewer than that share were answered."""
 
@@ -47,6 +57,10 @@ class ResponseGroup(Frozen):
     leads: int
     answered: int
     waiting: int = Field(description="not answered by a human yet")
+    marked: int = Field(
+        default=0,
+        description="no human answer was seen, and an agent marked them as answered: neither answered nor waiting",
+    )
     p50_min: float | None
     p90_min: float | None
     within_5_min: Probability | None = Field(
@@ -59,6 +73,33 @@ class ResponseGroup(Frozen):
     curve: tuple[ResponsePoint, ...] = Field(
         default=(), description="of 'all' and of each agent; empty for others"
     )
+    watched_min: float | None = Field(
+        default=None, description="where the curve ends: no lead was watched for longer"
+    )
+    marks: tuple[WaitingMark, ...] = Field(default=(), description="on the curve, those who still wait")
+
+
+class Direction(StrEnum):
+    """How a figure compares with the one before: told apart only where their 80 % intervals do not touch."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    SAME = "no clear difference"
+
+
+class EarlierResponse(Frozen):
+    """Of the leads that came within as many days just before, as they stood when those days were over.
+
+    ``*_is``: how the figure of now compares with it.
+    """
+
+    leads: int
+    waiting: int
+    p50_min: float | None
+    within_5_min: Probability | None
+    p50_is: Direction
+    within_5_is: Direction
+    waiting_is: Direction = Field(description="of the share of leads that had no answer yet")
 
 
 class AgentLoad(Frozen):
@@ -105,6 +146,8 @@ class TeamResponse(Frozen):
     by_agent: tuple[ResponseGroup, ...]
     load: tuple[AgentLoad, ...] = Field(description="most loaded first")
     untouched: tuple[UntouchedLead, ...] = Field(description="hottest first")
+    earlier: EarlierResponse | None = Field(default=None, description="the as many days just before")
+    no_earlier: str = Field(default="", description="why there is nothing to compare with")
     truncated: bool = Field(
         default=False, description="more leads arrived than one page looks at: the newest are shown"
     )
@@ -150,6 +193,8 @@ class LeadGist(_Gist):
     opportunities: dict[str, Opportunity] = Field(default_factory=dict)
     last_inbound: MessageGist | None = None
     inbound_times: tuple[AwareDatetime, ...] = ()
+    answered: dict[ActionId, Answered] = Field(default_factory=dict)
+    reopened: dict[ActionId, AwareDatetime] = Field(default_factory=dict)
     activity: ActivityGist = ActivityGist()
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from statistics import median
 from typing import Final
 
+from ghl_real_estate_ai.ml.lead_clicks import said_answered
 from ghl_real_estate_ai.ml.waiting import arrived
 from ghl_real_estate_ai.models.identifiers import LeadId, UserId
 from ghl_real_estate_ai.models.intelligence import NEW_LEAD_DAYS, RiskStage
@@ -65,6 +66,8 @@ class TeamLead:
     waiting_since: datetime | None
     closed_at: datetime | None
     """When its deal was won, or its last one lost; None: it is open."""
+    marked_at: datetime | None
+    """When an agent said that nothing of what it wrote waits for an answer; None: nobody did, or it wrote since."""
     score: float | None
     at_risk: bool
     has_action: bool
@@ -89,6 +92,7 @@ def team_lead(lead: LeadGist, look: LookGist | None, *, created: bool) -> TeamLe
         last_touch_at=activity.last_agent_at,
         waiting_since=_waiting_since(lead, known),
         closed_at=_closed_at(lead),
+        marked_at=_marked_at(lead),
         score=None if known.score.value is None else known.score.value.probability,
         at_risk=known.churn.value is not None and known.churn.value.stage >= RiskStage.ACTIVE,
         has_action=known.next_action is not None,
@@ -104,14 +108,23 @@ def _waiting_since(lead: LeadGist, known: LookGist) -> datetime | None:
     if known.next_action is not None:
         return known.next_action.waiting_since
     activity = lead.activity
-    touched_at, came_at = activity.last_agent_at, arrived(activity)
+    touched_at, answered_at, came_at = activity.last_agent_at, said_answered(lead), arrived(activity)
     newest = () if lead.last_inbound is None else (lead.last_inbound.stamp.at,)
-    wrote_at = [at for at in (*lead.inbound_times, *newest) if touched_at is None or at > touched_at]
+    settled_at = max((at for at in (touched_at, answered_at) if at is not None), default=None)
+    wrote_at = [at for at in (*lead.inbound_times, *newest) if settled_at is None or at > settled_at]
     if not wrote_at:
-        return came_at if touched_at is None else None
+        return came_at if settled_at is None else None
     first = min(wrote_at)
-    untouched = touched_at is None and came_at is not None and came_at < first
+    untouched = settled_at is None and came_at is not None and came_at < first
     return came_at if untouched and first - came_at <= LATELY else first
+
+
+def _marked_at(lead: LeadGist) -> datetime | None:
+    through, newest = said_answered(lead), lead.last_inbound
+    wrote_at = (*lead.inbound_times, *(() if newest is None else (newest.stamp.at,)))
+    if through is None or any(at > through for at in wrote_at):
+        return None
+    return max(said.at for said in lead.answered.values() if said.through == through)
 
 
 def _closed_at(lead: LeadGist) -> datetime | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from ghl_real_estate_ai.limits import CLICKS_LOOKED_AT, SNOOZE_DAYS
+from ghl_real_estate_ai.limits import CLICKS_LOOKED_AT, SNOOZE_DAYS, TAKEN_ON_HOURS
 from ghl_real_estate_ai.models.identifiers import EventId, LeadId, lead_hash
 from ghl_real_estate_ai.models.leads import Role
 from ghl_real_estate_ai.models.streams import Stream
@@ -40,6 +41,10 @@ async def until_action(gateway: Gateway, lead_id: str, action_id: str, *, there:
     await eventually(is_so)
 
 
+async def negated(is_so: Callable[[], Awaitable[bool]]) -> bool:
+    return not await is_so()
+
+
 def ahead(gateway: Gateway, **span: float) -> dict[str, str]:
     return {"until": (gateway.services.clock.now() + timedelta(**span)).isoformat()}
 
@@ -59,11 +64,11 @@ async def test_taking_an_action_on_is_one_fact_however_often_it_is_sent(gateway:
     assert recorded is not None
     assert (recorded.position, recorded.event.type) == (fact["position"], "ActionAcknowledged")
 
-    async def off_the_queue() -> bool:
-        known = (await gateway.get(f"/v1/leads/{lead_id}", AGENT)).json()["intelligence"]
-        return known["next_action"] is None or known["next_action"]["action_id"] != action_id
-
-    await eventually(off_the_queue)
+    await until_action(gateway, lead_id, action_id, there=False)
+    action = (await shown(gateway, lead_id))["next_action"]
+    assert (action["action_id"], action["taken_on"]) == (action_id, True)
+    back_in = datetime.fromisoformat(action["snoozed_until"]) - gateway.services.clock.now()
+    assert timedelta(hours=TAKEN_ON_HOURS - 1) < back_in <= timedelta(hours=TAKEN_ON_HOURS)
     assert (await gateway.post(path, AGENT)).json() == fact
 
 
@@ -157,6 +162,27 @@ async def test_a_snoozed_action_gives_way_and_an_undo_brings_it_back(gateway: Ga
     assert (await gateway.post(f"{path}/snooze", AGENT, body)).json()["position"] > other.json()["position"]
     await gateway.post(f"{path}/reopen", AGENT)
     await until_action(gateway, lead_id, action_id)
+
+
+async def test_what_is_marked_as_answered_waits_no_more_until_that_is_taken_back(gateway: Gateway) -> None:
+    lead_id = await gateway.lead("Ana Thanks")
+    action_id = await action_of(gateway, lead_id)
+    path = f"/v1/leads/{lead_id}/actions/{action_id}"
+    first, again = [await gateway.post(f"{path}/answered", user) for user in (AGENT, MANAGER)]
+    assert first.status_code == 202, first.text
+    assert first.json() == again.json()
+
+    async def waits() -> bool:
+        action = (await shown(gateway, lead_id))["next_action"]
+        return action is not None and action["waiting_since"] is not None
+
+    await eventually(lambda: negated(waits))
+    refused = await gateway.post(f"/v1/leads/{lead_id}/actions/unknown/answered", AGENT)
+    assert refused.status_code == 422
+    assert "nothing of this lead waits" in refused.json()["error"]["message"]
+    assert (await gateway.post(f"{path}/reopen", MANAGER)).status_code == 202
+    await until_action(gateway, lead_id, action_id)
+    assert await waits()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ghl_real_estate_ai.limits import TAKEN_ON_HOURS
 from ghl_real_estate_ai.ml.lead_state import apply
 from ghl_real_estate_ai.ml.shrinkage import PRIORS
 from ghl_real_estate_ai.models.events import RecordedEvent
@@ -210,19 +211,73 @@ def test_an_action_that_is_put_off_gives_way_and_comes_back_alone_by_its_time() 
     put_off = apply(
         lead, make("ActionSnoozed", action_id=first.action_id, user_id="u1", until=later.isoformat())
     )
-    other = must(decide(put_off, START + HOUR))
-    assert other.kind is ActionKind.ASK_WISHES
-    assert other.snoozed_until is None
-    until = later + HOUR
-    both = apply(
-        put_off, make("ActionSnoozed", action_id=other.action_id, user_id="u1", until=until.isoformat())
-    )
-    soonest = must(decide(both, START + HOUR))
-    assert (soonest.action_id, soonest.snoozed_until) == (first.action_id, later)
-    back = must(decide(both, later))
+    hidden = must(decide(put_off, START + HOUR))
+    assert (hidden.action_id, hidden.snoozed_until, hidden.taken_on) == (first.action_id, later, False)
+    back = must(decide(put_off, later))
     assert (back.action_id, back.snoozed_until) == (first.action_id, None)
-    written = apply(both, make("MessageReceived", at=START + 2 * HOUR, channel="sms", text="Hello?"))
+    written = apply(put_off, make("MessageReceived", at=START + 2 * HOUR, channel="sms", text="Hello?"))
     assert must(decide(written, START + 3 * HOUR)).snoozed_until is None
+
+
+def test_what_is_put_off_takes_the_lesser_actions_along_but_not_a_meeting() -> None:
+    make = EventMaker().make
+    lead = in_conversation()
+    reply = must(decide(lead, START + 3 * HOUR))
+    until = START + 9 * DAY
+    said: dict[str, Any] = {"action_id": reply.action_id, "user_id": "u1", "until": until.isoformat()}
+    quiet = apply(lead, make("ActionSnoozed", **said))
+    slipping = must(decide(quiet, START + 5 * DAY, risk=0.9))
+    assert slipping.snoozed_until == until
+    booked = make(
+        "AppointmentChanged",
+        at=START + 4 * DAY,
+        appointment_id="a1",
+        created=True,
+        status="new",
+        start_time=(START + 6 * DAY).isoformat(),
+    )
+    meeting = must(decide(apply(quiet, booked), START + 5 * DAY, risk=0.9))
+    assert (meeting.kind, meeting.snoozed_until) == (ActionKind.CONFIRM_APPOINTMENT, None)
+
+
+def test_what_was_taken_on_is_back_with_a_word_when_nobody_was_seen_to_do_it() -> None:
+    make = EventMaker().make
+    lead = asking()
+    action = must(decide(lead, START + HOUR))
+    until = START + HOUR + TAKEN_ON_HOURS * HOUR
+    said: dict[str, Any] = {"action_id": action.action_id, "user_id": "u1", "until": until.isoformat()}
+    taken = apply(lead, make("ActionAcknowledged", at=START + HOUR, **said))
+    hidden, back = must(decide(taken, START + 2 * HOUR)), must(decide(taken, until))
+    assert (hidden.action_id, hidden.snoozed_until, hidden.taken_on) == (action.action_id, until, True)
+    assert (back.action_id, back.snoozed_until, back.taken_on) == (action.action_id, None, False)
+    assert "no message or call of a human was seen" in back.evidence[0].text
+    done = apply(taken, make("MessageSent", at=START + 2 * HOUR, channel="sms", text="Hello", human=True))
+    assert decide(done, until) is None
+
+
+def test_what_is_said_to_be_answered_waits_no_more_and_the_next_message_is_a_reply() -> None:
+    make = EventMaker().make
+    lead = asking()
+    action = must(decide(lead, START + HOUR))
+    said: dict[str, Any] = {"action_id": action.action_id, "user_id": "u1"}
+    answered = apply(lead, make("MarkedAnswered", at=START + HOUR, through=START.isoformat(), **said))
+    assert decide(answered, START + 2 * HOUR) is None
+    assert must(decide(answered, START + 3 * DAY)).kind is ActionKind.ASK_WISHES
+    written = apply(answered, make("MessageReceived", at=START + 3 * HOUR, channel="sms", text="And?"))
+    reply = must(decide(written, START + 4 * HOUR))
+    assert (reply.kind, reply.waiting_since) == (ActionKind.REPLY, START + 3 * HOUR)
+    undone = apply(answered, make("ActionReopened", at=START + 2 * HOUR, **said))
+    assert must(decide(undone, START + HOUR)) == action
+
+
+def test_with_a_meeting_ahead_the_chance_of_one_is_no_news() -> None:
+    make = EventMaker().make
+    booked = {"appointment_id": "a1", "created": True, "start_time": (START + 5 * DAY).isoformat()}
+    wrote = make("MessageReceived", at=START, channel="sms", text="See you")
+    for status, is_told in (("confirmed", False), ("cancelled", True)):
+        lead = a_lead(make("AppointmentChanged", status=status, **booked), wrote)
+        told = [evidence.text for evidence in must(decide(lead, START + HOUR, chance=0.8)).evidence]
+        assert any("chance of an appointment" in text for text in told) is is_told
 
 
 def test_an_undo_opens_what_was_taken_on_or_put_off() -> None:

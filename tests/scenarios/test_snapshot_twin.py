@@ -93,6 +93,7 @@ FIELDS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "ListingJudged": st.just({"listing_key": "H1", "verdict": "like", "by": "lead", "user_id": "u-9"}),
     "ActionAcknowledged": st.just({"action_id": "act-1", "user_id": "u-9"}),
     "ActionSnoozed": st.just({"action_id": "act-1", "user_id": "u-9", "until": NOON.isoformat()}),
+    "MarkedAnswered": st.just({"action_id": "act-1", "user_id": "u-9", "through": NOON.isoformat()}),
     "LeadDeclined": st.just({"action_id": "act-1", "user_id": "u-9"}),
     "ActionReopened": st.just({"action_id": "act-1", "user_id": "u-9"}),
     "WishesCorrected": st.just({"wishes": {"city": "Austin"}, "user_id": "u-9"}),

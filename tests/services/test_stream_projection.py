@@ -251,6 +251,7 @@ SUMMARIES = [
         fact("ActionSnoozed", action_id="a", user_id="u", until=NOON.isoformat()),
         "action put off",
     ),
+    (fact("MarkedAnswered", action_id="a", user_id="u", through=NOON.isoformat()), "said to be answered"),
     (fact("LeadDeclined", action_id="a", user_id="u"), "said to be somebody else's lead"),
     (fact("ActionReopened", action_id="a", user_id="u"), "action open again"),
     (

@@ -9,9 +9,9 @@ import pytest
 
 from ghl_real_estate_ai.models.conversations import Channel
 from ghl_real_estate_ai.models.crm_account import AccountUser
-from ghl_real_estate_ai.models.identifiers import EventId, UserId
+from ghl_real_estate_ai.models.identifiers import ActionId, EventId, UserId
 from ghl_real_estate_ai.models.intelligence import LeadIntelligence
-from ghl_real_estate_ai.models.leads import Contact, LastMessage, Lead, OpportunityStatus, Stamp
+from ghl_real_estate_ai.models.leads import Answered, Contact, LastMessage, Lead, OpportunityStatus, Stamp
 from ghl_real_estate_ai.models.team import AgentLoad, LeadGist, LookGist, UntouchedLead
 from ghl_real_estate_ai.services.team_directory import Directory
 from ghl_real_estate_ai.services.team_load import (
@@ -98,6 +98,13 @@ def test_a_wait_of_a_lead_stored_before_times_were_kept_begins_with_its_newest_m
 def test_a_lead_that_nobody_touched_waits_since_it_came_unless_that_was_long_before_it_wrote() -> None:
     assert work(worked_lead("a", came=500, wrote=(20,))).waiting_since == ago(500)
     assert work(worked_lead("a", came=40 * DAY_MIN, wrote=(20,))).waiting_since == ago(20)
+
+
+def test_an_agents_word_that_it_is_answered_ends_the_wait_of_what_was_written_until_then() -> None:
+    said = {ActionId("act"): Answered(at=ago(10), through=ago(20))}
+    for wrote, waits in (((20,), None), ((20, 5), ago(5))):
+        lead = worked_lead("a", came=500, wrote=wrote).model_copy(update={"answered": said})
+        assert work(lead).waiting_since == waits
 
 
 def test_where_a_lead_has_an_action_its_clock_on_the_screens_is_the_wait_and_else_a_click_ends_no_wait() -> (

@@ -69,6 +69,7 @@ def _event(**fields: Any) -> Event:
 _TEXT = st.none() | st.sampled_from(["Can I see it?", "Is it still on the market?", "x" * 900])
 _CHANNEL = st.sampled_from(["sms", "email", "call", "voicemail", "live_chat"])
 _ACTION = st.integers(0, 40).map(lambda number: f"act-{number}")
+_DAYS_AHEAD = st.integers(1, 9).map(lambda days: (START + timedelta(days=days)).isoformat())
 _USER = st.integers(0, 40).map(lambda number: f"u{number}")
 _BODIES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "LeadUpserted": st.fixed_dictionaries(
@@ -132,13 +133,18 @@ _BODIES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     ),
     "NoteAdded": st.just({"text": "called, no answer"}),
     "TaskChanged": st.just({"task_id": "t1"}),
-    "ActionAcknowledged": st.fixed_dictionaries({"action_id": _ACTION, "user_id": st.just("u1")}),
+    "ActionAcknowledged": st.fixed_dictionaries(
+        {"action_id": _ACTION, "user_id": st.just("u1")}, optional={"until": _DAYS_AHEAD}
+    ),
     "ActionSnoozed": st.fixed_dictionaries(
         {
             "action_id": _ACTION,
             "user_id": st.just("u1"),
-            "until": st.integers(1, 9).map(lambda days: (START + timedelta(days=days)).isoformat()),
+            "until": _DAYS_AHEAD,
         }
+    ),
+    "MarkedAnswered": st.fixed_dictionaries(
+        {"action_id": _ACTION, "user_id": st.just("u1"), "through": _DAYS_AHEAD}
     ),
     "LeadDeclined": st.fixed_dictionaries({"action_id": _ACTION, "user_id": _USER}),
     "ActionReopened": st.fixed_dictionaries({"action_id": _ACTION, "user_id": _USER}),

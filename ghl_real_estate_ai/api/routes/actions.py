@@ -1,4 +1,4 @@
-"""What an agent does with a next action: take it on, put it off, say that the lead is not theirs, take that back.
+"""What an agent does with a next action: take it on, put it off, say that it is answered or not theirs, take that back.
 
 Called by the screens. Each click becomes one fact; repeating it is the same fact. The tenant is the caller's; another
 tenant's lead is simply not found. Nothing is sent to anybody.
@@ -15,7 +15,7 @@ from fastapi import APIRouter, Path
 from ghl_real_estate_ai.api.dependencies import IdentityDep, ServicesDep, now_of
 from ghl_real_estate_ai.bootstrap import Services
 from ghl_real_estate_ai.errors import NotFound, UnprocessableInput
-from ghl_real_estate_ai.limits import CLICKS_LOOKED_AT, SNOOZE_DAYS
+from ghl_real_estate_ai.limits import CLICKS_LOOKED_AT, SNOOZE_DAYS, TAKEN_ON_HOURS
 from ghl_real_estate_ai.ml.lead_clicks import Click
 from ghl_real_estate_ai.models.events import (
     ActionAcknowledged,
@@ -23,6 +23,7 @@ from ghl_real_estate_ai.models.events import (
     ActionSnoozed,
     Delivery,
     LeadDeclined,
+    MarkedAnswered,
     RecordedEvent,
     Source,
 )
@@ -46,9 +47,9 @@ LeadPath = Annotated[LeadId, Path(min_length=1, max_length=100)]
 ActionPath = Annotated[ActionId, Path(min_length=1, max_length=100)]
 
 NO_LEAD: Final = "no such lead in this location"
-_ANSWERS: Final = (ActionAcknowledged, ActionSnoozed, ActionReopened)
+_ANSWERS: Final = (ActionAcknowledged, ActionSnoozed, MarkedAnswered, ActionReopened)
 """What is said of the action itself, by whomever."""
-_CLICKS: Final = frozenset({"ActionAcknowledged", "ActionSnoozed", "LeadDeclined", "ActionReopened"})
+_CLICKS: Final = frozenset(kind.__name__ for kind in (*_ANSWERS, LeadDeclined))
 _STEP: Final = timedelta(microseconds=1)
 
 
@@ -84,12 +85,24 @@ class _Desk(NamedTuple):
 async def acknowledge(
     lead_id: LeadPath, action_id: ActionPath, identity: IdentityDep, services: ServicesDep
 ) -> Clicked:
-    """The caller takes the action on. It is one fact, whoever clicked first, until somebody takes it back."""
+    """The caller takes the action on. It is one fact, whoever clicked first, until somebody takes it back.
+
+    It is open again after TAKEN_ON_HOURS, if no human's message or call was seen until then.
+    """
     desk = await _desk(services, identity, lead_id, action_id)
-    last = _last(desk.past, *_ANSWERS)
-    if last is not None and isinstance(last.click, ActionAcknowledged):
+    now, last = now_of(services, desk.known), _last(desk.past, *_ANSWERS)
+    if last is not None and isinstance(last.click, ActionAcknowledged) and _holds(last.click, now):
         return _same(last)
-    return await _say(services, identity, desk, kind=ActionAcknowledged, action_id=action_id, after=last)
+    until = now + timedelta(hours=TAKEN_ON_HOURS)
+    return await _say(
+        services,
+        identity,
+        desk,
+        kind=ActionAcknowledged,
+        action_id=action_id,
+        after=last,
+        told={"until": until},
+    )
 
 
 @router.post("/snooze", status_code=202)
@@ -105,6 +118,29 @@ async def snooze(
     said = {"until": put_off.until}
     return await _say(
         services, identity, desk, kind=ActionSnoozed, action_id=action_id, after=last, said=said
+    )
+
+
+@router.post("/answered", status_code=202)
+async def answered(
+    lead_id: LeadPath, action_id: ActionPath, identity: IdentityDep, services: ServicesDep
+) -> Clicked:
+    """Nothing waits for an answer: it was given by another way, or none is needed. Stops the clock of the wait."""
+    desk = await _desk(services, identity, lead_id, action_id)
+    through = max(desk.lead.inbound_times, default=now_of(services, desk.known))
+    last = _last(desk.past, *_ANSWERS)
+    if last is not None and isinstance(last.click, MarkedAnswered) and last.click.through == through:
+        return _same(last)
+    if desk.known is None or desk.known.next_action is None or desk.known.next_action.waiting_since is None:
+        raise UnprocessableInput("nothing of this lead waits for an answer; look at its newest action")
+    return await _say(
+        services,
+        identity,
+        desk,
+        kind=MarkedAnswered,
+        action_id=action_id,
+        after=last,
+        told={"through": through},
     )
 
 
@@ -124,7 +160,7 @@ async def not_mine(
 async def reopen(
     lead_id: LeadPath, action_id: ActionPath, identity: IdentityDep, services: ServicesDep
 ) -> Clicked:
-    """Takes back that the action was taken on or put off, by whomever, and that the lead is not the caller's."""
+    """Takes back that the action was taken on, put off or answered, by whomever, and that the lead is not the caller's."""
     desk = await _desk(services, identity, lead_id, action_id)
     answer = _last(desk.past, *_ANSWERS)
     own = _last(desk.past, LeadDeclined, ActionReopened, by=identity.user_id)
@@ -158,8 +194,7 @@ def _clicks(events: Sequence[RecordedEvent], action_id: ActionId) -> list[_Past]
     return [
         _Past(recorded, recorded.event)
         for recorded in events
-        if isinstance(recorded.event, ActionAcknowledged | ActionSnoozed | LeadDeclined | ActionReopened)
-        and recorded.event.action_id == action_id
+        if isinstance(recorded.event, Click) and recorded.event.action_id == action_id
     ]
 
 
@@ -173,6 +208,10 @@ def _declines(past: Sequence[_Past], who: UserId) -> bool:
     """Whether they say that the lead is not theirs: taking that back is their own word, whoever else clicks meanwhile."""
     last = _last(past, LeadDeclined, ActionReopened, by=who)
     return last is not None and isinstance(last.click, LeadDeclined)
+
+
+def _holds(taken: ActionAcknowledged, now: datetime) -> bool:
+    return taken.until is None or taken.until > now
 
 
 def _same(past: _Past) -> Clicked:
@@ -195,8 +234,12 @@ async def _say(
     action_id: ActionId,
     after: _Past | None,
     said: dict[str, Any] | None = None,
+    told: dict[str, Any] | None = None,
 ) -> Clicked:
-    """One fact. Its id follows from what was last said of the action, so that two who click at once say the same."""
+    """One fact. Its id follows from what was last said of the action, so that two who click at once say the same.
+
+    ``said``: fields that the id follows from too; ``told``: those that it does not, for they follow from the clock.
+    """
     event_id = _event_id(identity, desk, kind, action_id=action_id, after=after, said=said or {})
     location_id = identity.location_id
     done = await services.memory.read(lambda uow: uow.events.get(location_id, event_id))
@@ -213,6 +256,7 @@ async def _say(
             action_id=action_id,
             user_id=identity.user_id,
             **said or {},
+            **told or {},
         )
         delivery = Delivery(delivery_id=f"click:{event_id}", event=event, received_at=services.clock.now())
         # refuses a lead that was forgotten between our look and our write

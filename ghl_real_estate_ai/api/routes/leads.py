@@ -22,6 +22,7 @@ from ghl_real_estate_ai.models.events import (
     ActionSnoozed,
     LeadDeclined,
     ListingJudged,
+    MarkedAnswered,
     MessageReceived,
     MessageSent,
     RecordedEvent,
@@ -52,6 +53,7 @@ Homes = dict[ListingKey, str]
 _BY_A_USER = (
     ActionAcknowledged,
     ActionSnoozed,
+    MarkedAnswered,
     LeadDeclined,
     ActionReopened,
     WishesCorrected,
