@@ -13,13 +13,14 @@ function keeper({ kept = null, search = "" } = {}) {
   const held = new Map(kept === null ? [] : [[KEPT, kept]]);
   const told = [];
   const urls = [];
+  const replaced = [];
   const one = new SessionKeeper({
     storage: { get: (key) => held.get(key) ?? null, set: (key, text) => held.set(key, text), remove: (key) => held.delete(key) },
-    place: { search: () => search, push: (query) => urls.push((search = query)) },
+    place: { search: () => search, push: (query) => urls.push((search = query)), replace: (query) => replaced.push((search = query)) },
     setState: (name, value) => told.push([name, value]),
     setTrigger: (name, value) => told.push([name, value]),
   });
-  return { one, held, told, urls, go: (query) => (search = query) };
+  return { one, held, told, urls, replaced, go: (query) => (search = query) };
 }
 
 test("what the tab kept is told once, and nothing is thrown away before it was looked at", () => {
@@ -75,6 +76,18 @@ test("a page that the script opens is a step in the history; one that the URL na
   one.run({ session: EARLY, ask: false, page: "admin" });
   one.run({ session: EARLY, ask: false, page: "admin" });
   assert.deepEqual(urls, ["?page=admin&who=mine"]);
+});
+
+test("a page that there is not is corrected in its place, so that Back does not lead to it again", () => {
+  const { one, urls, replaced, go } = keeper({ search: "?page=xyz&q=a" });
+  one.run({ session: EARLY, ask: false, page: "now" });
+  assert.deepEqual([urls, replaced], [[], ["?q=a"]]);
+  go("?page=abc");
+  one.moved();
+  one.run({ session: EARLY, ask: false, page: "now" });
+  assert.deepEqual([urls, replaced], [[], ["?q=a", ""]]);
+  one.run({ session: EARLY, ask: false, page: "admin" });
+  assert.deepEqual(urls, ["?page=admin"]);
 });
 
 test("back and forward tell the script the page, and nothing when only a filter changed", () => {

@@ -10,14 +10,17 @@ export class SessionKeeper {
     Object.assign(this, { storage, place, setState, setTrigger });
     this.asked = false;
     this.page = null;
+    this.answering = true; // the next run answers what the URL said: it corrects it, and takes no step
   }
 
   /** One run of the script: `session` is what it holds (or null), `ask` that it wants what was kept, `page` what it shows. */
   run({ session, ask, page }) {
     this.#session(session, ask);
+    const step = this.answering ? "replace" : "push";
+    this.answering = false;
     if (page === this.page) return;
     this.page = page;
-    if (pageOf(this.place.search()) !== page) this.place.push(withPage(this.place.search(), page));
+    if (pageOf(this.place.search()) !== page) this.place[step](withPage(this.place.search(), page));
   }
 
   #session(session, ask) {
@@ -35,6 +38,7 @@ export class SessionKeeper {
     const page = pageOf(this.place.search());
     if (page === this.page) return;
     this.page = page;
+    this.answering = true;
     this.setTrigger("went", page);
   }
 
@@ -93,6 +97,7 @@ function browserStorage() {
 const browserPlace = {
   search: () => window.location.search,
   push: (query) => window.history.pushState({}, "", window.location.pathname + query),
+  replace: (query) => window.history.replaceState({}, "", window.location.pathname + query),
 };
 
 function listen(keeper, signal) {
