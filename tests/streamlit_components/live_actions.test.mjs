@@ -35,7 +35,7 @@ test("taking an action posts once, is told in the present tense until it is save
   assert.equal(outside.requests.length, 1);
   assert.equal(outside.requests[0].url, "http://gateway/v1/leads/l%2F1/actions/a1/acknowledge");
   assert.equal(outside.requests[0].body, undefined);
-  assert.equal(told.at(-1).text, "Taken on: Maria");
+  assert.match(told.at(-1).text, /^Taken on until \S.*: Maria$/);
   assert.deepEqual(queue(), ["l2"]);
   assert.deepEqual(answers.attemptOf("a1").name, "sent");
 });
@@ -94,6 +94,33 @@ test("snoozing says until when, on the leads' own time line", async () => {
   assert.deepEqual(outside.requests.map(({ body }) => JSON.parse(body)), [{ until: "2026-01-01T14:00:00.000Z" }, { until: "2026-01-05T09:00:00.000Z" }]);
 });
 
+test("taken on is put off for four hours: the row is settled when the stream says until when, not before", async () => {
+  const { answers, outside, held, queue, told } = screen(answer(202));
+  await answers.take(item);
+  const back = new Date(Date.UTC(2026, 0, 1, 16)).toLocaleTimeString(undefined, { hour: "numeric", minute: "2-digit" });
+  assert.equal(told.at(-1).text, `Taken on until ${back}: Maria`);
+  held.set(item.lead_id, { ...item, action: { ...item.action, snoozed_until: "2026-01-01T16:00:00Z", taken_on: true } });
+  await outside.pass(10_000);
+  assert.equal(answers.attempts.size, 0);
+  assert.deepEqual(queue(), ["l/1", "l2"]); // whether it is shown is the store's matter now
+});
+
+test("answered another way: posted without a body, gone from every queue, taken back like the others", async () => {
+  const { answers, outside, held, queue, paths, told } = screen(answer(202), answer(202));
+  const marking = answers.answered(item);
+  assert.equal(told.at(-1).text, "Marking… Maria");
+  await marking;
+  assert.equal(told.at(-1).text, "Marked as answered: Maria");
+  assert.equal(outside.requests[0].body, undefined);
+  assert.deepEqual(queue(), ["l2"]);
+  await outside.pass(10_000);
+  assert.match(answers.attemptOf("a1").message, /not caught up yet/);
+  held.set(item.lead_id, { ...item, action: null });
+  assert.deepEqual(queue(), ["l2"]);
+  await answers.undo();
+  assert.deepEqual(paths(), ["a1 answered", "a1 reopen"]);
+});
+
 test("not mine leaves the user's own queue and stays in the team's", async () => {
   const { answers, outside, held, queue, paths } = screen(answer(202));
   await answers.decline(other);
@@ -141,6 +168,31 @@ test("undo goes back step by step, and not beyond a minute", async () => {
   await outside.pass(60_001);
   await answers.undo();
   assert.equal(told.at(-1).text, "Nothing to take back.");
+});
+
+test("what was put off is opened again however long ago, posted once, and its undo is gone", async () => {
+  const { answers, outside, held, queue, told, paths } = screen(answer(202), answer(202));
+  await answers.snooze(item, Date.UTC(2026, 0, 3));
+  const away = { ...item, action: { ...item.action, snoozed_until: "2026-01-03T00:00:00Z" } };
+  held.set(item.lead_id, away);
+  await outside.pass(3_600_000);
+  const opening = [answers.reopen(away), answers.reopen(away)];
+  assert.equal(told.at(-1).text, "Taking back… Maria");
+  await Promise.all(opening);
+  assert.deepEqual(paths(), ["a1 snooze", "a1 reopen"]);
+  assert.equal(answers.queue([other]).length, 2); // the open row is there before the stream tells it
+  assert.deepEqual(queue().sort(), ["l/1", "l2"]);
+  await answers.undo();
+  assert.equal(told.at(-1).text, "Nothing to take back.");
+});
+
+test("an opening that the gateway refuses leaves the row put off, with the reason", async () => {
+  const { answers, told } = screen("unreachable", answer(202));
+  await answers.reopen(item);
+  assert.deepEqual(answers.queue([other]), [other]);
+  assert.match(answers.attemptOf("a1").message, /Not taken back: the gateway does not answer/);
+  await told.at(-1).undo();
+  assert.equal(answers.attemptOf("a1").name, "sent");
 });
 
 test("an answer after an undo is a new one", async () => {

@@ -24,7 +24,7 @@ test("chances fall into tenths; one lead without a score falls into none", () =>
   const figure = scoreFigure([scored(0), scored(0.05), scored(0.55), scored(1), scored(null)]);
   assert.deepEqual(figure.values, [2, 0, 0, 0, 0, 1, 0, 0, 0, 1]);
   assert.equal(figure.badge, 2);
-  assert.match(figure.words, /^4 leads by chance of an appointment: 2 at 0 to 10 %, 1 at 50 to 60 %, 1 at 90 to 100 %/);
+  assert.match(figure.words, /^4 leads by chance of an appointment: 2 at 0 to 10\u00a0%, 1 at 50 to 60\u00a0%, 1 at 90 to 100\u00a0%/);
 });
 
 test("who slips within a day stands on the stage that it will have reached", () => {
@@ -42,12 +42,12 @@ test("who slips within a day stands on the stage that it will have reached", () 
 test("fits are those of the best home", () => {
   const figure = fitFigure([fitting(0.83), fitting(0.2), fitting(null)]);
   assert.equal(figure.values[8], 1);
-  assert.match(figure.words, /1 at 80 % or closer\./);
+  assert.match(figure.words, /1 at 80\u00a0% or closer\./);
 });
 
 test("fits that are all alike are a sentence, no chart", () => {
   const figure = fitFigure([...Array(19).fill(fitting(1)), fitting(0.2)]);
-  assert.deepEqual([figure.empty, figure.caption], [true, "The best homes of 19 leads fit alike: at 90 % or closer"]);
+  assert.deepEqual([figure.empty, figure.caption], [true, "The best homes of 19 leads fit alike: at 90\u00a0% or closer"]);
   assert.equal(fitFigure([...Array(9).fill(fitting(1)), fitting(0.2)]).empty, false);
   assert.equal(fitFigure([]).caption, "");
 });
@@ -70,7 +70,7 @@ test("the speed is told by its newest sample, and lag only where there is one", 
   const figure = speedFigure([{ at: 1_000, p50: 5, p95: 20, lag: 0 }, { at: 6_000, p50: 8, p95: 30, lag: 0 }]);
   assert.deepEqual(figure.lines, [[5, 8], [20, 30]]);
   assert.deepEqual(figure.lag, [null, null]);
-  assert.match(figure.words, /half within 8\.0 ms, 95 % within 30 ms\.$/);
+  assert.match(figure.words, /half within 8\.0 ms, 95\u00a0% within 30 ms\.$/);
   assert.match(speedFigure([{ at: 1, p50: 1, p95: 2, lag: 40 }]).words, /40 events behind/);
   assert.equal(speedFigure([]).words, "Nothing measured on this screen yet.");
 });

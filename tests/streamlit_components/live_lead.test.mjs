@@ -6,7 +6,7 @@ import { strongest } from "../../ghl_real_estate_ai/streamlit_components/assets/
 import { offeredWishes, refusalInWords, sameWish, statedWishes } from "../../ghl_real_estate_ai/streamlit_components/assets/live_lead_wishes.js";
 import { quotedPieces } from "../../ghl_real_estate_ai/streamlit_components/assets/live_lead_talk.js";
 import { waysWithText } from "../../ghl_real_estate_ai/streamlit_components/assets/live_reply.js";
-import { dialled } from "../../ghl_real_estate_ai/streamlit_components/assets/live_words.js";
+import { dayAndTime, dialled } from "../../ghl_real_estate_ai/streamlit_components/assets/live_words.js";
 import { reasonsToAct } from "../../ghl_real_estate_ai/streamlit_components/assets/live_lead_action.js";
 import { headFacts } from "../../ghl_real_estate_ai/streamlit_components/assets/live_lead_head.js";
 
@@ -16,8 +16,8 @@ const at = (hours) => new Date(NOON + hours * HOUR).toISOString();
 const inbound = (hours, ...facts) => ({ direction: "inbound", at: at(hours), facts });
 
 test("an interval is told with its certainty, and a prior as what it is", () => {
-  assert.equal(words.intervalInWords({ low: 0.07, high: 0.19, level: 0.8 }), "between 7 % and 19 %, 80 % sure");
-  assert.equal(words.intervalInWords({ low: 0.1, high: 0.102, level: 0.8 }), "about 10 %, 80 % sure");
+  assert.equal(words.intervalInWords({ low: 0.07, high: 0.19, level: 0.8 }), "between 7\u00a0% and 19\u00a0%, 80\u00a0% sure");
+  assert.equal(words.intervalInWords({ low: 0.1, high: 0.102, level: 0.8 }), "about 10\u00a0%, 80\u00a0% sure");
   assert.equal(words.intervalInWords(null), "");
   const own = { simulated: false };
   assert.match(words.priorInWords(0.9, own), /too few leads of your own/);
@@ -58,7 +58,7 @@ test("the curve: higher risk stands higher, and a crossing is marked where the l
   assert.deepEqual(shape.ticks.map((tick) => tick.text), ["now", "+2 d", "+4 d", "+6 d", "+8 d", "+10 d", "+12 d", "+14 d"]);
   assert.equal(probabilityAt(points, NOON - HOUR), 0.2);
   assert.ok(Math.abs(probabilityAt(points, NOON + 3 * HOUR) - 0.205) < 1e-9);
-  assert.equal(curveInWords(points, [], NOON)[0], "Now 20 %, in 14 days 76 % if the lead stays silent.");
+  assert.equal(curveInWords(points, [], NOON)[0], "Now 20\u00a0%, in 14 days 76\u00a0% if the lead stays silent.");
 });
 
 const contact = { phone: "+1 (555) 010-2030", email: "maria+home@example.com", dnd: false };
@@ -105,8 +105,8 @@ test("the timeline tells a message by its first line, and times in the reader's 
   assert.match(words.timelineInWords(entry, { direction: "inbound", channel: "sms", text: "long ".repeat(60) }), /^Text: “.{100,112}…”$/);
   assert.equal(words.timelineInWords(entry, { direction: "outbound", human: false, channel: "email", text: "Hi" }), "Automation · Email: “Hi”");
   assert.equal(words.timelineInWords({ type: "MessageSent", summary: "our call: 4 min 39 s" }, { direction: "outbound", human: true, channel: "call", text: null }), "our call: 4 min 39 s");
-  assert.equal(words.timelineInWords({ type: "AppointmentChanged", summary: "appointment booked", about_at: at(2) }), `appointment booked: ${words.dayAndTime(at(2))}`);
-  assert.equal(words.timelineInWords({ type: "ActionSnoozed", summary: "action put off", about_at: at(2) }), `action put off until ${words.dayAndTime(at(2))}`);
+  assert.equal(words.timelineInWords({ type: "AppointmentChanged", summary: "appointment booked", about_at: at(2) }), `appointment booked: ${dayAndTime(at(2))}`);
+  assert.equal(words.timelineInWords({ type: "ActionSnoozed", summary: "action put off", about_at: at(2) }), `action put off until ${dayAndTime(at(2))}`);
   assert.equal(words.timelineInWords(entry), "lead's sms message");
 });
 
@@ -190,9 +190,12 @@ test("the head tells what is known and names what is not", () => {
 });
 
 test("an action that nobody may be reached for says why; a snoozed one says until when", () => {
-  const lines = reasonsToAct({ evidence: [{ text: "waiting 7 h for a human answer" }, { text: "wrote" }], no_reach: "the lead asked to stop", snoozed_until: at(2) });
+  const lines = reasonsToAct({ evidence: [{ text: "waiting 7 h for a human answer" }, { text: "wrote" }], no_reach: "the lead asked to stop", snoozed_until: at(2) }, Date.parse(at(0)));
   assert.deepEqual(lines.map(([kind]) => kind), ["evidence", "no-reach", "meta"]);
   assert.match(lines[1][1], /the lead asked to stop/);
+  assert.match(lines[2][1], /^Snoozed until .*; it comes back by itself\.$/);
+  const [[, taken]] = reasonsToAct({ evidence: [], snoozed_until: at(2), taken_on: true }, Date.parse(at(0)));
+  assert.match(taken, /^Taken on: comes back at .* if no call or message is seen\.$/);
 });
 
 test("what would give more is told with its number of homes", () => {

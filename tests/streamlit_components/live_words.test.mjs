@@ -5,7 +5,7 @@ import { outOfOrder, sparkPoints } from "../../ghl_real_estate_ai/streamlit_comp
 import * as words from "../../ghl_real_estate_ai/streamlit_components/assets/live_words.js";
 
 test("a probability never reads as a certainty", () => {
-  assert.deepEqual([0.874, 0.999, 0.001, 0, 1, null].map(words.percent), ["87 %", ">99 %", "<1 %", "0 %", "100 %", "–"]);
+  assert.deepEqual([0.874, 0.999, 0.001, 0, 1, null].map(words.percent), ["87\u00a0%", ">99\u00a0%", "<1\u00a0%", "0\u00a0%", "100\u00a0%", "–"]);
 });
 
 test("the cause names the event when it moved the number, else the time, else says that nothing moved", () => {
@@ -174,8 +174,19 @@ test("a tap leads to the phone's own app, and an address cannot smuggle anything
 test("what can be chosen to snooze lies ahead, in the browser's own zone", () => {
   const at = (day, hour) => new Date(2026, 10, day, hour).getTime(); // the 23rd of November 2026 is a Monday
   const chosen = (now) => words.snoozeChoices(now).map(([name, until]) => [name, new Date(until).getDate(), new Date(until).getHours()]);
-  assert.deepEqual(chosen(at(25, 14)), [["1 hour", 25, 15], ["This evening, 18:00", 25, 18], ["Tomorrow, 9:00", 26, 9], ["Monday, 9:00", 30, 9]]);
-  assert.deepEqual(chosen(at(25, 20)).map(([name]) => name), ["1 hour", "Tomorrow, 9:00", "Monday, 9:00"]);
-  assert.deepEqual(chosen(at(29, 14)).map(([name]) => name), ["1 hour", "This evening, 18:00", "Tomorrow, 9:00"]); // tomorrow is Monday
-  assert.deepEqual(chosen(at(23, 10)).at(-1), ["Monday, 9:00", 30, 9]); // on a Monday: the next one
+  const named = (word, hour) => `${word}, ${words.hourOf(at(25, hour))}`;
+  const [evening, tomorrow, monday] = [named("This evening", 18), named("Tomorrow", 9), named("Monday", 9)];
+  assert.deepEqual(chosen(at(25, 14)), [["1 hour", 25, 15], [evening, 25, 18], [tomorrow, 26, 9], [monday, 30, 9]]);
+  assert.deepEqual(chosen(at(25, 20)).map(([name]) => name), ["1 hour", tomorrow, monday]);
+  assert.deepEqual(chosen(at(29, 14)).map(([name]) => name), ["1 hour", evening, tomorrow]); // tomorrow is Monday
+  assert.deepEqual(chosen(at(23, 10)).at(-1), [monday, 30, 9]); // on a Monday: the next one
+});
+
+test("a time is told alike everywhere: by its hour today, with the day this week, with the date later", () => {
+  const at = (day, hour) => new Date(2026, 10, day, hour).getTime();
+  assert.equal(words.timeOfDay(at(25, 14), at(25, 9)), words.hourOf(at(25, 14)));
+  assert.match(words.timeOfDay(at(27, 9), at(25, 9)), /^\S+ \S/);
+  assert.ok(words.timeOfDay(at(27, 9), at(25, 9)).endsWith(words.hourOf(at(27, 9))));
+  assert.equal(words.timeOfDay(at(40, 9), at(25, 9)), words.dayAndTime(at(40, 9)));
+  for (const told of [words.hourOf, words.clockTime, words.dayAndTime]) assert.doesNotMatch(told(at(25, 9)), /09/); // no leading nought here and none there
 });

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -97,7 +98,7 @@ def wrote(gateway: LiveGateway, lead: str, name: str, text: str, **contact: str)
 
 def facts_about(gateway: LiveGateway, lead: str) -> list[str]:
     """What the agent's answers became, oldest first."""
-    kinds = {"ActionAcknowledged", "ActionSnoozed", "LeadDeclined", "ActionReopened"}
+    kinds = {"ActionAcknowledged", "ActionSnoozed", "MarkedAnswered", "LeadDeclined", "ActionReopened"}
 
     async def read(services: Services) -> list[str]:
         events = await services.memory.read(lambda uow: uow.events.read(OFFICE, after=0, limit=100_000))
@@ -150,10 +151,17 @@ def test_a_waiting_lead_is_answered_in_one_tap_and_taken_back_by_z(
     call.focus()
     page.keyboard.press("Enter")
     mine.wait_for(state="detached")
-    page.get_by_role("status").filter(has_text="Taken on: Maria Gomez").wait_for()
+    page.get_by_role("status").filter(has_text=re.compile(r"Taken on until .+: Maria Gomez")).wait_for()
     page.keyboard.press("z")
     mine.wait_for()
     wait_for_facts(page, gateway, "maria", "ActionAcknowledged", "ActionReopened")
+    mine.get_by_role("button", name="Answered: Maria Gomez").click()  # from the own phone, say
+    mine.wait_for(state="detached")
+    page.get_by_role("status").filter(has_text="Marked as answered: Maria Gomez").wait_for()
+    page.keyboard.press("z")
+    mine.wait_for()
+    answers = ["ActionAcknowledged", "ActionReopened", "MarkedAnswered", "ActionReopened"]
+    wait_for_facts(page, gateway, "maria", *answers)
 
 
 def test_snooze_is_one_tap_and_its_toast_undoes_it(page: Any, url: str, gateway: LiveGateway) -> None:
@@ -184,11 +192,17 @@ def test_not_mine_leaves_my_queue_and_stays_in_the_teams_with_a_mark(
     assert row(page, "tom").count() == 0
     free.get_by_role("button", name="Not mine: Rosa Ilic").click()
     free.wait_for(state="detached")
+    queue(page).get_by_role("button", name="1 not mine: show").click()
+    page.wait_for_url("**put_off=1*")
+    free.filter(has_text="Passed on by you").get_by_role("button", name="Open again: Rosa Ilic").click()
+    free.get_by_role("button", name="Not mine: Rosa Ilic").click()
+    queue(page).get_by_role("button", name="1 not mine: hide").click()
+    free.wait_for(state="detached")
     show_team(page)
     row(page, "tom").filter(has_text="Blake Chen").wait_for()
     free.get_by_text("not mine", exact=True).wait_for()
     free.get_by_role("button", name="Not mine: Rosa Ilic").wait_for(state="hidden")
-    wait_for_facts(page, gateway, "rosa", "LeadDeclined")
+    wait_for_facts(page, gateway, "rosa", "LeadDeclined", "ActionReopened", "LeadDeclined")
 
 
 def test_an_answer_that_the_gateway_refuses_brings_the_row_back_with_the_reason(
@@ -469,7 +483,8 @@ def test_on_a_phone_with_2_000_leads_the_best_come_first_the_list_grows_and_targ
         rows.nth(1).wait_for(state="detached")
         targets = rows.first.locator(".answers .take, .answers .quiet, summary").all()
         sizes = [target.bounding_box() for target in targets]
-        assert len(sizes) == 5
+        assert len(sizes) == 6
+        assert len({round(size["y"]) for size in sizes[1:]}) == 1  # the answers stand in one line
         assert [size for size in sizes if size["height"] < 44 or size["width"] < 44] == []
         assert page.locator(".hub").evaluate("(hub) => hub.scrollWidth <= innerWidth")
         rows.first.get_by_role("button", name="for longer").click()

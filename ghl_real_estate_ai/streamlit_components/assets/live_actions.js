@@ -1,4 +1,4 @@
-// What an agent answers to the queue: take on, snooze, not mine, and the way back. Each is a POST that becomes an event.
+// What an agent answers to the queue: take on, snooze, answered, not mine, and the way back. Each is a POST that becomes an event.
 // Made by live_hub.js; the queue and the lead page read `attemptOf`. The row turns grey at once, goes when the gateway has
 // saved the answer, and is as before, with the reason, when the gateway refuses.
 
@@ -11,10 +11,12 @@ const CONFIRM_WITHIN_MS = 10_000; // the log's own event should be back on the s
 const UNDO_WITHIN_MS = 60_000; // by key; the toast with its button goes sooner
 const UNDO_HELD = 20;
 const SNOOZE_SHORT_MS = 2 * 3_600_000;
+const TAKEN_FOR_MS = 4 * 3_600_000; // as the gateway has it: the action comes back then, unless a call or a message was seen
 
 const ANSWERS = {
-  take: { path: "acknowledge", doing: "Taking on…", done: () => "Taken on", failed: "Not taken" },
-  snooze: { path: "snooze", doing: "Snoozing…", done: (until) => `Snoozed until ${timeOfDay(until)}`, failed: "Not snoozed" },
+  take: { path: "acknowledge", doing: "Taking on…", done: (until) => `Taken on until ${until}`, failed: "Not taken" },
+  snooze: { path: "snooze", doing: "Snoozing…", done: (until) => `Snoozed until ${until}`, failed: "Not snoozed" },
+  answered: { path: "answered", doing: "Marking…", done: () => "Marked as answered", failed: "Not marked" },
   decline: { path: "not-mine", doing: "Passing on…", done: () => "Not yours", failed: "Not passed on" },
   back: { path: "reopen", doing: "Taking back…", done: () => "Back in the queue", failed: "Not taken back" },
 };
@@ -33,7 +35,7 @@ export class Answers {
     this.done = []; // what can be taken back, newest last
   }
 
-  /** What became of the newest answer to the action: {verb: take | snooze | decline | back, name, message}, or undefined. */
+  /** What became of the newest answer to the action: {verb: take | snooze | answered | decline | back, name, message}, or undefined. */
   attemptOf(actionId) {
     this.#dropConfirmed();
     return this.attempts.get(actionId);
@@ -48,6 +50,11 @@ export class Answers {
     return this.#answer(item, "snooze", untilMs);
   }
 
+  /** Nothing waits for an answer any more: the clock stops, and nothing is sent. */
+  answered(item) {
+    return this.#answer(item, "answered");
+  }
+
   decline(item) {
     return this.#answer(item, "decline");
   }
@@ -58,6 +65,16 @@ export class Answers {
     if (!last || this.outside.now() - last.at > UNDO_WITHIN_MS) return this.tell("Nothing to take back.", null);
     const attempt = this.#begin(last.item, "back");
     return this.#inTurn(last.item, () => (last.refused ? this.#nothingToTakeBack(attempt) : this.#post(attempt, last)));
+  }
+
+  /** Open again what was put off, however long ago. Its own undo has nothing to take back any more. */
+  reopen(item) {
+    const isSame = (other) => other.action.action_id === item.action.action_id;
+    const attempt = this.attempts.get(item.action.action_id);
+    if (attempt?.verb === "back" && attempt.name !== "failed") return; // said already
+    this.done = this.done.filter((entry) => !isSame(entry.item));
+    const mine = this.#begin(item, "back");
+    return this.#inTurn(item, () => this.#post(mine, { item, at: this.outside.now(), refused: false }));
   }
 
   /** The queue as its user means it: without what was just answered, with what was just taken back. `mine`: only their own leads. */
@@ -80,7 +97,7 @@ export class Answers {
   #hides(item, mine) {
     const attempt = this.attempts.get(item.action.action_id);
     if (attempt?.name !== "sent") return false;
-    return attempt.verb === "take" || attempt.verb === "snooze" || (attempt.verb === "decline" && mine);
+    return attempt.verb === "decline" ? mine : attempt.verb !== "back";
   }
 
   async #answer(item, verb, until = null) {
@@ -131,8 +148,14 @@ export class Answers {
     this.outside.cancel(attempt.timer);
     Object.assign(attempt, { name: "sent", message: "" });
     attempt.timer = this.outside.later(() => this.#conclude(attempt), CONFIRM_WITHIN_MS);
-    this.#say(attempt, `${ANSWERS[verb].done(until)}:`);
+    this.#say(attempt, `${ANSWERS[verb].done(this.#backAt(verb, until))}:`);
     this.changed(item);
+  }
+
+  /** When an action that was put off comes back, in words. */
+  #backAt(verb, until) {
+    const now = this.now();
+    return timeOfDay(verb === "take" ? now + TAKEN_FOR_MS : until, now);
   }
 
   #refused(attempt, entry, { message, unknown = false }) {
@@ -176,8 +199,8 @@ export class Answers {
   #stillOpen({ verb, item }) {
     const now = this.current(item.lead_id);
     if (verb === "back" || now?.action?.action_id !== item.action.action_id || now.acknowledged_by) return false;
-    if (verb === "snooze") return !now.action.snoozed_until;
-    return verb === "take" || !this.team.hasDeclined(now.declined_by);
+    if (verb === "decline") return !this.team.hasDeclined(now.declined_by);
+    return verb === "answered" || !now.action.snoozed_until;
   }
 
   #forget(attempt) {

@@ -3,6 +3,7 @@
 
 import { uPlot } from "./uplot/uplot.js";
 import { el, setText } from "./live_dom.js";
+import { hourOf } from "./live_words.js";
 import { fitFigure, scoreFigure, speedFigure, stageFigure, talkFigure, waitFigure } from "./live_figures.js";
 import { FEED_ROWS } from "./live_store.js";
 
@@ -245,7 +246,7 @@ function speedPlot(_, colours) {
     padding: [4, 8, 0, 0],
     scales: { x: { range: (plot, low, high) => [high - SAMPLES_HELD * (SAMPLE_EVERY_MS / 1_000), high] }, y: { range: (plot, low, high) => [0, Math.max(high ?? 0, 10) * 1.1] }, lag: { range: (plot, low, high) => [0, Math.max(high ?? 0, 1) * 1.1] } },
     axes: [
-      chartAxis(colours, { space: 90, values: (plot, splits) => splits.map((at) => new Date(at * 1_000).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" })) }),
+      chartAxis(colours, { space: 90, values: (plot, splits) => splits.map((at) => hourOf(at * 1_000)) }),
       chartAxis(colours, { size: 48, splits: (plot, i, low, high) => [0, high / 1.1], values: (plot, splits) => splits.map((value) => `${Math.round(value)} ms`) }),
     ],
     series: [

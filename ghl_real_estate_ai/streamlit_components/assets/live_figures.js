@@ -100,7 +100,7 @@ export function fitFigure(items) {
     values,
     empty: fits.length === 0 || isOneBar,
     badge: close,
-    caption: isOneBar ? `The best homes of ${leadCount(Math.max(...values))} fit alike: at ${values.indexOf(Math.max(...values)) * 10} % or closer` : fits.length ? "Leads by fit of their best home" : "",
+    caption: isOneBar ? `The best homes of ${leadCount(Math.max(...values))} fit alike: at ${percent(values.indexOf(Math.max(...values)) / BINS)} or closer` : fits.length ? "Leads by fit of their best home" : "",
     words: fits.length ? `${leadCount(fits.length)} by fit of their best home: ${inTenths(values)}. ${close} at ${percent(CLOSE_FIT)} or closer.` : "No lead has a home that fits yet.",
   };
 }
@@ -144,7 +144,7 @@ export function speedFigure(samples) {
     lag: behind ? lag : lag.map(() => null),
     empty: samples.length === 0,
     caption: samples.length === 0 ? "" : `Event to screen: p50 solid, p95 dashed${behind ? ", lag as bars" : ""}`,
-    words: newest ? `From an event to this screen: half within ${milliseconds(newest.p50)}, 95 % within ${milliseconds(newest.p95)}${newest.lag ? `; ${newest.lag} events behind` : ""}.` : "Nothing measured on this screen yet.",
+    words: newest ? `From an event to this screen: half within ${milliseconds(newest.p50)}, ${percent(0.95)} within ${milliseconds(newest.p95)}${newest.lag ? `; ${newest.lag} events behind` : ""}.` : "Nothing measured on this screen yet.",
   };
 }
 
@@ -155,11 +155,11 @@ function tenths(numbers) {
 }
 
 function tenthLabels() {
-  return Array.from({ length: BINS }, (_, i) => (i % 2 ? "" : `${i * 10} %`));
+  return Array.from({ length: BINS }, (_, i) => (i % 2 ? "" : percent(i / BINS)));
 }
 
 function inTenths(values) {
-  return listed(values.map((count, i) => [count, `at ${i * 10} to ${(i + 1) * 10} %`]));
+  return listed(values.map((count, i) => [count, `at ${i * 10} to ${percent((i + 1) / BINS)}`]));
 }
 
 /** "3 early, 1 critical": what is there, without the noughts. */

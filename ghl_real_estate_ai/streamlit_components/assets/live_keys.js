@@ -8,6 +8,7 @@ const KEYS_TOLD = [
   ["Enter", "Open the lead"],
   ["a", "Call, text, email, or done"],
   ["s", "Snooze for 2 hours"],
+  ["d", "Done: answered another way, or needs no answer"],
   ["n", "Not mine"],
   ["z", "Undo the newest answer"],
   ["1 – 6", "Go to a panel"],
@@ -22,7 +23,7 @@ export function meaningOf({ key, ctrlKey, metaKey, altKey, isTyping, inDialog })
   if (key === "z") return { name: "undo" };
   if (inDialog) return null; // its own buttons, and Esc of the browser
   if (/^[1-6]$/.test(key)) return { name: "panel", panel: Number(key) - 1 };
-  const names = { "/": "search", j: "next", k: "previous", a: "act", s: "snooze", n: "decline", "?": "keys" };
+  const names = { "/": "search", j: "next", k: "previous", a: "act", s: "snooze", d: "answered", n: "decline", "?": "keys" };
   return names[key] ? { name: names[key] } : null;
 }
 
@@ -55,7 +56,7 @@ export class KeyChoice {
 }
 
 export class Keyboard {
-  /** `deeds`: {search, next, previous, act, snooze, decline, undo, keys, panel}, functions. `root`: the screen. */
+  /** `deeds`: {search, next, previous, act, snooze, answered, decline, undo, keys, panel}, functions. `root`: the screen. */
   constructor(root, { deeds, choice, signal }) {
     const hear = (event) => {
       const target = event.composedPath()[0];

@@ -48,7 +48,7 @@ export class LeadAction {
     if (!action) return;
     setText(this.title, action.title);
     this.clock.update(action, intelligence);
-    this.why.replaceChildren(...reasonsToAct(action).map(([kind, text]) => el(`p.${kind}`, {}, text)));
+    this.why.replaceChildren(...reasonsToAct(action, this.now()).map(([kind, text]) => el(`p.${kind}`, {}, text)));
     this.buttons.update(itemOf(intelligence));
     setText(this.worth, worthOf(action));
     const newest = newestInbound(messages)?.event_id ?? null;
@@ -69,13 +69,18 @@ function itemOf(known) {
   return { key: lead_id, lead_id, lead_name, assigned_to, simulated, at: as_of, action: next_action, acknowledged_by: null, declined_by: known.declined_by ?? [], score: known.score.value?.probability ?? null };
 }
 
-/** Lines of evidence beside the clock and the head's score, why nobody may be reached, and until when it is put off: [[class, text]]. */
-export function reasonsToAct(action) {
+/** Lines of evidence beside the clock and the head's score, why nobody may be reached, and until when it is put off: [[class, text]]. `now` in ms, on the lead's time line. */
+export function reasonsToAct(action, now) {
   return [
     ...action.evidence.map(proofInRow).filter(Boolean).map((text) => ["evidence", text]),
     ...(action.no_reach ? [["no-reach", `No call or message from here: ${action.no_reach}.`]] : []),
-    ...(action.snoozed_until ? [["meta", `Snoozed until ${timeOfDay(Date.parse(action.snoozed_until))}; it comes back by itself.`]] : []),
+    ...(action.snoozed_until ? [["meta", comesBackInWords(action, now)]] : []),
   ];
+}
+
+function comesBackInWords({ snoozed_until: until, taken_on: isTakenOn }, now) {
+  const time = timeOfDay(Date.parse(until), now);
+  return isTakenOn ? `Taken on: comes back at ${time} if no call or message is seen.` : `Snoozed until ${time}; it comes back by itself.`;
 }
 
 function worthOf(action) {

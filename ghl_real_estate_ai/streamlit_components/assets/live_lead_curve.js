@@ -1,8 +1,8 @@
 // The churn risk ahead, drawn: thresholds by stage, crossings marked, the same as sentences and as a table.
 // Called by live_lead_numbers.js. Own SVG: one line with three levels needs no chart library, and says itself aloud.
 
-import { percent, STAGE_WORDS } from "./live_words.js";
-import { crossingInWords, dayAndTime } from "./live_lead_words.js";
+import { dayAndTime, percent, STAGE_WORDS } from "./live_words.js";
+import { crossingInWords } from "./live_lead_words.js";
 import { el } from "./live_dom.js";
 
 export const STAGE_LEVELS = [[1, 0.3], [2, 0.6], [3, 0.8]]; // models.intelligence.STAGE_THRESHOLDS

@@ -1,8 +1,8 @@
 // The numbers of one lead: score with its interval, what moved it, why; the churn risk with its curve ahead.
 // Called by live_lead.js.
 
-import { causeInWords, percent, points, stampInWords, STAGE_WORDS } from "./live_words.js";
-import { dayAndTime, featureInWords, intervalInWords, priorInWords, sharedScale } from "./live_lead_words.js";
+import { causeInWords, dayAndTime, percent, points, stampInWords, STAGE_WORDS } from "./live_words.js";
+import { featureInWords, intervalInWords, priorInWords, sharedScale } from "./live_lead_words.js";
 import { leadPart, staleLine } from "./live_lead_parts.js";
 import { riskCurve } from "./live_lead_curve.js";
 import { el, staleTag } from "./live_dom.js";
@@ -18,7 +18,7 @@ export function scorePart() {
     return [
       chance(score, (value) => `chance of an appointment within ${value.horizon_days} days`, "an appointment", end),
       chance(won, (value) => `chance of a won deal within ${value.horizon_days} days`, "a won deal", end),
-      el("div.chance.axis", { "aria-hidden": "true" }, el("span"), el("span"), el("span.ends", {}, el("span", {}, "0 %"), el("span", {}, percent(end)))),
+      el("div.chance.axis", { "aria-hidden": "true" }, el("span"), el("span"), el("span.ends", {}, el("span", {}, percent(0)), el("span", {}, percent(end)))),
       movedBy(cause, "score"),
       staleLine(score) ?? staleLine(won),
       stamp ? el("p.stamp", {}, stampInWords(stamp.model)) : null,

@@ -1,7 +1,8 @@
 // What happened to one lead, newest first, by day; what the house concluded is folded away until it is asked for.
 // Called by live_lead.js.
 
-import { byDay, foldedEntries, hourOf, timelineInWords, timelineKind } from "./live_lead_words.js";
+import { hourOf } from "./live_words.js";
+import { byDay, foldedEntries, timelineInWords, timelineKind } from "./live_lead_words.js";
 import { keepingFocus, leadPart } from "./live_lead_parts.js";
 import { el } from "./live_dom.js";
 

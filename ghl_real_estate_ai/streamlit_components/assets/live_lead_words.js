@@ -1,6 +1,6 @@
 // One lead's numbers, wishes and days as people say them. Pure functions; called by the parts of the lead page.
 
-import { channelName, clockTime, dialled, money, percent, STAGE_WORDS } from "./live_words.js";
+import { channelName, clockTime, dayAndTime, dialled, money, percent, STAGE_WORDS } from "./live_words.js";
 import { span } from "../../live_client/enterprisehub_live.js";
 
 const DAY_MS = 86_400_000;
@@ -69,11 +69,6 @@ export function featureInWords(name) {
   return `${FEATURE_WORDS[stem]}, ${LATELY[days] ?? `last ${days} days`}`;
 }
 
-/** "Thu, Nov 26, 14:00": a time ahead or behind, with its day of the week. */
-export function dayAndTime(time) {
-  return new Date(time).toLocaleString(undefined, { weekday: "short", month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
-}
-
 /** "Active in 2 days, Thu 14:00, if nothing comes": one crossing of the risk curve. `now` in ms, on the lead's time line. */
 export function crossingInWords(crossing, now) {
   const at = Date.parse(crossing.at);
@@ -99,10 +94,6 @@ export function byDay(entries, now) {
     days.set(day, [...(days.get(day) ?? []), entry]);
   }
   return [...days];
-}
-
-export function hourOf(iso) {
-  return new Date(iso).toLocaleTimeString(undefined, { hour: "numeric", minute: "2-digit" });
 }
 
 const NOT_ANSWERABLE = "do not disturb is set in the CRM";
@@ -156,6 +147,7 @@ const TIMELINE_KINDS = {
   ListingJudged: ["⌂", "Verdict"],
   ActionAcknowledged: ["✓", "Taken"],
   ActionSnoozed: ["◔", "Snoozed"],
+  MarkedAnswered: ["✓", "Answered"],
   LeadDeclined: ["–", "Not mine"],
   ActionReopened: ["↺", "Undone"],
   WishesCorrected: ["✎", "Wishes"],
@@ -193,6 +185,8 @@ function sameDoing(a, b) {
   return a.type === "PropertyActivityRecorded" && a.summary === b.summary;
 }
 
+const PUT_OFF = new Set(["ActionSnoozed", "ActionAcknowledged"]);
+
 /** One row of the timeline in words: the message's first line, homes by address, times in the browser's zone. */
 export function timelineInWords({ type, summary, about_at: aboutAt, count = 1, homes = [] }, message, nameOfUser) {
   if (message?.text) {
@@ -202,7 +196,7 @@ export function timelineInWords({ type, summary, about_at: aboutAt, count = 1, h
   if (count > 1 && type === "LeadUpserted") return `${CONTACT_CHANGED} ${count} times`;
   if (homes.length > 1) return `${summary.replace(/ a home$/, ` ${homes.length} homes`)}: ${namesOfHomes(homes)}`;
   const words = homes.length && / a home$/.test(summary) ? summary.replace(/a home$/, homes[0]) : summary;
-  const time = aboutAt ? `${type === "ActionSnoozed" ? " until" : ":"} ${dayAndTime(aboutAt)}` : "";
+  const time = aboutAt ? `${PUT_OFF.has(type) ? " until" : ":"} ${dayAndTime(aboutAt)}` : "";
   return `${words}${time}${count > 1 ? `, ${count} times` : ""}`;
 }
 

@@ -4,12 +4,13 @@
 import { percent, proofInRow, reachHref, reachVerb, snoozeChoices, speedClock, worthInWords, worthRestsOn } from "./live_words.js";
 import { el, setClass, setText, simulatedTag } from "./live_dom.js";
 
-const SAID_WORDS = { take: ["Taking on…", "Taken on"], snooze: ["Snoozing…", "Snoozed"], decline: ["Passing on…", "Not yours"], back: ["Taking back…", "Open again"] };
+const SAID_WORDS = { take: ["Taking on…", "Taken on"], snooze: ["Snoozing…", "Snoozed"], answered: ["Marking…", "Answered"], decline: ["Passing on…", "Not yours"], back: ["Taking back…", "Open again"] };
 const EVIDENCE_SHOWN = 2; // lines before the row is opened
 const FIRST_RESPONSE = "first_response";
+const WAITED_FOR = new Set([FIRST_RESPONSE, "reply"]); // kinds of action that an answer by another way settles
 
 /**
- * The answers to one action: the channel's own button, snooze with its menu, not mine. `answers` is live_actions.Answers,
+ * The answers to one action: the channel's own button, snooze with its menu, answered where an answer is waited for, not mine. `answers` is live_actions.Answers,
  * `menu` a SnoozeMenu. -> {node, trouble, update(item)}; `trouble` is the line that tells why an answer was refused.
  */
 export function answerButtons({ answers, menu }) {
@@ -19,9 +20,10 @@ export function answerButtons({ answers, menu }) {
   const act = el("a.take", { "data-do": "act", onclick: (event) => actOn(event) });
   const snooze = el("button.quiet", { type: "button", "data-do": "snooze", title: "Put off for 2 hours (s)", onclick: () => isBusy() || answers.snooze(item) }, "Snooze");
   const longer = el("button.quiet.longer", { type: "button", "aria-haspopup": "menu", onclick: () => isBusy() || menu.open(longer, item) }, el("span.caret", { "aria-hidden": "true" }));
+  const answered = el("button.quiet", { type: "button", "data-do": "answered", title: "Answered another way, or needs no answer: stops the clock (d)", onclick: () => isBusy() || answers.answered(item) }, "Answered");
   const decline = el("button.quiet", { type: "button", "data-do": "decline", title: "Out of my queue, not of the team's (n)", onclick: () => isBusy() || answers.decline(item) }, "Not mine");
   const said = el("span.said.meta");
-  const node = el("div.answers", {}, act, el("span.joined", {}, snooze, longer), decline, said);
+  const node = el("div.answers", {}, act, el("span.joined", {}, snooze, longer), answered, decline, said);
   const trouble = el("p.trouble-line", { role: "alert" });
   const actOn = (event) => {
     if (!act.href || isBusy()) event.preventDefault();
@@ -39,13 +41,15 @@ export function answerButtons({ answers, menu }) {
     act.tabIndex = 0;
     setText(act, verb);
     act.setAttribute("aria-label", href ? `${verb} ${next.lead_name}, ${next.action.reach.to}` : `Done: ${next.action.title}`);
-    act.title = href ? `${verb} ${next.action.reach.to} and take it on (a)` : "Take it on (a)";
+    act.title = href ? `${verb} ${next.action.reach.to} and take it on (a): it comes back after 4 h if no call or message is seen` : "Take it on (a)";
     snooze.setAttribute("aria-label", `Snooze ${next.lead_name} for 2 hours`);
     longer.setAttribute("aria-label", `Snooze ${next.lead_name} for longer`);
+    answered.setAttribute("aria-label", `Answered: ${next.lead_name} was answered another way, or needs no answer`);
+    answered.hidden = !WAITED_FOR.has(next.action.kind);
     decline.setAttribute("aria-label", `Not mine: ${next.lead_name}`);
     decline.hidden = answers.team.hasDeclined(next.declined_by);
     setClass(node, "busy", Boolean(busy));
-    for (const part of [act, snooze, longer, decline]) part.setAttribute("aria-disabled", String(Boolean(busy)));
+    for (const part of [act, snooze, longer, answered, decline]) part.setAttribute("aria-disabled", String(Boolean(busy)));
     said.dataset.verb = attempt?.verb ?? "";
     setText(said, attempt && attempt.name !== "failed" ? SAID_WORDS[attempt.verb][Number(attempt.name === "sent")] : "");
     setText(trouble, attempt?.message ?? "");

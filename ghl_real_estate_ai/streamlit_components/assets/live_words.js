@@ -33,12 +33,14 @@ const PART_WORDS = { vision: "photos", neighborhood: "neighborhood", commute: "c
 
 export const OUTCOME_SIGNS = { met: "✓", missed: "✕", unknown: "?" };
 
-/** 0.874 -> "87 %". Never rounds to a certainty that nobody has. */
+const OF_HUNDRED = "\u00a0%"; // the number and its sign stay on one line
+
+/** 0.874 -> "87 %", with a space that does not break. Never rounds to a certainty that nobody has. */
 export function percent(probability) {
   if (probability === null || probability === undefined) return "–";
-  if (probability > 0 && probability < 0.01) return "<1 %";
-  if (probability < 1 && probability > 0.99) return ">99 %";
-  return `${Math.round(probability * 100)} %`;
+  if (probability > 0 && probability < 0.01) return `<1${OF_HUNDRED}`;
+  if (probability < 1 && probability > 0.99) return `>99${OF_HUNDRED}`;
+  return `${Math.round(probability * 100)}${OF_HUNDRED}`;
 }
 
 /** A change in percentage points: 0.12 -> "+12"; "" when it rounds to nothing. */
@@ -85,7 +87,7 @@ export function scoreReason(cause, next) {
   return { change: "", text: reason ?? "", direction: 0 };
 }
 
-const CLICKS = new Set(["ActionAcknowledged", "ActionSnoozed", "ActionReopened", "LeadDeclined"]);
+const CLICKS = new Set(["ActionAcknowledged", "ActionSnoozed", "MarkedAnswered", "ActionReopened", "LeadDeclined"]);
 
 /** What moved the risk. A click in this product moves nothing: it is told as the time that passed, or not at all. */
 export function riskReason(cause) {
@@ -100,16 +102,31 @@ export function ago(iso, now) {
   return age < 5 * SECOND ? "now" : span(age);
 }
 
-export function clockTime(iso) {
-  return new Date(iso).toLocaleString(undefined, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+// Times are told in the browser's zone and as its language does: "2:05 PM" or "14:05", the same everywhere on the screen.
+const HOUR_AND_MINUTE = { hour: "numeric", minute: "2-digit" };
+const MONTH_AND_DAY = { month: "short", day: "numeric" };
+const SOON_MS = 6 * 86_400_000; // so far ahead a day of the week is one day alone
+
+/** "2:05 PM". */
+export function hourOf(time) {
+  return new Date(time).toLocaleTimeString(undefined, HOUR_AND_MINUTE);
 }
 
-/** "14:30" today, "Mon 9:00" on another day, in the browser's zone. */
+/** "Nov 26, 2:05 PM". */
+export function clockTime(time) {
+  return new Date(time).toLocaleString(undefined, { ...MONTH_AND_DAY, ...HOUR_AND_MINUTE });
+}
+
+/** "Thu, Nov 26, 2:05 PM": a time ahead or behind, with its day of the week. */
+export function dayAndTime(time) {
+  return new Date(time).toLocaleString(undefined, { weekday: "short", ...MONTH_AND_DAY, ...HOUR_AND_MINUTE });
+}
+
+/** "2:05 PM" today, "Mon 9:00 AM" on a day of the coming week, with the date on a later one. `now` in ms, on the same time line. */
 export function timeOfDay(ms, now = Date.now()) {
-  const [time, today] = [new Date(ms), new Date(now)];
-  const hours = time.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
-  if (time.toDateString() === today.toDateString()) return hours;
-  return `${time.toLocaleDateString(undefined, { weekday: "short" })} ${hours}`;
+  if (new Date(ms).toDateString() === new Date(now).toDateString()) return hourOf(ms);
+  if (ms - now > SOON_MS) return dayAndTime(ms);
+  return `${new Date(ms).toLocaleDateString(undefined, { weekday: "short" })} ${hourOf(ms)}`;
 }
 
 const MINUTE = 60 * SECOND;
@@ -178,7 +195,7 @@ export function snoozeChoices(now) {
   const day = new Date(now);
   const at = (days, hour) => new Date(day.getFullYear(), day.getMonth(), day.getDate() + days, hour).getTime();
   const daysToMonday = (8 - day.getDay()) % 7 || 7;
-  const choices = [["1 hour", now + 60 * MINUTE], ["This evening, 18:00", at(0, 18)], ["Tomorrow, 9:00", at(1, 9)], ["Monday, 9:00", at(daysToMonday, 9)]];
+  const choices = [["1 hour", now + 60 * MINUTE], ["This evening", at(0, 18)], ["Tomorrow", at(1, 9)], ["Monday", at(daysToMonday, 9)]].map(([words, until], i) => [i ? `${words}, ${hourOf(until)}` : words, until]);
   return choices.filter(([, until], i) => until > now && !choices.slice(0, i).some(([, other]) => other === until));
 }
 
