@@ -9,8 +9,9 @@ variance on the log-log scale (Kalbfleisch and Prentice), as ``scipy.stats.ecdf`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+import math
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,13 @@ _Z: Final = 1.2815515655446004
 """Standard normal quantile of (1 + LEVEL) / 2."""
 POINTS: Final = 60
 """Most points of a curve that is drawn; a curve with more steps is thinned evenly over its height."""
+
+
+class Span(NamedTuple):
+    """The two ends of an interval."""
+
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,28 @@ def _interval(
     return np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
 
 
+def seen(curve: AnsweredCurve, waits: Waits) -> AnsweredCurve:
+    """The curve as far as it was seen: without a last step to 100 % where somebody left it unanswered.
+
+    That step says of everybody that they are answered in the end, on the word of those who waited longest.
+    """
+    if not curve.minutes.size or curve.answered[-1] < 1.0 or waits.answered.all():
+        return curve
+    return replace(
+        curve,
+        minutes=curve.minutes[:-1],
+        answered=curve.answered[:-1],
+        low=curve.low[:-1],
+        high=curve.high[:-1],
+        still_waiting=curve.still_waiting[:-1],
+    )
+
+
+def height_at(curve: AnsweredCurve, minutes: Floats) -> Floats:
+    """The share answered by each of these times; 0 before the first answer."""
+    return np.concatenate(([0.0], curve.answered))[np.searchsorted(curve.minutes, minutes, side="right")]
+
+
 def minutes_until(curve: AnsweredCurve, share: float) -> float | None:
     """By when that share was answered. None: it never was, as far as leads were watched."""
     reached = np.flatnonzero(curve.answered >= share - 1e-12)
@@ -91,6 +121,29 @@ def share_within(curve: AnsweredCurve, minutes: float) -> float | None:
     reached = np.searchsorted(curve.minutes, minutes, side="right")
     share = float(curve.answered[reached - 1]) if reached else 0.0
     return None if curve.watched_min < minutes and share < 1.0 else share
+
+
+def span_of_share(curve: AnsweredCurve, minutes: float, leads: int) -> Span:
+    """Between what the share of so many ``leads`` answered by then lies, at LEVEL."""
+    reached = np.searchsorted(curve.minutes, minutes, side="right")
+    if not reached:  # none out of all of them (Clopper and Pearson)
+        return Span(0.0, 1.0 - ((1.0 - LEVEL) / 2) ** (1.0 / max(1, leads)))
+    return Span(float(curve.low[reached - 1]), float(curve.high[reached - 1]))
+
+
+def span_of_minutes(curve: AnsweredCurve, share: float) -> Span:
+    """Between what the time lies by when that share was answered (Brookmeyer and Crowley 1982); infinity: perhaps never."""
+    soonest = minutes_until(replace(curve, answered=curve.high), share)
+    latest = minutes_until(replace(curve, answered=curve.low), share)
+    return Span(math.inf if soonest is None else soonest, math.inf if latest is None else latest)
+
+
+def span_of_part(part: int, whole: int) -> Span:
+    """Between what a share lies of which ``part`` of ``whole`` (> 0) were counted (Wilson 1927), at LEVEL."""
+    rate, room = part / whole, _Z**2 / whole
+    middle = (rate + room / 2) / (1 + room)
+    half = math.sqrt(room * rate * (1 - rate) + room**2 / 4) / (1 + room)
+    return Span(max(0.0, middle - half), min(1.0, middle + half))
 
 
 def drawn(curve: AnsweredCurve) -> npt.NDArray[np.intp]:

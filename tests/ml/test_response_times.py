@@ -16,8 +16,13 @@ from ghl_real_estate_ai.ml.response_times import (
     Waits,
     answered_curve,
     drawn,
+    height_at,
     minutes_until,
+    seen,
     share_within,
+    span_of_minutes,
+    span_of_part,
+    span_of_share,
 )
 
 
@@ -103,3 +108,47 @@ def test_a_long_curve_is_thinned_and_keeps_its_ends() -> None:
     assert (rows[0], rows[-1]) == (0, 999)
     gaps = np.diff(curve.answered[rows])
     assert gaps.max() < 2 / POINTS
+
+
+def test_one_last_answer_says_nothing_of_those_who_left_unanswered() -> None:
+    some = waits(10, 20, 40, waiting=(15,))
+    curve = answered_curve(some)
+    assert curve.answered == pytest.approx([0.25, 0.625, 1.0])
+    shown = seen(curve, some)
+    assert shown.minutes.tolist() == [10, 20]
+    assert shown.watched_min == 40  # to here the line goes on, level
+    assert minutes_until(shown, 0.9) is None
+    everybody = waits(10, 20)
+    assert seen(answered_curve(everybody), everybody).answered[-1] == 1.0
+    nobody = waits(waiting=(5,))
+    assert seen(answered_curve(nobody), nobody).minutes.size == 0
+
+
+def test_the_height_of_the_curve_is_that_of_the_step_before() -> None:
+    curve = answered_curve(waits(10, 20, waiting=(30, 30)))
+    assert height_at(curve, np.array([5.0, 10.0, 15.0, 29.0])) == pytest.approx([0.0, 0.25, 0.25, 0.5])
+    assert height_at(answered_curve(waits(waiting=(5,))), np.array([3.0])) == pytest.approx([0.0])
+
+
+@pytest.mark.parametrize(("part", "whole"), [(0, 20), (1, 20), (17, 404), (30, 30)])
+def test_the_interval_of_a_counted_share_is_the_references(part: int, whole: int) -> None:
+    reference = stats.binomtest(part, whole).proportion_ci(confidence_level=LEVEL, method="wilson")
+    assert span_of_part(part, whole) == pytest.approx((reference.low, reference.high))
+
+
+def test_the_interval_of_a_median_holds_it_and_is_open_where_perhaps_no_half_is_answered() -> None:
+    curve = answered_curve(waits(*range(1, 41)))
+    low, high = span_of_minutes(curve, 0.5)
+    assert 10 < low < 20 < high < 30
+    few = answered_curve(waits(*range(1, 21), waiting=(500,) * 19))
+    low, high = span_of_minutes(few, 0.5)
+    assert low < 20
+    assert np.isinf(high)
+
+
+def test_where_nobody_was_answered_in_time_the_share_may_still_be_above_none() -> None:
+    low, high = span_of_share(answered_curve(waits(*[60] * 20)), 5, 20)
+    assert low == 0.0
+    assert 0.05 < high < 0.15
+    low, high = span_of_share(answered_curve(waits(*[2] * 10, waiting=(60,) * 10)), 5, 20)
+    assert low < 0.5 < high

@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ghl_real_estate_ai.ml.waiting import waits_from
-from ghl_real_estate_ai.models.identifiers import LeadId, LocationId, fact_id
-from ghl_real_estate_ai.models.leads import Lead, LeadActivity, OpportunityStatus
-from ghl_real_estate_ai.models.team import ResponseGroup, TeamResponse
+from ghl_real_estate_ai.models.identifiers import ActionId, LeadId, LocationId, fact_id
+from ghl_real_estate_ai.models.leads import Answered, Lead, LeadActivity, OpportunityStatus
+from ghl_real_estate_ai.models.team import Direction, ResponseGroup, TeamResponse
 from ghl_real_estate_ai.ports import Memory
-from ghl_real_estate_ai.services.team_response import SOURCES_SHOWN, TeamResponses
+from ghl_real_estate_ai.services.team_response import FEWEST_COMPARED, SOURCES_SHOWN, TeamResponses
 from tests.support.clock import FakeClock
 from tests.support.facts import LOCATION, NOON, contact
 from tests.support.fake_memory import FakeMemory
@@ -22,6 +22,7 @@ pytestmark = pytest.mark.asyncio
 
 UTC_ZONE = ZoneInfo("UTC")
 OTHER = LocationId("loc-2")
+ACTION = ActionId("reply-1")
 
 
 async def report(memory: Memory, *, days: int = 30, zone: str = "UTC") -> TeamResponse:
@@ -31,6 +32,14 @@ async def report(memory: Memory, *, days: int = 30, zone: str = "UTC") -> TeamRe
 
 def named(groups: tuple[ResponseGroup, ...], name: str) -> ResponseGroup:
     return next(group for group in groups if group.name == name)
+
+
+def marked_lead(
+    name: str, *, came: float, clicked: float, touched: float | None = None, wrote: tuple[float, ...] = ()
+) -> Lead:
+    """Of which an agent said, ``clicked`` minutes ago, that nothing that it wrote until then waits for an answer."""
+    said = Answered(at=ago(clicked), through=ago(came))
+    return worked_lead(name, came=came, touched=touched, wrote=wrote or (came,), answered={ACTION: said})
 
 
 async def test_an_empty_location_says_so_in_numbers() -> None:
@@ -52,7 +61,7 @@ async def test_leads_that_wait_are_counted_as_waiting_and_not_left_out() -> None
     assert found.within_5_min == pytest.approx(0.4)  # of those who were answered: all
     assert found.p50_min is None  # of those who were answered: 2 minutes
     (step,) = found.curve
-    assert (step.minutes, step.answered, step.still_waiting) == (2.0, pytest.approx(0.4), 6)
+    assert (step.minutes, round(step.answered, 9), step.still_waiting) == (2.0, 0.4, 6)
     assert step.low < 0.4 < step.high
 
 
@@ -123,8 +132,102 @@ async def test_a_lead_that_was_closed_unanswered_waited_until_then_and_waits_no_
     )
     found = await report(memory)
     assert (found.overall.leads, found.overall.answered, found.overall.waiting) == (3, 1, 0)
-    assert found.overall.p50_min == 50.0  # both had left the curve before
+    assert (
+        found.overall.p50_min is None
+    )  # both had left the curve before: the one answer is no word about them
     assert [(desk.open_leads, desk.waiting) for desk in found.load] == [(1, 0)]
+
+
+async def test_a_click_that_says_answered_makes_nobody_quick_and_nobody_wait() -> None:
+    """Marked at once, and watched until the click: the three who wait and the two who were answered count as before."""
+    memory = FakeMemory()
+    others = [worked_lead(f"waits-{n}", came=600) for n in range(3)]
+    others += [worked_lead(f"answered-{n}", came=600, touched=500) for n in range(2)]
+    await put(memory, *others)
+    before = (await report(memory)).overall
+    await put(memory, marked_lead("marked", came=600, clicked=599))
+    after = (await report(memory)).overall
+    assert (after.leads, after.answered, after.waiting, after.marked) == (6, 2, 3, 1)
+    assert (after.within_5_min, after.within_1440_min) == (before.within_5_min, before.within_1440_min)
+    assert after.curve == before.curve
+
+
+async def test_a_marked_lead_that_a_human_answers_after_all_waited_until_then() -> None:
+    memory = FakeMemory()
+    await put(memory, marked_lead("marked", came=600, clicked=599, touched=500))
+    found = (await report(memory)).overall
+    assert (found.p50_min, found.answered, found.marked) == (100.0, 1, 0)
+
+
+async def test_what_a_lead_writes_after_the_click_and_the_click_taken_back_make_it_wait_again() -> None:
+    memory = FakeMemory()
+    writes = marked_lead("writes", came=600, clicked=599, wrote=(600, 30))
+    undone = marked_lead("undone", came=600, clicked=599)
+    await put(memory, writes, undone.model_copy(update={"reopened": {ACTION: ago(598)}}))
+    found = (await report(memory)).overall
+    assert (found.waiting, found.marked) == (2, 0)
+
+
+async def test_the_curve_ends_where_the_last_lead_was_watched_and_marks_those_who_wait() -> None:
+    memory = FakeMemory()
+    await put(memory, *(worked_lead(f"quick-{n}", came=300, touched=298) for n in range(6)))
+    await put(memory, *(worked_lead(f"waits-{n}", came=400) for n in range(3)))
+    await put(memory, worked_lead("old", came=2_000, touched=1_000))
+    found = (await report(memory)).overall
+    (step,) = found.curve
+    assert (step.minutes, round(step.answered, 9)) == (2.0, 0.6)
+    assert found.watched_min == 1_000.0  # its answer says nothing of those who still wait
+    (mark,) = found.marks
+    assert (mark.leads, round(mark.answered, 9)) == (3, 0.6)
+    assert mark.minutes == pytest.approx(400, rel=0.1)
+    assert found.p90_min is None
+
+
+async def test_where_nobody_waits_the_curve_reaches_all_of_them() -> None:
+    memory = FakeMemory()
+    await put(memory, worked_lead("a", came=300, touched=298), worked_lead("b", came=300, touched=200))
+    found = (await report(memory)).overall
+    assert (found.curve[-1].answered, found.watched_min, found.marks) == (1.0, 100.0, ())
+
+
+async def test_each_figure_is_told_beside_that_of_as_many_days_before_as_they_then_stood() -> None:
+    """Before, half were answered after an hour and half waited, of whom all were answered later: that counts for now."""
+    memory = FakeMemory()
+    then, now = 10 * DAY_MIN, 3 * DAY_MIN
+    await put(memory, *(worked_lead(f"hour-{n}", came=then, touched=then - 60) for n in range(15)))
+    await put(memory, *(worked_lead(f"late-{n}", came=then, touched=now) for n in range(15)))
+    await put(memory, *(worked_lead(f"quick-{n}", came=now, touched=now - 2) for n in range(30)))
+    found = await report(memory, days=7)
+    before = found.earlier
+    assert before is not None
+    assert (before.leads, before.waiting, before.p50_min, before.within_5_min) == (30, 15, 60.0, 0.0)
+    assert {before.p50_is, before.within_5_is, before.waiting_is} == {Direction.BETTER}
+    assert found.overall.leads == 30
+
+
+async def test_a_slower_team_reads_worse_and_a_small_change_is_none() -> None:
+    memory = FakeMemory()
+    then, now = 10 * DAY_MIN, 3 * DAY_MIN
+    await put(memory, *(worked_lead(f"quick-{n}", came=then, touched=then - 2) for n in range(30)))
+    await put(memory, *(worked_lead(f"hour-{n}", came=now, touched=now - 60) for n in range(29)))
+    await put(memory, worked_lead("waits", came=now))
+    before = (await report(memory, days=7)).earlier
+    assert before is not None
+    assert (before.p50_is, before.within_5_is) == (Direction.WORSE, Direction.WORSE)
+    assert before.waiting_is is Direction.SAME  # one of thirty, and none of thirty
+
+
+async def test_too_few_leads_before_are_no_comparison_and_the_page_says_so() -> None:
+    memory = FakeMemory()
+    await put(memory, *(worked_lead(f"new-{n}", came=DAY_MIN) for n in range(FEWEST_COMPARED)))
+    await put(memory, *(worked_lead(f"old-{n}", came=10 * DAY_MIN) for n in range(FEWEST_COMPARED - 1)))
+    found = await report(memory, days=7)
+    assert (found.earlier, found.no_earlier) == (
+        None,
+        "19 leads came in the 7 days before, and 20 are needed",
+    )
+    await put(memory, worked_lead("old", came=10 * DAY_MIN))
+    assert (await report(memory, days=7)).earlier is not None
 
 
 async def test_a_deleted_lead_is_in_no_figure() -> None:
