@@ -29,6 +29,14 @@ test("mine are the user's own leads and nobody's, without those that they passed
   assert.deepEqual(shown({ who: "team" }), ["maria", "omar", "free", "passed"]);
 });
 
+test("what only its user does not see is what they passed on, within the other filters", () => {
+  const filter = new LeadFilter({ facetOf: (leadId) => facets[leadId] ?? nothing, isMine: (facet) => team.isMine(facet) });
+  const passed = (values) => (filter.set({ who: "mine", agent: "", q: "", ...values }), filter.passedOn(items).map(({ key }) => key));
+  assert.deepEqual(passed({}), ["passed"]);
+  assert.deepEqual(passed({ q: "maria" }), []);
+  assert.deepEqual(passed({ who: "team" }), []); // there its row stands among the others
+});
+
 test("one agent's leads take the place of mine and everyone's", () => {
   assert.deepEqual(shown({ agent: "crm-2", who: "mine" }), ["omar"]);
   assert.deepEqual(shown({ agent: "crm-1", stage: "new" }), ["maria"]);
@@ -108,12 +116,12 @@ test("2,000 leads are filtered anew by each key press", () => {
 });
 
 test("the address says what is shown, and foreign parameters stay", () => {
-  const search = "?page=now&who=team&stage=new&risk=2,3&source=zillow&q=elm+st&lead=l%2F1&tab=churn_risk";
+  const search = "?page=now&who=team&stage=new&risk=2,3&source=zillow&q=elm+st&lead=l%2F1&tab=churn_risk&put_off=1";
   const state = stateOfUrl(search);
-  assert.deepEqual(state, { who: "team", agent: "", stage: "new", risk: [2, 3], source: "zillow", q: "elm st", lead: "l/1", tab: "churn_risk" });
+  assert.deepEqual(state, { who: "team", agent: "", stage: "new", risk: [2, 3], source: "zillow", q: "elm st", lead: "l/1", tab: "churn_risk", put_off: "1" });
   assert.equal(urlOfState("?page=now", state), search);
   assert.equal(urlOfState(search, { risk: [] }), "?page=now");
-  assert.deepEqual(stateOfUrl("?who=everybody&risk=7,x,2,2"), { who: "", agent: "", stage: "", risk: [2], source: "", q: "", lead: "", tab: "" });
+  assert.deepEqual(stateOfUrl("?who=everybody&risk=7,x,2,2&put_off=yes"), { who: "", agent: "", stage: "", risk: [2], source: "", q: "", lead: "", tab: "", put_off: "" });
   assert.equal(stateOfUrl(`?q=${"x".repeat(900)}`).q.length, 200);
 });
 

@@ -108,6 +108,21 @@ test("a snoozed action is away until its time, and comes back by the clock alone
   assert.equal(store.nextReturn(Date.parse(at(60))), Infinity);
 });
 
+test("what somebody took on comes back by the clock as well; until then it is told, the soonest back first", () => {
+  const store = new LiveStore();
+  const later = (lead, second, taken_on) => {
+    const item = action(lead, 5, null);
+    Object.assign(item.action, { snoozed_until: at(second), taken_on });
+    return item;
+  };
+  snapshot(store, "next_actions", [later("snoozed", 90, false), later("taken", 60, true), action("open", 10, null), { ...later("done", 90, true), acknowledged_by: "me" }]);
+  const when = (second) => Date.parse(at(second));
+  assert.deepEqual(keys(store.openActions(when(0))), ["open"]);
+  assert.deepEqual(keys(store.putOffActions(when(0))), ["taken", "snoozed"]);
+  assert.deepEqual(keys(store.putOffActions(when(60))), ["snoozed"]);
+  assert.deepEqual(keys(store.openActions(when(60))), ["open", "taken"]);
+});
+
 test("what all streams say of a lead makes one picture, and a change makes another object of it", () => {
   const store = new LiveStore();
   publish(store, "lead_scores", score("a", 0.2, { stage: "new", source: "zillow", assigned_to: "u1" }));

@@ -39,6 +39,13 @@ export class LeadFilter {
     return new Set(items.map((item) => item.lead_id).filter((leadId) => leadId && this.#fits(this.facetOf(leadId)))).size;
   }
 
+  /** Those of the items that are not shown only because the user passed their leads on. */
+  passedOn(items) {
+    if (!this.ownOnly) return [];
+    const isPassedOn = (facet) => facet.declined.length > 0 && !this.isMine(facet) && this.isMine({ ...facet, declined: [] });
+    return items.filter(({ lead_id: leadId }) => isPassedOn(this.facetOf(leadId)) && this.#fits(this.facetOf(leadId)));
+  }
+
   /** Whether there is something to clear. Whose leads are shown is a choice of its own. */
   get narrowed() {
     const { agent, stage, source, risk, q } = this.values;
@@ -126,6 +133,7 @@ export class FilterBar {
     setText(this.count, all ? `${shown} of ${all} leads` : "");
     if (this.values && this.values !== values) setText(this.spoken, `Shown: ${shown} leads`); // said after a choice, not with each event
     this.clear.hidden = !narrowed;
+    setClass(this.container, "narrowed", narrowed);
     this.hint.hidden = !hint;
     this.values = values;
   }
@@ -133,6 +141,10 @@ export class FilterBar {
   focusSearch() {
     this.search.focus();
     this.search.select();
+  }
+
+  stop() {
+    this.outside.cancel(this.timer);
   }
 
   #typed() {

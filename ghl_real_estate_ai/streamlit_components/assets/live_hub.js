@@ -30,6 +30,7 @@ class LiveHub {
     this.seenSince = document.hidden ? Infinity : -Infinity;
     this.dirty = new Set();
     this.root = parent.querySelector(".hub");
+    this.asItCame = this.root.cloneNode(true);
     this.#makeDoor(apiUrl, token);
     this.#makeKnowledge();
     this.#makeView();
@@ -100,6 +101,8 @@ class LiveHub {
       choose: (values) => this.#choose(values),
       tab: this.url.state.tab,
       tabShown: (tab) => this.url.write({ tab: tab === STREAMS_FIRST ? "" : tab }),
+      putOffShown: this.url.state.put_off === "1",
+      choosePutOff: (shown) => this.url.write({ put_off: shown ? "1" : "" }),
       openLead: (leadId) => this.#openLead(leadId),
       repaint: (stream) => this.#later(this.dirty.add(stream)),
       nowMs: () => outside.now() + this.connection.clockSkewMs,
@@ -160,17 +163,18 @@ class LiveHub {
     const choice = new KeyChoice(localStorage);
     const keys = () => showKeys(view.refs.keys, choice);
     view.refs.keysButton.onclick = keys;
-    view.refs.connection.onclick = () => view.goTo("system_performance");
+    view.refs.connection.onclick = () => view.steps.goTo("system_performance");
     const deeds = {
       search: () => filters.focusSearch(),
-      next: () => view.step(1),
-      previous: () => view.step(-1),
-      act: () => view.press("act"),
-      snooze: () => view.press("snooze"),
-      decline: () => view.press("decline"),
+      next: () => view.steps.step(1),
+      previous: () => view.steps.step(-1),
+      act: () => view.steps.press("act"),
+      snooze: () => view.steps.press("snooze"),
+      answered: () => view.steps.press("answered"),
+      decline: () => view.steps.press("decline"),
       undo: () => actions.undo(),
       keys,
-      panel: (number) => view.goTo(STREAMS_SHOWN[number]),
+      panel: (number) => view.steps.goTo(STREAMS_SHOWN[number]),
     };
     new Keyboard(this.root, { deeds, choice, signal });
   }
@@ -235,6 +239,7 @@ class LiveHub {
     this.#applyUrl(state);
     this.#filterChanged();
     this.view.showTab(state.tab || STREAMS_FIRST);
+    this.view.showPutOff(state.put_off === "1");
     if (state.lead) this.page.open(state.lead, this.store.nameOf(state.lead));
     else this.page.close();
   }
@@ -311,6 +316,7 @@ class LiveHub {
     this.connection.stop();
     this.actions.stop();
     this.team.stop();
+    this.filters.stop();
     this.found.stop();
     this.url.stop();
     this.toast.hide();
@@ -319,6 +325,15 @@ class LiveHub {
     this.listening.abort();
     clearInterval(this.clock);
     cancelAnimationFrame(this.frame);
+    this.#leaveAsItCame();
+  }
+
+  /** The next screen on this page begins with the markup that this one found. */
+  #leaveAsItCame() {
+    const { root, asItCame } = this;
+    root.replaceChildren(...asItCame.childNodes);
+    for (const name of root.getAttributeNames()) if (!asItCame.hasAttribute(name)) root.removeAttribute(name);
+    for (const name of asItCame.getAttributeNames()) root.setAttribute(name, asItCame.getAttribute(name));
   }
 }
 

@@ -22,7 +22,7 @@ export const QUEUE_ROWS = 200;
 const TREND_POINTS = 24;
 const MESSAGES_SEARCHED = 5; // newest of each lead that a search looks into
 
-const NO_FACET = { name: "", stage: "", source: "", assigned: null, risk: null, danger: null, cities: [], declined: [], said: [], next: null };
+const NO_FACET = { name: "", stage: "", source: "", assigned: null, won: null, risk: null, danger: null, cities: [], declined: [], said: [], next: null };
 
 /** Newest item per key of each stream, names of leads, and the score's trend since this screen was opened. */
 export class LiveStore {
@@ -128,7 +128,7 @@ export class LiveStore {
   /** What one item adds to the picture of its lead. A facet is never changed in place: another object says that it changed. */
   #facet(stream, item) {
     const { lead_name: name, assigned_to: assigned } = item;
-    if (stream === "lead_scores") return { name, stage: item.stage, source: item.source ?? "", assigned };
+    if (stream === "lead_scores") return { name, stage: item.stage, source: item.source ?? "", assigned, won: item.won?.value?.probability ?? null };
     if (stream === "churn_risk") return { name, risk: item.churn.value?.stage ?? null, danger: item.churn.value?.probability ?? null };
     if (stream === "property_matches") return { cities: citiesOf(item.matches.value ?? []) };
     if (stream === "next_actions") return { next: item, declined: item.declined_by ?? [], ...(name ? { name, assigned } : {}), ...this.#unscored(item) };
@@ -142,7 +142,7 @@ export class LiveStore {
     return { stage, source: source ?? "" };
   }
 
-  /** What is known of a lead across the streams: {name, stage, source, assigned, risk, danger, cities, declined, said, next}. */
+  /** What is known of a lead across the streams: {name, stage, source, assigned, won, risk, danger, cities, declined, said, next}. */
   facetOf(leadId) {
     return this.facets.get(leadId) ?? NO_FACET;
   }
@@ -182,12 +182,21 @@ export class LiveStore {
    * themselves. A changed item is put into its place; all are ranked anew when RANK_AGAIN_MS have passed.
    */
   openActions(now = Infinity) {
+    return this.#ranked(now).filter((item) => snoozedUntil(item) <= now);
+  }
+
+  /** What is put off beyond `now`, snoozed or taken on: the soonest back first. */
+  putOffActions(now) {
+    return this.#ranked(now).filter((item) => snoozedUntil(item) > now).sort((a, b) => snoozedUntil(a) - snoozedUntil(b));
+  }
+
+  #ranked(now) {
     if (!(Math.abs(now - this.ranked) < RANK_AGAIN_MS)) {
       Object.assign(this, { ranked: now, compare: byPriority(now) });
       this.sorted.delete("next_actions");
     }
     if (!this.sorted.has("next_actions")) this.sorted.set("next_actions", (this.queue = this.#queueInOrder()));
-    return this.sorted.get("next_actions").filter((item) => snoozedUntil(item) <= now);
+    return this.sorted.get("next_actions");
   }
 
   /** From the last order, where nearly all still stand in their places: sorting that costs a walk along it. */

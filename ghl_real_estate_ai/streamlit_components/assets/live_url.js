@@ -1,17 +1,17 @@
 // What the screen shows, in the page's address: a reload or a sent link shows the same. Foreign parameters stay as they are.
-// Called by live_hub.js. `who`, `agent`, `stage`, `risk`, `source`, `q`, `lead`, `tab` are ours; `page` and others are not.
+// Called by live_hub.js. `who`, `agent`, `stage`, `risk`, `source`, `q`, `lead`, `tab`, `put_off` are ours; `page` and others are not.
 
-const OURS = ["who", "agent", "stage", "risk", "source", "q", "lead", "tab"];
+const OURS = ["who", "agent", "stage", "risk", "source", "q", "lead", "tab", "put_off"];
 const RISK_STAGES = ["0", "1", "2", "3"];
 const LONGEST_IN_URL = 200; // of one value: an address is no place for more
 
-/** "?who=team&risk=2,3" -> {who, agent, stage, risk: [2, 3], source, q, lead, tab}; "" for what is not said, or is nonsense. */
+/** "?who=team&risk=2,3" -> {who, agent, stage, risk: [2, 3], source, q, lead, tab, put_off}; "" for what is not said, or is nonsense. */
 export function stateOfUrl(search) {
   const params = new URLSearchParams(search);
   const said = (name) => (params.get(name) ?? "").slice(0, LONGEST_IN_URL);
   const who = ["mine", "team"].includes(said("who")) ? said("who") : "";
   const risk = [...new Set(said("risk").split(","))].filter((stage) => RISK_STAGES.includes(stage)).map(Number).sort();
-  return { who, agent: said("agent"), stage: said("stage"), risk, source: said("source"), q: said("q"), lead: said("lead"), tab: said("tab") };
+  return { who, agent: said("agent"), stage: said("stage"), risk, source: said("source"), q: said("q"), lead: said("lead"), tab: said("tab"), put_off: said("put_off") === "1" ? "1" : "" };
 }
 
 /** The search part of the address that says `state`; what is not ours is kept. */

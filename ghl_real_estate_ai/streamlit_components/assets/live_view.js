@@ -9,6 +9,8 @@ import { ClockWall, nowRow } from "./live_now.js";
 import { FeedReplies, feedRow, isUnanswered } from "./live_feed.js";
 import { hiddenWords, sayEmpty, NOTHING_YET, UNTOLD } from "./live_empty.js";
 import { FirstRun } from "./live_first_run.js";
+import { PutOff } from "./live_put_off.js";
+import { focusHeading, RowSteps } from "./live_steps.js";
 import { HubCharts } from "./live_charts.js";
 import { SystemPanel } from "./live_system.js";
 
@@ -19,7 +21,7 @@ const BLINK_MS = 500; // a line that is away for less has not been away, to the 
 const POINTING_MS = 4_000; // a pointer that rests this long is not about to click
 
 export class HubView {
-  /** `root` is the element of live_hub.html; `deps`: {store, actions, team, filter, menu, openLead, repaint, nowMs, stateWords, paintQuantile, tab, tabShown}. */
+  /** `root` is the element of live_hub.html; `deps`: {store, actions, team, filter, menu, openLead, repaint, nowMs, stateWords, paintQuantile, tab, tabShown, putOffShown, choosePutOff}. */
   constructor(root, deps) {
     Object.assign(this, deps, { root });
     this.refs = Object.fromEntries([...root.querySelectorAll("[data-ref]")].map((node) => [node.dataset.ref, node]));
@@ -32,6 +34,7 @@ export class HubView {
     this.clocks = new ClockWall();
     this.#makeLists();
     this.#makeTabs();
+    this.steps = new RowSteps({ root, panels: this.panels, putOff: this.putOff, choseTab: (stream) => this.#choseTab(stream) });
     this.charts = new HubCharts(root, this.panels, {
       items: (stream) => this.filter.of([...this.store.streams.get(stream).values()]),
       now: () => this.store.now(this.nowMs()),
@@ -70,12 +73,28 @@ export class HubView {
     };
     // What a row of the queue tells comes from several streams: it is written again when the picture of its lead changes.
     list("next_actions", (item) => nowRow(item, deps), (item) => store.facetOf(item.lead_id));
+    this.putOff = this.#makePutOff(deps);
     list("lead_scores", (item) => scoreRow(item, deps), (item) => store.facetOf(item.lead_id).next); // the reason is that of the next action
     list("churn_risk", (item) => riskRow(item, deps), (item) => store.facetOf(item.lead_id).next); // its button does that
     list("property_matches", (item) => matchRow(item, deps));
     // A message never changes, but the name of its lead may come later.
     list("conversation_feed", (item) => feedRow(item, deps), (item) => store.nameOf(item.lead_id));
     for (const stream of ["next_actions", "property_matches", "conversation_feed"]) this.#growOnSight(stream);
+  }
+
+  #makePutOff(deps) {
+    const panel = this.panels.get("next_actions");
+    const chosen = (shown) => {
+      panel.reach = QUEUE_ROWS; // what is put off stands below all of them
+      this.choosePutOff(shown);
+      this.repaint("next_actions");
+    };
+    return new PutOff(panel, { ...deps, store: this.store, filter: this.filter, isShown: this.putOffShown, chosen, leftEmpty: () => focusHeading(panel) });
+  }
+
+  showPutOff(shown) {
+    this.putOff.show(shown);
+    this.repaint("next_actions");
   }
 
   /** Rows that nobody sees cost layout and paint all the same: a list begins short, and its end coming into sight brings more. */
@@ -131,6 +150,7 @@ export class HubView {
     const open = this.actions.queue(this.filter.of(this.store.openActions(now)), { mine: this.filter.ownOnly });
     const comesBack = open.some((item) => this.actions.attemptOf(item.action.action_id)?.verb === "back" && !this.panels.get("next_actions").list.rows.has(item.key));
     const panel = this.#paintList("next_actions", open, QUEUE_ROWS, { steady: !comesBack }); // what was undone is shown in its own place
+    this.putOff.paint(now);
     panel.wakeAt = this.store.nextReturn(now);
     panel.rankedAt = performance.now();
     panel.longestWait = Math.min(...open.map((item) => Date.parse(item.action.waiting_since ?? "")).filter(Number.isFinite));
@@ -278,7 +298,7 @@ export class HubView {
   everySecond() {
     this.tick();
     this.#paintSystem();
-    this.charts.tick();
+    if (this.store.loaded.size) this.charts.tick(); // drawn with nothing they would fold away, and push the rows down a moment later
     for (const row of this.panels.get("conversation_feed").list.rows.values()) row.mark();
     for (const [stream, panel] of this.panels) if (panel.held && !isPointedAt(panel)) this.repaint(stream);
   }
@@ -302,9 +322,11 @@ export class HubView {
   stop() {
     this.charts.stop();
     this.firstRun.stop();
+    for (const { sight } of [...this.panels.values(), this.clocks]) sight?.disconnect();
   }
 
   refreshAction(key) {
+    this.putOff.list.refresh(key);
     for (const stream of ["next_actions", "churn_risk"]) this.panels.get(stream).list.refresh(key);
   }
 
@@ -323,45 +345,6 @@ export class HubView {
       panel.rows.parentElement.scrollTop = 0;
     }
   }
-
-  // --- the keyboard's way through the rows -------------------------------------------------------------------------
-
-  /** To the next (1) or previous (-1) row of the panel that has the focus; the first step is to its first row. */
-  step(by) {
-    const { panel, row } = this.#focused();
-    const { nodes } = panel.list ?? this.panels.get("next_actions").list;
-    const at = nodes.indexOf(row);
-    focusRow(nodes[at < 0 ? 0 : Math.min(nodes.length - 1, Math.max(0, at + by))]);
-  }
-
-  /** Press a button of the lead that has the focus: act, snooze or decline. Without one the first row gets the focus. */
-  press(what) {
-    const { row } = this.#focused();
-    if (!row) return this.step(1);
-    const queued = this.panels.get("next_actions").list.rows.get(row.dataset.key);
-    queued?.node.querySelector(`[data-do=${what}]:not([inert])`)?.click();
-  }
-
-  goTo(stream) {
-    this.#choseTab(stream);
-    const panel = this.panels.get(stream);
-    panel.node.scrollIntoView({ block: "nearest" });
-    const heading = panel.node.querySelector("h2");
-    heading.tabIndex = -1;
-    if (panel.list?.nodes.length) focusRow(panel.list.nodes[0]);
-    else heading.focus();
-  }
-
-  #focused() {
-    const focused = this.root.getRootNode().activeElement;
-    const panel = [...this.panels.values()].find(({ node }) => focused && node.contains(focused)) ?? this.panels.get(this.root.dataset.tab);
-    return { panel, row: panel.list?.nodes.find((node) => node.contains(focused)) };
-  }
-}
-
-function focusRow(node) {
-  node?.querySelector("button.lead")?.focus({ preventScroll: true });
-  node?.scrollIntoView({ block: "nearest" });
 }
 
 const CAN_HOVER = globalThis.matchMedia?.("(hover: hover)"); // a finger leaves a lasting :hover, so it does not count
