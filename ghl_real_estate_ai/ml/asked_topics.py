@@ -1,6 +1,6 @@
 """What a question about a home is about: a field of the listing, or something to find out.
 
-Called by: ml/message_facts (which questions are quoted), ml/reply_words (what is answered).
+Called by: ml/message_facts (which questions are quoted), ml/reply_words (what is answered), services/suggested_reply.
 """
 
 from __future__ import annotations
@@ -39,3 +39,17 @@ _ASKED: Final = tuple(
 def topics_of(low: str) -> tuple[str, ...]:
     """Of a lower-case question, in a fixed order; empty: of another kind."""
     return tuple(topic for topic, pattern in _ASKED if pattern.search(low))
+
+
+_FOR_HOMES: Final = re.compile(
+    r"\b(?:any|other|more|similar|some)\s+(?:\w+\s+){0,2}(?:homes?|houses?|listings?|places|options|condos?|townhouses?|townhomes?)\b"
+    r"|\banything\s+(?:new|else|like|similar|in|under|below|around|with|available|on\s+the\s+market)\b|\bdo\s+you\s+have\s+anything\b"
+    r"|\bwhat\s+(?:homes|houses|listings|else)\b|\bwhat\s+do\s+you\s+have\b|\bwhat(?:['’]?s|\s+is)\s+(?:out\s+there|on\s+the\s+market)\b"
+    r"|\b(?:send|show|email|text)\s+(?:me|us)\s+(?:\w+\s+){0,3}(?:homes|houses|listings|options|places)\b"
+)  # fmt: skip
+_NOT_FOR_THEM: Final = re.compile(r"\b(?:don['’]?t|do\s+not|not|stop|quit|no\s+more|no\s+longer)\b")
+
+
+def asks_for_homes(low: str) -> bool:
+    """Whether a lower-case text asks what there is to buy, not about one home. In doubt not."""
+    return _FOR_HOMES.search(low) is not None and _NOT_FOR_THEM.search(low) is None

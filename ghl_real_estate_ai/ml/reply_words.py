@@ -1,22 +1,22 @@
 """The words of a suggested reply: fixed templates, filled with nothing but fields of a listing and stated wishes.
 
 Called by: services/suggested_reply. The same question gets the same words, whoever asks: of the lead only the first name
-stands in the greeting. What the lead wrote is never repeated.
+stands in the greeting. What the lead wrote is never repeated. Each reply ends in one question, about a time.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from ghl_real_estate_ai.compliance.fair_housing import AreaTopic
-from ghl_real_estate_ai.ml.asked_topics import topics_of
-from ghl_real_estate_ai.ml.listing_segments import ON_MARKET, feature_fact
+from ghl_real_estate_ai.ml.asked_topics import asks_for_homes, topics_of
+from ghl_real_estate_ai.ml.home_claims import FEATURES, HEADLINE, by_verb, claim_of, ground
 from ghl_real_estate_ai.ml.named_homes import street_of
 from ghl_real_estate_ai.ml.stated_plans import A_CALL, A_VISIT
 from ghl_real_estate_ai.models.conversations import FactKind, MessageFact
-from ghl_real_estate_ai.models.properties import Feature, Listing, StandardStatus, Wishes
+from ghl_real_estate_ai.models.properties import Listing, StandardStatus, Wishes
 from ghl_real_estate_ai.models.replies import SMS_CHARS, Ground
 
 _NAME_CHARS: Final = 40
@@ -30,22 +30,35 @@ class Writer(NamedTuple):
 
 
 class Question(NamedTuple):
-    """What is to be answered. ``names_home``: the message names one, found or not; ``home``: the listing as it is now."""
+    """What is to be answered; listings as they are now.
+
+    ``names_home``: the message names one, found or not; ``home``: the one it is about. ``for_homes``: it asks what there
+    is. ``offer``: a home that fits ``wished``: the message's wishes over those that were known before, ``noted``.
+    """
 
     facts: Sequence[MessageFact]
     area: tuple[AreaTopic, ...]
     names_home: bool
     home: Listing | None
-    wishes: Wishes
+    for_homes: bool
+    offer: Listing | None
+    wished: Wishes
+    noted: Wishes
     by_email: bool
+
+    @property
+    def kinds(self) -> set[FactKind]:
+        """What the message states."""
+        return {fact.kind for fact in self.facts}
 
 
 class Draft(NamedTuple):
-    """``body``: without greeting and signature."""
+    """``body``: without greeting and signature. ``streets``: addresses in it that a listing holds."""
 
     text: str
     body: str
     grounds: tuple[Ground, ...]
+    streets: tuple[str, ...]
 
 
 class _Said(NamedTuple):
@@ -53,17 +66,6 @@ class _Said(NamedTuple):
     grounds: tuple[Ground, ...] = ()
 
 
-_STATUS: Final = {
-    StandardStatus.ACTIVE: "active",
-    StandardStatus.ACTIVE_UNDER_CONTRACT: "active under contract",
-    StandardStatus.COMING_SOON: "coming soon",
-    StandardStatus.PENDING: "pending",
-    StandardStatus.CLOSED: "closed",
-    StandardStatus.WITHDRAWN: "withdrawn",
-    StandardStatus.CANCELED: "canceled",
-    StandardStatus.EXPIRED: "expired",
-    StandardStatus.HOLD: "on hold",
-}
 _TO_FIND_OUT: Final = {
     "fees": "the association's fees",
     "taxes": "the property taxes",
@@ -73,7 +75,7 @@ _TO_FIND_OUT: Final = {
     "foundation": "the foundation",
     "heating and cooling": "the heating and cooling",
     "offers": "what the sellers say about offers",
-    "photos": "more photos",
+    "photos": "whether there are more photos",
     "open house": "the open house",
     "StandardStatus": "whether it is available",
     "BedroomsTotal": "the bedrooms",
@@ -86,13 +88,6 @@ _TO_FIND_OUT: Final = {
     "FireplaceYN": "the fireplace",
     "ListPrice": "the price",
 }
-_FEATURE_FIELDS: Final = {
-    "PoolPrivateYN": (Feature.POOL, "a pool"),
-    "GarageSpaces": (Feature.GARAGE, "a garage"),
-    "FireplaceYN": (Feature.FIREPLACE, "a fireplace"),
-}
-_HEADLINE: Final = ("StandardStatus", "ListPrice", "BedroomsTotal", "BathroomsTotalInteger", "LivingArea")
-"""What an email tells of a home, asked or not."""
 _SOURCES: Final = {
     AreaTopic.SAFETY: "For crime and safety I point everyone to the local police department's own reports.",
     AreaTopic.SCHOOLS: "For schools I point everyone to the school district's own site: it has the boundaries and reports.",
@@ -104,7 +99,9 @@ _ALL_SOURCES: Final = "For questions about an area I point everyone to the sourc
 
 def draft(asked: Question, *, first_name: str | None, writer: Writer) -> Draft:
     """The reply. A text message has at most SMS_CHARS characters: what an answer can do without is left out first."""
-    said, step = [*_answer(asked)], _step(asked)
+    topics = _topics(asked.facts)
+    about = asked.home if topics or asked.names_home or FactKind.MEETING in asked.kinds else None
+    said, step = [*_answer(asked, about, topics)], _step(asked, about or asked.offer)
     name = _plain_name(first_name)
     opening = f"Hi {name}" if name else "Hi"
     if asked.by_email:
@@ -116,7 +113,12 @@ def draft(asked: Question, *, first_name: str | None, writer: Writer) -> Draft:
             said.pop()
         body = " ".join([*(one.words for one in said), step])
         text = _line(f"{opening}!", said, step, closing)
-    return Draft(text, body, tuple(dict.fromkeys(ground for one in said for ground in one.grounds)))
+    return Draft(
+        text=text,
+        body=body,
+        grounds=tuple(dict.fromkeys(ground for one in said for ground in one.grounds)),
+        streets=tuple(street for home in (about, asked.offer) if home and (street := street_of(home))),
+    )
 
 
 def _line(opening: str, said: Sequence[_Said], step: str, closing: str) -> str:
@@ -136,21 +138,29 @@ def _plain_name(name: str | None) -> str | None:
 # --- what is said -------------------------------------------------------------------------------------------------------
 
 
-def _answer(asked: Question) -> Iterator[_Said]:
+def _answer(asked: Question, about: Listing | None, topics: Sequence[str]) -> Iterator[_Said]:
     """The most important first."""
-    kinds = {fact.kind for fact in asked.facts}
-    topics = _topics(asked.facts)
+    kinds = asked.kinds
     yield from _of_area(asked.area)
     if FactKind.MEETING in kinds:
         yield from _of_meeting(asked)
-    if asked.home is not None and (topics or asked.names_home):
-        yield from _of_home(asked.home, topics, by_email=asked.by_email)
+    if about is not None and (topics or asked.names_home):
+        yield from _of_home(about, topics, by_email=asked.by_email)
+    elif asked.offer is not None:
+        yield from _of_offer(asked.offer, asked)
+        yield from _to_check(topics)
     elif topics:
-        yield _Said(_checking(topics))
-    elif not asked.area and FactKind.MEETING not in kinds and kinds & {FactKind.QUESTION, FactKind.HOME}:
-        yield _Said(_checking(()))
-    if not asked.area and not kinds & {FactKind.MEETING, FactKind.QUESTION, FactKind.HOME}:
-        yield from _of_statement(kinds, asked.wishes)
+        yield _Said("Thanks for asking.")
+        yield from _to_check(topics)
+    elif asked.area or FactKind.MEETING in kinds:
+        return
+    elif asked.for_homes:
+        yield _Said("Thanks for asking. I'll look for homes that fit and get back to you.")
+        yield from _of_noted(asked)
+    elif kinds & {FactKind.QUESTION, FactKind.HOME}:
+        yield _Said("Thanks for asking. I'll check and get back to you.")
+    else:
+        yield from _of_statement(asked)
 
 
 def _of_area(area: tuple[AreaTopic, ...]) -> Iterator[_Said]:
@@ -166,7 +176,7 @@ def _of_meeting(asked: Question) -> Iterator[_Said]:
         thanks = "Thanks for asking for a call."
     elif asked.home is not None and place is not None:
         thanks = f"Thanks for asking to see {place}."
-        grounds = (Ground(claim=place, source=f"listing {asked.home.listing_key} UnparsedAddress"),)
+        grounds = (ground(asked.home, place),)
     else:
         thanks = "Thanks for asking." if meeting.startswith(A_VISIT) else "Thanks for the time."
     yield _Said(
@@ -180,19 +190,17 @@ def _timed(meeting: str) -> bool:
 
 
 def _topics(facts: Sequence[MessageFact]) -> tuple[str, ...]:
-    """What the questions are about, each once; a question of another kind has no topic."""
-    found: list[str] = []
-    for fact in facts:
-        if fact.kind is FactKind.QUESTION:
-            found += [topic for topic in topics_of(fact.quote.lower()) if topic not in found]
-    return tuple(found)
+    """What the questions about a home are about, each once; a question of another kind has no topic."""
+    quotes = (fact.quote.lower() for fact in facts if fact.kind is FactKind.QUESTION)
+    return tuple(
+        dict.fromkeys(topic for low in quotes if not asks_for_homes(low) for topic in topics_of(low))
+    )
 
 
-def _checking(topics: Sequence[str]) -> str:
-    if not topics:
-        return "Thanks for your question. I'll check and get back to you."
-    named = [_TO_FIND_OUT[topic] for topic in topics[:3]]
-    return f"Thanks for your question. I'll check {_and(named)} and get back to you."
+def _to_check(fields: Sequence[str]) -> Iterator[_Said]:
+    """What no listing here tells: at most three of it are named."""
+    if fields:
+        yield _Said(f"I'll check {_and([_TO_FIND_OUT[field] for field in fields[:3]])} and get back to you.")
 
 
 def _and(parts: Sequence[str]) -> str:
@@ -202,105 +210,102 @@ def _and(parts: Sequence[str]) -> str:
 def _of_home(home: Listing, topics: Sequence[str], *, by_email: bool) -> Iterator[_Said]:
     """What the listing says of what was asked; what it leaves out is to be checked, never guessed."""
     wanted = list(topics) or ["StandardStatus", "ListPrice"]
-    wanted += [field for field in _HEADLINE if by_email and field not in wanted]
-    wanted.sort(key=_in_order)
-    known = {field: claim for field in wanted if (claim := _claim(home, field)) is not None}
-    subject, place = "It", street_of(home)
-    first = Ground(claim=place or "the home", source=f"listing {home.listing_key} UnparsedAddress")
-    for number, (verb, claims) in enumerate(_by_verb(known)):
-        subject = (place or "The home") if number == 0 else "It"
-        grounds = tuple(
-            Ground(claim=known[field], source=f"listing {home.listing_key} {field}") for field in claims
+    wanted += [field for field in HEADLINE if by_email and field not in wanted]
+    wanted.sort(key=lambda field: HEADLINE.index(field) if field in HEADLINE else len(HEADLINE))
+    claims = {field: claim_of(home, field) for field in wanted}
+    place = street_of(home)
+    subject, grounds = place or "The home", [ground(home, place)] if place else []
+    for verb, words in by_verb(claim for claim in claims.values() if claim is not None):
+        grounds += [ground(home, claim) for claim in words]
+        yield _Said(f"{subject} {verb} {', '.join(words) if verb == 'is' else _and(words)}.", tuple(grounds))
+        subject, grounds = "It", []
+    yield from _to_check([topic for topic in topics if claims[topic] is None])
+
+
+def _of_offer(home: Listing, asked: Question) -> Iterator[_Said]:
+    """One home, and which of the wishes it meets."""
+    wished, place, budget = asked.wished, street_of(home) or "One home", ""
+    price = f"listed at ${home.list_price:,.0f}"
+    grounds = [ground(home, place), ground(home, price)]
+    if wished.max_list_price is not None:
+        budget = ", within your budget"
+        grounds.append(
+            Ground(claim="within your budget", source=f"wish: up to ${wished.max_list_price:,.0f}")
         )
-        words = _and([known[field].removeprefix(f"{verb} ") for field in claims])
-        yield _Said(f"{subject} {verb} {words}.", (first, *grounds) if number == 0 and place else grounds)
-    missing = [_TO_FIND_OUT[topic] for topic in topics if topic not in known]
-    if missing:
-        yield _Said(f"I'll check {_and(missing[:3])} and get back to you.")
+    thanks = "" if asked.for_homes else "Thanks, that helps. "
+    yield _Said(f"{thanks}{place} could be a match: it's {price}{budget}.", tuple(grounds))
+    where = [] if wished.city is None else [(f"in {_cut(home.city)}", _cut(wished.city))]
+    has = [*_offers(home, wished)]
+    clauses = [f"'s {claim}" for claim, _ in where]
+    if has:
+        clauses.append(f" has {_and([claim for claim, _ in has])}")
+    if clauses:
+        source = f"listing {home.listing_key}; wish"
+        met = tuple(Ground(claim=claim, source=f"{source}: {wish}") for claim, wish in where + has)
+        yield _Said(f"It{' and'.join(clauses)}.", met)
 
 
-def _by_verb(known: Mapping[str, str]) -> list[tuple[str, list[str]]]:
-    """Claims that share a verb share a sentence: "has 3 bedrooms and 1,800 sq ft"."""
-    found: dict[str, list[str]] = {}
-    for field, claim in known.items():
-        verb = next(verb for verb in _VERBS if claim.startswith(verb))
-        found.setdefault(verb, []).append(field)
-    return list(found.items())
+def _offers(home: Listing, wishes: Wishes) -> Iterator[tuple[str, str]]:
+    """What the home has of what is wished, and the wish; what the listing leaves out is left out."""
+    for field, least, noun in (
+        ("BedroomsTotal", wishes.min_bedrooms, "bedrooms"),
+        ("BathroomsTotalInteger", wishes.min_bathrooms, "bathrooms"),
+        ("LivingArea", wishes.min_living_area, "sq ft"),
+    ):
+        claim = claim_of(home, field)
+        if least and claim is not None:
+            yield claim.words, f"{least:,.0f}+ {noun}"
+    for field, (feature, words) in FEATURES.items():
+        claim = claim_of(home, field)
+        if feature in wishes.features and claim is not None:
+            yield claim.words, words
 
 
-def _in_order(field: str) -> int:
-    return _HEADLINE.index(field) if field in _HEADLINE else len(_HEADLINE)
-
-
-_VERBS: Final = ("is listed", "has", "was built")
-
-
-def _claim(home: Listing, field: str) -> str | None:
-    """One field in words, to follow the address; None where the listing leaves it out."""
-    if field in _FEATURE_FIELDS:
-        feature, words = _FEATURE_FIELDS[field]
-        fact = feature_fact(home, feature)
-        return None if fact is None else f"has {words}" if fact else f"is listed without {words}"
-    rooms = {"BedroomsTotal": home.bedrooms_total, "BathroomsTotalInteger": home.bathrooms_total_integer}
-    if field in rooms:
-        count, noun = rooms[field], "bedroom" if field == "BedroomsTotal" else "bathroom"
-        return None if count is None else f"has {count} {noun}{'' if count == 1 else 's'}"
-    match field:
-        case "StandardStatus":
-            return f"is listed as {_STATUS[home.standard_status]}"
-        case "ListPrice":
-            return f"is listed at ${home.list_price:,.0f}"
-        case "LivingArea":
-            return None if home.living_area is None else f"has {home.living_area:,.0f} sq ft"
-        case "LotSizeAcres":
-            return None if home.lot_size_acres is None else f"has a lot of {home.lot_size_acres:g} acres"
-        case "YearBuilt":
-            return None if home.year_built is None else f"was built in {home.year_built}"
-        case _:
-            return None
-
-
-def _of_statement(kinds: set[FactKind], wishes: Wishes) -> Iterator[_Said]:
-    """To a message that asks nothing: thanks, and what the house has on its list, if the message spoke of wishes."""
-    if FactKind.OBJECTION in kinds:
+def _of_statement(asked: Question) -> Iterator[_Said]:
+    """To a message that asks nothing."""
+    if FactKind.OBJECTION in asked.kinds:
         yield _Said("Thanks for telling me, that helps.")
-        return
-    if not kinds:
+    elif asked.kinds:
+        yield _Said("Thanks, that helps.")
+        if any(fact.wish for fact in asked.facts):
+            yield from _of_noted(asked)
+    else:
         yield _Said("Thanks for your message.")
-        return
-    yield _Said("Thanks, that helps.")
-    noted = [*_noted(wishes)]
-    if noted and kinds & {FactKind.BUDGET, FactKind.BEDROOMS, FactKind.BATHROOMS, FactKind.CITY}:
-        claim = ", ".join(words for words, _ in noted)
-        source = ", ".join(f"wish {field}" for _, field in noted)
-        yield _Said(f"On your list I have: {claim}.", (Ground(claim=claim, source=source),))
 
 
-def _noted(wishes: Wishes) -> Iterator[tuple[str, str]]:
+def _of_noted(asked: Question) -> Iterator[_Said]:
+    """The wishes that were known before and that the message does not state anew."""
+    stated = {fact.wish for fact in asked.facts}
+    told = [words for field, words in _in_words(asked.noted) if field not in stated]
+    if told:
+        grounds = tuple(Ground(claim=words, source="the lead's wishes") for words in told)
+        yield _Said(f"I {'also ' if stated - {None} else ''}have you down for {_and(told)}.", grounds)
+
+
+def _in_words(wishes: Wishes) -> Iterator[tuple[str, str]]:
     if wishes.city is not None:
-        yield " ".join(wishes.city.split())[:_NAME_CHARS], "city"
+        yield "city", _cut(wishes.city)
     if wishes.max_list_price is not None:
-        yield f"up to ${wishes.max_list_price:,.0f}", "max_list_price"
+        yield "max_list_price", f"up to ${wishes.max_list_price:,.0f}"
     if wishes.min_bedrooms:
-        yield f"{wishes.min_bedrooms}+ bedrooms", "min_bedrooms"
+        yield "min_bedrooms", f"{wishes.min_bedrooms}+ bedrooms"
     if wishes.min_bathrooms:
-        yield f"{wishes.min_bathrooms}+ bathrooms", "min_bathrooms"
+        yield "min_bathrooms", f"{wishes.min_bathrooms}+ bathrooms"
 
 
 # --- the next step ------------------------------------------------------------------------------------------------------
 
 
-def _step(asked: Question) -> str:
-    """Always a question about a time."""
-    kinds = {fact.kind for fact in asked.facts}
+def _step(asked: Question, home: Listing | None) -> str:
+    """One question about a time. ``home``: what the reply speaks of. A home that is not on the market yet is shown to nobody."""
     if any(fact.kind is FactKind.MEETING and _timed(fact.value) for fact in asked.facts):
         return "In case it's taken, what other day and time would work?"
-    if FactKind.MEETING in kinds:
+    if FactKind.MEETING in asked.kinds:
         return "What day and time work for you?"
-    if asked.home is not None and asked.home.standard_status in ON_MARKET:
-        return "Would you like to see it? What day and time work for you?"
-    if asked.home is not None:
-        return "Shall I look for homes like it? What time suits you for a quick call?"
-    if FactKind.OBJECTION in kinds:
-        return "Shall I look for something that fits better? What time suits you for a quick call?"
-    return "What time suits you for a quick call?"
+    if home is None:
+        about = " about what would fit better" if FactKind.OBJECTION in asked.kinds else ""
+    elif home.standard_status is StandardStatus.ACTIVE:
+        return "What day and time would work for you to see it?"
+    else:
+        about = " about it" if home.standard_status is StandardStatus.COMING_SOON else " about homes like it"
+    return f"What time suits you for a quick call{about}?"

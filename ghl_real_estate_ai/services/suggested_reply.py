@@ -14,16 +14,18 @@ from ghl_real_estate_ai.compliance.fair_housing import area_topics, check
 from ghl_real_estate_ai.compliance.revocation import WRONG_NUMBER, takes_back
 from ghl_real_estate_ai.errors import NotFound
 from ghl_real_estate_ai.limits import TIMELINE_EVENTS
+from ghl_real_estate_ai.ml.asked_topics import asks_for_homes
 from ghl_real_estate_ai.ml.message_facts import facts_of
 from ghl_real_estate_ai.ml.message_text import MessageText
 from ghl_real_estate_ai.ml.named_homes import meant
+from ghl_real_estate_ai.ml.offered_home import offered, wants_homes, wishes_with
 from ghl_real_estate_ai.ml.reachability import heard, standing
 from ghl_real_estate_ai.ml.reply_words import Draft, Question, Writer, draft
 from ghl_real_estate_ai.models.conversations import Channel, FactKind, MessageFact
 from ghl_real_estate_ai.models.events import MessageReceived, MessageSent, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LeadId, ListingKey, LocationId
-from ghl_real_estate_ai.models.intelligence import LeadIntelligence
 from ghl_real_estate_ai.models.leads import Identity, LastMessage, Lead, Stamp
+from ghl_real_estate_ai.models.matching_models import Verdict
 from ghl_real_estate_ai.models.properties import Listing
 from ghl_real_estate_ai.models.replies import EARLIER_LOOKED_AT, UNANSWERED_LOOKED_AT, SuggestedReply
 from ghl_real_estate_ai.models.switches import Switch
@@ -31,24 +33,27 @@ from ghl_real_estate_ai.ports import Memory, UnitOfWork
 
 _ASKS: Final = frozenset({FactKind.QUESTION, FactKind.MEETING, FactKind.HOME})
 _NUMBER: Final = re.compile(r"\d[\d,.]*\d|\d")
+_ADDRESS: Final = re.compile(r"\d+[a-z]?(?: [\w.'#-]+){1,4}", re.IGNORECASE)
+"""A house number and a name. A longer text in that field may say anything, so it is checked like any other."""
 _Said = MessageReceived | MessageSent
 
 
 class _View(NamedTuple):
-    """What one look at the memory gives: messages newest first, homes as they are now."""
+    """What one look at the memory gives: messages newest first, homes as they are now. ``matches``: the best first."""
 
     lead: Lead
     brokerage: str
     switched_on: bool
     messages: tuple[_Said, ...]
     homes: tuple[Listing, ...]
+    matches: tuple[ListingKey, ...]
 
 
 class _Newest(NamedTuple):
     """The message to answer, with what it states."""
 
     message: MessageReceived
-    text: str
+    low: str
     facts: tuple[MessageFact, ...]
 
 
@@ -79,8 +84,9 @@ def _look(uow: UnitOfWork, location_id: LocationId, lead_id: LeadId) -> _View | 
     if lead is None:
         return None
     known = uow.leads.intelligence(location_id, lead_id)
+    matches = () if known is None else tuple(match.listing_key for match in known.matches.value or ())
     names = {place.location_id: place.name for place in uow.tenants.locations()}
-    keys = _known_homes(lead, known)
+    keys = _known_homes(lead, matches)
     homes = uow.listings.get_many(location_id, keys) if keys else []
     events = uow.events.of_lead(location_id, lead_id, before=None, limit=TIMELINE_EVENTS)
     return _View(
@@ -89,14 +95,14 @@ def _look(uow: UnitOfWork, location_id: LocationId, lead_id: LeadId) -> _View | 
         switched_on=uow.switches.is_on(location_id, Switch.SUGGESTED_REPLIES),
         messages=_newest_first(events),
         homes=tuple(sorted(homes, key=lambda home: home.listing_key)),
+        matches=matches,
     )
 
 
-def _known_homes(lead: Lead, known: LeadIntelligence | None) -> set[ListingKey]:
+def _known_homes(lead: Lead, matches: Sequence[ListingKey]) -> set[ListingKey]:
     """Homes that the lead has to do with: shown to it, looked at, saved, judged."""
-    matches = () if known is None else known.matches.value or ()
     return {
-        *(match.listing_key for match in matches),
+        *matches,
         *(view.listing_key for view in lead.views),
         *lead.saved,
         *lead.judged,
@@ -189,24 +195,45 @@ def _unanswered(messages: Sequence[_Said]) -> list[MessageReceived] | str:
 
 def _asking(waiting: Sequence[MessageReceived]) -> _Newest:
     """The newest message that asks something: "hello?" stands for the question before it. Else the newest."""
-    read = [_Newest(event, event.text or "", facts_of(event.text or "")) for event in waiting]
+    read = [
+        _Newest(event, MessageText.of(event.text or "").low, facts_of(event.text or "")) for event in waiting
+    ]
     for one in read:
-        if area_topics(MessageText.of(one.text).low) or any(fact.kind in _ASKS for fact in one.facts):
+        if area_topics(one.low) or any(fact.kind in _ASKS for fact in one.facts):
             return one
     return read[0]
 
 
 def _written(view: _View, newest: _Newest, writer: Writer) -> Draft:
+    area, noted = area_topics(newest.low), view.lead.wishes
     names_home = any(fact.kind is FactKind.HOME for fact in newest.facts)
+    wished = wishes_with(noted, newest.facts) if not area and wants_homes(newest.low, newest.facts) else None
     asked = Question(
         facts=newest.facts,
-        area=area_topics(MessageText.of(newest.text).low),
+        area=area,
         names_home=names_home,
         home=meant(newest.facts, view.homes) if names_home else _spoken_of(view, newest),
-        wishes=view.lead.wishes,
+        for_homes=asks_for_homes(newest.low),
+        offer=None if wished is None else offered(_unspoken_matches(view, newest), wished, newest.facts),
+        wished=wished or noted,
+        noted=noted,
         by_email=newest.message.channel is Channel.EMAIL,
     )
     return draft(asked, first_name=view.lead.contact.first_name, writer=writer)
+
+
+def _unspoken_matches(view: _View, newest: _Newest) -> Iterator[Listing]:
+    """The lead's matches, the best first, but those that were talked of lately or that the lead does not like."""
+    homes = {home.listing_key: home for home in view.homes}
+    spoken = {
+        home.listing_key
+        for text in _earlier(view.messages, newest.message)
+        if (home := meant(facts_of(text), view.homes))
+    }
+    for key in view.matches:
+        judged = view.lead.judged.get(key)
+        if key in homes and key not in spoken and (judged is None or judged.verdict is not Verdict.PASS):
+            yield homes[key]
 
 
 def _spoken_of(view: _View, newest: _Newest) -> Listing | None:
@@ -230,7 +257,7 @@ def _earlier(messages: Sequence[_Said], than: MessageReceived) -> Iterator[str]:
 def _checked(written: Draft, newest: _Newest) -> SuggestedReply:
     """Withheld when a word must not be said, or a number has no ground."""
     answers = newest.message.event_id
-    violations = check(written.text)
+    violations = check(_without(written.streets, written.text))
     if violations:
         first = violations[0]
         reason = f"The draft held “{first.phrase}” ({first.category}; {first.source}), so it is not shown. Write it yourself, without that."
@@ -243,6 +270,14 @@ def _checked(written: Draft, newest: _Newest) -> SuggestedReply:
             answers=answers,
         )
     return SuggestedReply(text=written.text, grounds=written.grounds, answers=answers)
+
+
+def _without(streets: Sequence[str], text: str) -> str:
+    """The text but for the addresses of its listings: 12 White Street is where a home is, and says nothing of who lives there."""
+    for street in streets:
+        if _ADDRESS.fullmatch(street):
+            text = text.replace(street, "the home")
+    return text
 
 
 def _first(name: str) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -12,117 +10,31 @@ import pytest
 from ghl_real_estate_ai.compliance.fair_housing import check
 from ghl_real_estate_ai.errors import NotFound
 from ghl_real_estate_ai.models.conversations import Channel
-from ghl_real_estate_ai.models.events import Delivery, MessageReceived, MessageSent, Source
+from ghl_real_estate_ai.models.events import Delivery
 from ghl_real_estate_ai.models.identifiers import (
-    CorrelationId,
-    EventId,
     LeadId,
-    ListingKey,
-    LocationId,
-    UserId,
 )
-from ghl_real_estate_ai.models.leads import Contact, HomeView, Identity, Lead, Location, Role
-from ghl_real_estate_ai.models.properties import Listing, StandardStatus, Wishes
-from ghl_real_estate_ai.models.replies import SMS_CHARS, SuggestedReply
-from ghl_real_estate_ai.models.switches import Switch, SwitchState
+from ghl_real_estate_ai.models.leads import (
+    Contact,
+)
+from ghl_real_estate_ai.models.properties import StandardStatus, Wishes
+from ghl_real_estate_ai.models.replies import SMS_CHARS
 from ghl_real_estate_ai.services.suggested_reply import SuggestedReplies
-from tests.support.fake_memory import FakeMemory
+from tests.support.reply_house import (
+    AGENT,
+    ELM,
+    LEAD,
+    NAMES,
+    OAK,
+    answered,
+    house,
+    lead,
+    suggested,
+    text_of,
+    wrote,
+)
 
 pytestmark = pytest.mark.asyncio
-
-OURS, LEAD = LocationId("ours"), LeadId("lead")
-NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-AGENT = Identity(
-    location_id=OURS,
-    user_id=UserId("maria"),
-    email="maria@example.com",
-    name="Maria Lopez",
-    role=Role.AGENT,
-    expires_at=NOON + timedelta(days=1),
-)
-OAK = Listing(
-    listing_key=ListingKey("K1"),
-    list_price=Decimal(450_000),
-    city="Austin",
-    unparsed_address="12 Oak St, Austin, TX 78701",
-    bedrooms_total=3,
-    bathrooms_total_integer=2,
-    living_area=1_800,
-    pool_private_yn=False,
-)
-ELM = OAK.model_copy(
-    update={
-        "listing_key": "K2",
-        "unparsed_address": "7 Elm Ave, Austin, TX 78702",
-        "list_price": Decimal(390_000),
-    }
-)
-
-
-def lead(*homes: Listing, **fields: object) -> Lead:
-    views = tuple(
-        HomeView(at=NOON, event_id=EventId(home.listing_key), listing_key=home.listing_key) for home in homes
-    )
-    known: dict[str, object] = {"contact": Contact(first_name="Ana", name="Ana Diaz"), "views": views}
-    return Lead.model_validate({"location_id": OURS, "lead_id": LEAD, **known, **fields})
-
-
-def wrote(text: str | None, minute: int = 0, *, channel: Channel = Channel.SMS) -> Delivery:
-    """The lead did, at so many minutes past noon."""
-    return _delivery(MessageReceived(**_fields(f"in-{minute}", minute), channel=channel, text=text))
-
-
-def answered(text: str, minute: int, *, human: bool = True) -> Delivery:
-    return _delivery(
-        MessageSent(**_fields(f"out-{minute}", minute), channel=Channel.SMS, text=text, human=human)
-    )
-
-
-def _fields(name: str, minute: int) -> dict[str, object]:
-    return {
-        "event_id": EventId(name),
-        "location_id": OURS,
-        "occurred_at": NOON + timedelta(minutes=minute),
-        "correlation_id": CorrelationId(name),
-        "source": Source.APP_WEBHOOK,
-        "lead_id": LEAD,
-    }
-
-
-def _delivery(event: MessageReceived | MessageSent) -> Delivery:
-    return Delivery(delivery_id=event.event_id, event=event, received_at=event.occurred_at)
-
-
-async def house(
-    known: Lead, said: Sequence[Delivery], homes: Sequence[Listing] = (OAK, ELM), *, off: bool = False
-) -> FakeMemory:
-    memory = FakeMemory()
-    await memory.write(
-        lambda uow: uow.tenants.put_location(Location(location_id=OURS, name="Sunrise Realty"))
-    )
-    await memory.write(lambda uow: uow.listings.put_many(OURS, homes))
-    await memory.write(lambda uow: uow.leads.put(known, None))
-    for delivery in said:
-        await memory.write(lambda uow, delivery=delivery: uow.events.append(delivery))  # type: ignore[misc]
-    if off:
-        await memory.write(
-            lambda uow: uow.switches.put(OURS, SwitchState(switch=Switch.SUGGESTED_REPLIES, on=False))
-        )
-    return memory
-
-
-async def suggested(
-    known: Lead, *said: Delivery, homes: Sequence[Listing] = (OAK, ELM), off: bool = False
-) -> SuggestedReply:
-    memory = await house(known, said, homes, off=off)
-    return await SuggestedReplies(memory=memory).suggest(LEAD, by=AGENT)
-
-
-async def text_of(known: Lead, *said: Delivery, homes: Sequence[Listing] = (OAK, ELM)) -> str:
-    reply = await suggested(known, *said, homes=homes)
-    assert reply.text is not None, reply.withheld
-    return reply.text
-
 
 # --- what is answered ---------------------------------------------------------------------------------------------
 
@@ -130,13 +42,13 @@ async def text_of(known: Lead, *said: Delivery, homes: Sequence[Listing] = (OAK,
 async def test_a_question_about_a_home_named_by_address_is_answered_from_its_listing() -> None:
     reply = await suggested(lead(OAK, ELM), wrote("Is 12 Oak St still available, and how much is it?"))
     assert reply.text == (
-        "Hi Ana! 12 Oak St is listed as active and at $450,000. Would you like to see it? What day and time work for you? "
+        "Hi Ana! 12 Oak St is on the market, listed at $450,000. What day and time would work for you to see it? "
         "- Maria, Sunrise Realty"
     )
     assert [(ground.claim, ground.source) for ground in reply.grounds] == [
-        ("12 Oak St", "listing K1 UnparsedAddress"),
-        ("is listed as active", "listing K1 StandardStatus"),
-        ("is listed at $450,000", "listing K1 ListPrice"),
+        ("12 Oak St", "listing K1"),
+        ("on the market", "listing K1"),
+        ("listed at $450,000", "listing K1"),
     ]
     assert (reply.answers, reply.by, reply.withheld) == ("in-0", "rules", None)
 
@@ -145,13 +57,13 @@ async def test_a_listing_that_changed_is_told_as_it_is_now_and_one_that_vanished
     asked = wrote("Is 12 Oak St still available? How much is it?")
     sold = OAK.model_copy(update={"standard_status": StandardStatus.PENDING, "list_price": Decimal(440_000)})
     now = await text_of(lead(OAK), asked, homes=[sold])
-    assert "listed as pending and at $440,000" in now
+    assert "pending, listed at $440,000" in now
     assert "450" not in now
     assert "homes like it" in now
     gone = await suggested(lead(OAK), asked, homes=[ELM])
     assert gone.text is not None
     assert gone.grounds == ()
-    assert not re.search(r"\d|active|Oak", gone.text)
+    assert not re.search(r"\d|on the market|Oak", gone.text)
     assert "I'll check" in gone.text
 
 
@@ -165,7 +77,7 @@ async def test_what_the_listing_leaves_out_is_to_be_checked() -> None:
 
 async def test_it_means_the_home_that_was_named_last() -> None:
     said = [answered("7 Elm Ave just came on at a good price", 0), wrote("Is it still available?", 5)]
-    assert "7 Elm Ave is listed as active" in await text_of(lead(OAK, ELM), *said)
+    assert "7 Elm Ave is on the market" in await text_of(lead(OAK, ELM), *said)
 
 
 async def test_it_means_the_only_home_that_the_lead_knows_and_none_of_several() -> None:
@@ -188,13 +100,13 @@ async def test_a_visit_is_acknowledged_without_a_promise_and_asks_for_another_ti
     assert text.endswith("what other day and time would work? - Maria, Sunrise Realty")
 
 
-async def test_stated_wishes_are_told_back_as_they_stand() -> None:
+async def test_wishes_that_the_message_does_not_state_anew_are_told_back_as_they_stand() -> None:
     known = lead(wishes=Wishes(city="Austin", max_list_price=Decimal(500_000), min_bedrooms=3))
     reply = await suggested(known, wrote("our budget is 520k now"))
     assert reply.text is not None
-    assert "On your list I have: Austin, up to $500,000, 3+ bedrooms." in reply.text
-    assert "520" not in reply.text
-    assert reply.grounds[0].source == "wish city, wish max_list_price, wish min_bedrooms"
+    assert "Thanks, that helps. I also have you down for Austin and 3+ bedrooms." in reply.text
+    assert not re.search("520|500", reply.text)
+    assert {ground.source for ground in reply.grounds} == {"the lead's wishes"}
 
 
 async def test_a_nudge_stands_for_the_question_before_it() -> None:
@@ -216,8 +128,8 @@ async def test_an_automation_answers_nothing() -> None:
 async def test_an_email_tells_more_and_has_lines() -> None:
     text = await text_of(lead(OAK), wrote("Is 12 Oak St still available?", channel=Channel.EMAIL))
     assert text == (
-        "Hi Ana,\n\n12 Oak St is listed as active and at $450,000. It has 3 bedrooms, 2 bathrooms and 1,800 sq ft.\n\n"
-        "Would you like to see it? What day and time work for you?\n\nMaria\nSunrise Realty"
+        "Hi Ana,\n\n12 Oak St is on the market, listed at $450,000. It has 3 bedrooms, 2 bathrooms and 1,800 sq ft.\n\n"
+        "What day and time would work for you to see it?\n\nMaria\nSunrise Realty"
     )
 
 
@@ -361,13 +273,42 @@ async def test_do_not_disturb_a_deleted_lead_and_the_switch_withhold_everything(
 
 
 async def test_a_draft_that_holds_a_forbidden_phrase_is_withheld_with_the_phrase_and_the_rule() -> None:
-    bad = OAK.model_copy(update={"unparsed_address": "12 Perfect for Families Way, Austin"})
+    bad = OAK.model_copy(
+        update={"unparsed_address": "12 Oak St, perfect for families: call now".replace(",", "")}
+    )
     reply = await suggested(lead(bad), wrote("is it still available?"), homes=[bad])
     assert reply.text is None
     assert reply.withheld is not None
-    assert "“Perfect for Families”" in reply.withheld
+    assert "“perfect for families”" in reply.withheld
     assert "familial status; 42 U.S.C. 3604(c)" in reply.withheld
     assert reply.answers == "in-0"
+
+
+@pytest.mark.parametrize(
+    "street",
+    [
+        "12 White Street",
+        "5 Christian Street",
+        "14 Best Location Ct",
+        "9 Black Street",
+        "101 Orthodox Street Apt 4",
+    ],
+)
+async def test_a_homes_own_address_is_no_forbidden_phrase(street: str) -> None:
+    home = OAK.model_copy(update={"unparsed_address": f"{street}, Austin"})
+    reply = await suggested(lead(home), wrote("is it still available?"), homes=[home])
+    assert reply.text is not None, reply.withheld
+    assert f"{street} is on the market" in reply.text
+
+
+async def test_the_same_words_outside_the_address_are_caught() -> None:
+    home = OAK.model_copy(update={"unparsed_address": "12 White Street, Austin"})
+    memory = await house(
+        lead(home), [wrote("is it still available?")], [home], brokerage="White Street Realty"
+    )
+    reply = await SuggestedReplies(memory=memory).suggest(LEAD, by=AGENT)
+    assert reply.text is None
+    assert "“White Street”" in str(reply.withheld)
 
 
 async def test_a_lead_that_is_not_there_is_not_found() -> None:
@@ -378,7 +319,6 @@ async def test_a_lead_that_is_not_there_is_not_found() -> None:
 
 # --- the same for everybody ---------------------------------------------------------------------------------------
 
-NAMES = ["Emily", "Lakisha", "Mohammed", "Guadalupe", "José", "芳", "Christian", "Precious", None]
 TEXTS = [
     "Is 12 Oak St still available?",
     "can we see 12 Oak St Saturday at 2?",

@@ -222,8 +222,8 @@ SUGGESTED: dict[str, Any] = {
     "text": "Hi Maria, 12 Oak St is listed at $425,000 and active. Would Saturday at 2 pm work for a visit? Alex, Elm Harbor Homes",
     "withheld": None,
     "grounds": [
-        {"claim": "listed at $425,000", "source": "listing 12 ListPrice"},
-        {"claim": "active", "source": "listing 12 StandardStatus"},
+        {"claim": "listed at $425,000", "source": "listing 12"},
+        {"claim": "on the market", "source": "listing 12"},
     ],
     "answers": "m-3",
     "by": "rules",

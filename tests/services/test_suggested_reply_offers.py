@@ -1,0 +1,154 @@
+"""A home that a suggested reply names to who states wishes or asks what there is: one that fits, the same for everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import pytest
+
+from ghl_real_estate_ai.models.events import Delivery
+from ghl_real_estate_ai.models.identifiers import (
+    EventId,
+)
+from ghl_real_estate_ai.models.leads import (
+    Contact,
+    Judgement,
+    Stamp,
+)
+from ghl_real_estate_ai.models.matching_models import JudgedBy, Verdict
+from ghl_real_estate_ai.models.properties import Listing, StandardStatus, Wishes
+from ghl_real_estate_ai.models.replies import SMS_CHARS, SuggestedReply
+from ghl_real_estate_ai.services.suggested_reply import SuggestedReplies
+from tests.support.reply_house import (
+    AGENT,
+    ELM,
+    LEAD,
+    NAMES,
+    NOON,
+    OAK,
+    answered,
+    house,
+    lead,
+    wrote,
+)
+
+pytestmark = pytest.mark.asyncio
+
+WISHED = Wishes(city="Austin", max_list_price=Decimal(500_000), min_bedrooms=3)
+
+
+async def offered(
+    text: str,
+    *,
+    wishes: Wishes = WISHED,
+    matches: Sequence[Listing] = (ELM, OAK),
+    homes: Sequence[Listing] = (OAK, ELM),
+    earlier: Sequence[Delivery] = (),
+    **fields: object,
+) -> SuggestedReply:
+    memory = await house(lead(wishes=wishes, **fields), [*earlier, wrote(text, 50)], homes, matches=matches)
+    return await SuggestedReplies(memory=memory).suggest(LEAD, by=AGENT)
+
+
+async def test_who_states_wishes_is_offered_the_best_match_with_why_it_fits() -> None:
+    reply = await offered("We're trying to stay under $450k")
+    assert reply.text == (
+        "Hi Ana! Thanks, that helps. 7 Elm Ave could be a match: it's listed at $390,000, within your budget. "
+        "It's in Austin and has 3 bedrooms. What day and time would work for you to see it? - Maria, Sunrise Realty"
+    )
+    assert [(ground.claim, ground.source) for ground in reply.grounds] == [
+        ("7 Elm Ave", "listing K2"),
+        ("listed at $390,000", "listing K2"),
+        ("within your budget", "wish: up to $450,000"),
+        ("in Austin", "listing K2; wish: Austin"),
+        ("3 bedrooms", "listing K2; wish: 3+ bedrooms"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Do you have anything under 500k?", "what else is on the market?", "Any other homes like that?", "please send me some listings", "any 3 bedroom houses with 2 baths?"],
+)  # fmt: skip
+async def test_who_asks_what_there_is_is_offered_one_home_and_asked_one_thing(text: str) -> None:
+    reply = await offered(text)
+    assert reply.text is not None
+    assert "7 Elm Ave could be a match" in reply.text
+    assert reply.text.count("?") == 1
+
+
+async def test_who_asks_what_there_is_hears_where_there_is_none_what_is_looked_for() -> None:
+    reply = await offered("Do you have anything new?", matches=())
+    assert reply.text is not None
+    assert (
+        "I'll look for homes that fit and get back to you. I have you down for Austin, up to $500,000 and 3+ bedrooms."
+        in reply.text
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "change"),
+    [
+        ("our budget is 380k", {}),
+        ("we need at least 4 bedrooms", {}),
+        ("we want a pool", {}),
+        ("with a garage please", {}),
+        ("a big yard is a must", {}),
+        ("at most 2 bedrooms", {}),
+        ("looking in Dallas or Austin", {}),
+        ("our budget is 500k", {"standard_status": StandardStatus.PENDING}),
+        ("our budget is 500k", {"standard_status": StandardStatus.COMING_SOON}),
+        ("our budget is 500k", {"list_price": Decimal(510_000)}),
+        ("our budget is 500k", {"unparsed_address": None}),
+    ],
+)
+async def test_a_home_that_misses_a_wish_or_cannot_be_seen_as_it_is_now_is_not_offered(
+    text: str, change: dict[str, object]
+) -> None:
+    now = ELM.model_copy(update=change)
+    reply = await offered(text, matches=[ELM], homes=[now])
+    assert reply.text is not None
+    assert "could be a match" not in reply.text
+
+
+async def test_a_home_that_was_passed_or_talked_of_is_not_offered_again() -> None:
+    passed = Judgement(stamp=Stamp(at=NOON, event_id=EventId("j")), verdict=Verdict.PASS, by=JudgedBy.LEAD)
+    after_a_pass = await offered("our budget is 500k", judged={"K2": passed})
+    after_a_word = await offered("our budget is 500k", earlier=[answered("How about 7 Elm Ave?", 40)])
+    assert ["12 Oak St could be" in str(reply.text) for reply in (after_a_pass, after_a_word)] == [True, True]
+
+
+async def test_a_question_about_an_area_is_never_answered_with_a_home() -> None:
+    reply = await offered("Do you have anything under 500k in a safe neighborhood?")
+    assert reply.text is not None
+    assert "police department" in reply.text
+    assert "Elm" not in reply.text
+
+
+async def test_an_offer_is_the_same_for_everybody() -> None:
+    said = (
+        "our budget is 500k",
+        "My husband and I are Muslim, our budget is 500k",
+        "we're on a visa. our budget is 500k",
+    )
+    told = {(await offered(text)).text for text in said}
+    for name in NAMES:
+        reply = await offered(said[0], contact=Contact(first_name=name, tags=("spanish",)))
+        told.add(str(reply.text).replace(f"Hi {name}!" if name else "Hi!", "Hi Ana!"))
+    assert len(told) == 1
+
+
+async def test_an_offer_fits_into_a_text_message() -> None:
+    long = ELM.model_copy(
+        update={"unparsed_address": "17 Oldest Elm Harbor Boulevard Number 4", "city": "Q" * 60}
+    )
+    reply = await offered(
+        "our budget is 500k",
+        wishes=Wishes(city="Q" * 60, min_bedrooms=1, min_bathrooms=1, min_living_area=900),
+        matches=[long],
+        homes=[long],
+        contact=Contact(first_name="Maximiliana-Alexandra Theodora"),
+    )
+    assert reply.text is not None
+    assert "could be a match" in reply.text
+    assert len(reply.text) <= SMS_CHARS
