@@ -89,10 +89,15 @@ def bar(share: float | None) -> Html:
     )
 
 
+def lines(*texts: str) -> Html:
+    """These texts, each on a line of its own; empty ones are left out."""
+    return Html("<br>".join(_safe(text) for text in texts if text))
+
+
 def show_figures(figures: Iterable[tuple[str, str, str]]) -> None:
     """A row of (title, figure, note)."""
     parts = "".join(
-        f"<div><dt>{escape(title)}</dt><dd>{escape(figure)}</dd><dd class='note'>{escape(note)}</dd></div>"
+        f"<div><dt>{escape(title)}</dt><dd>{escape(figure)}</dd><dd class='note'>{_safe(note)}</dd></div>"
         for title, figure, note in figures
     )
     st.html(f'<dl class="page-figures">{parts}</dl>')

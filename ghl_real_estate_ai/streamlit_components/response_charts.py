@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from ghl_real_estate_ai.models.team import ResponsePoint
+from ghl_real_estate_ai.models.team import ResponseGroup, ResponsePoint, WaitingMark
 from ghl_real_estate_ai.streamlit_components.page_tables import minutes_in_words
 
-_INK, _MUTED = "#2f7ec4", "#8a94a0"
+_INK, _WAITING, _MUTED = "#2f7ec4", "#c4622f", "#8a94a0"
 _LEFT_MIN: Final = 0.5
 """A log axis has no zero: faster answers stand at its left end, half a minute."""
 _TICKS: Final = {
@@ -23,15 +23,20 @@ _TIPS: Final = [
     {"field": "high", "type": "quantitative", "format": ".0%", "title": "at most"},
     {"field": "waiting", "type": "quantitative", "title": "still waiting then"},
 ]
+_MARK_TIPS: Final = [
+    {"field": "leads", "type": "quantitative", "title": "still waiting"},
+    {"field": "for", "type": "nominal", "title": "so far for"},
+]
 
 
-def response_chart(curve: tuple[ResponsePoint, ...]) -> dict[str, object]:
-    """Vega-Lite: a step line with its 80 % band on a log axis of time, and a dashed line at five minutes."""
-    x, y = _time_axis(max([1440.0, *(point.minutes for point in curve)])), _share_axis("answered")
+def response_chart(group: ResponseGroup) -> dict[str, object]:
+    """Vega-Lite: a step line with its 80 % band on a log axis of time up to where leads were watched, a stroke for each that waits."""
+    watched = group.watched_min or 0.0
+    x, y = _time_axis(max([1440.0, watched])), _share_axis("answered")
     return {
         "height": 280,
         "config": {"mark": {"aria": False}},  # the caption says it in words
-        "data": {"values": [_value(point) for point in curve]},
+        "data": {"values": _line(group)},
         "layer": [
             {
                 "data": {"values": [{"minutes": _GOAL_MIN}]},
@@ -47,10 +52,35 @@ def response_chart(curve: tuple[ResponsePoint, ...]) -> dict[str, object]:
                 "encoding": {"x": x, "y": y},
             },
             {
+                "data": {"values": [_mark(mark) for mark in group.marks]},
+                "mark": {"type": "tick", "orient": "vertical", "size": 16, "thickness": 2, "color": _WAITING},
+                "encoding": {"x": x, "y": y, "tooltip": _MARK_TIPS},
+            },
+            {
+                "data": {"values": [_value(point) for point in group.curve]},
                 "mark": {"type": "point", "filled": True, "size": 30, "color": _INK, "opacity": 0.9},
                 "encoding": {"x": x, "y": y, "tooltip": _TIPS},
             },
         ],
+    }
+
+
+def _line(group: ResponseGroup) -> list[dict[str, object]]:
+    """From nobody answered, over the steps, level to where the last lead was watched."""
+    points = [_value(point) for point in group.curve]
+    if group.watched_min is None or not (points or group.marks):
+        return points
+    begin: dict[str, object] = {"minutes": _LEFT_MIN, "answered": 0.0, "low": 0.0, "high": 0.0}
+    end = {**(points[-1] if points else begin), "minutes": max(_LEFT_MIN, group.watched_min)}
+    return [begin, *points, end]
+
+
+def _mark(mark: WaitingMark) -> dict[str, object]:
+    return {
+        "minutes": max(_LEFT_MIN, mark.minutes),
+        "answered": mark.answered,
+        "leads": mark.leads,
+        "for": f"about {minutes_in_words(mark.minutes)}",
     }
 
 

@@ -31,11 +31,11 @@ from ghl_real_estate_ai.streamlit_components.page_frame import (
     zone,
 )
 from ghl_real_estate_ai.streamlit_components.page_tables import (
-    NOTHING,
     Column,
     Html,
     as_csv,
     bar,
+    lines,
     link,
     mark,
     minutes_in_words,
@@ -43,6 +43,14 @@ from ghl_real_estate_ai.streamlit_components.page_tables import (
     show_table,
 )
 from ghl_real_estate_ai.streamlit_components.response_charts import response_chart
+from ghl_real_estate_ai.streamlit_components.response_words import (
+    comparison_in_words,
+    counted_leads,
+    curve_in_words,
+    marked_in_words,
+    percent,
+    trends,
+)
 
 PERIODS: Final = (7, 30, 90)
 REFRESH_S: Final = 30
@@ -59,7 +67,20 @@ _GROUP_COLUMNS: Final = (
     Column("Half within", number=True),
     Column("9 of 10 within", number=True),
 )
-_CSV_NAMES: Final = ("cut", "name", "leads", "answered", "waiting", "p50_min", "p90_min", "within_5_min")
+_MARKED_AT: Final = 3
+"""Of the column that is there only where an agent marked a lead as answered."""
+_MARKED_WORDS: Final = " Marked as answered: an agent said so with a click and no answer was seen; such a lead counts as neither."
+_CSV_NAMES: Final = (
+    "cut",
+    "name",
+    "leads",
+    "answered",
+    "waiting",
+    "marked",
+    "p50_min",
+    "p90_min",
+    "within_5_min",
+)
 
 
 class Held(NamedTuple):
@@ -149,8 +170,11 @@ def _age(held: Held, here: str) -> None:
 
 def _response(answer: TeamResponse, here: str) -> None:
     names = _names(answer)
-    _figures(answer.overall)
-    curves = {_EVERYBODY: answer.overall, **{one.name: one for one in answer.by_agent if one.curve}}
+    _figures(answer)
+    curves = {
+        _EVERYBODY: answer.overall,
+        **{one.name: one for one in answer.by_agent if one.curve or one.marks},
+    }
     left, right = st.columns([1, 1], gap="large")
     with left:
         who = st.selectbox(
@@ -160,7 +184,7 @@ def _response(answer: TeamResponse, here: str) -> None:
             key="team_curve",
         )
         group = curves.get(who or _EVERYBODY, answer.overall)
-        st.vega_lite_chart(response_chart(group.curve), width="stretch", key="team_chart")
+        st.vega_lite_chart(response_chart(group), width="stretch", key="team_chart")
         st.caption(curve_in_words(group))
     with right:
         cut = (
@@ -171,69 +195,69 @@ def _response(answer: TeamResponse, here: str) -> None:
         )
         groups = {"source": answer.by_source, "hour": answer.by_hour, "agent": answer.by_agent}[cut]
         what = _CUTS[cut].removeprefix("By ").capitalize()
+        some_marked = bool(answer.overall.marked)
         rows = [
             _group_row(
                 _on_live(group.name, _agent(group.name, names))
                 if cut == "agent" and group.name
                 else _group_name(cut, group.name, names),
                 group,
+                some_marked=some_marked,
             )
             for group in groups
             if group.leads
         ]
-        show_table(f"First human answer {_CUTS[cut].lower()}", (Column(what), *_GROUP_COLUMNS), rows)
+        columns = [Column(what), *_GROUP_COLUMNS]
+        if some_marked:
+            columns.insert(_MARKED_AT, Column("Marked as answered", number=True))
+        show_table(f"First human answer {_CUTS[cut].lower()}", columns, rows)
         if cut == "hour":
             st.caption(f"Hours in {here}.")
         st.caption(
             "First answer: by a human. Automatic messages are none. Leads without one count as not answered yet."
+            + (_MARKED_WORDS if some_marked else "")
         )
 
 
-def _figures(overall: ResponseGroup) -> None:
+def _figures(answer: TeamResponse) -> None:
+    overall, trend = answer.overall, trends(answer)
     show_figures(
         [
-            ("Answered within 5 min", _percent(overall.within_5_min), "by a human"),
+            (
+                "Answered within 5 min",
+                percent(overall.within_5_min),
+                lines("by a human", trend.get("within_5", "")),
+            ),
             (
                 "Half are answered within",
                 minutes_in_words(overall.p50_min),
-                _reached(overall.p50_min, "half"),
+                lines(_reached(overall.p50_min, "half"), trend.get("p50", "")),
             ),
             ("9 of 10 within", minutes_in_words(overall.p90_min), _reached(overall.p90_min, "9 of 10")),
-            ("No first answer yet", f"{overall.waiting:,}", f"of {overall.leads:,} leads that came in"),
+            (
+                "No first answer yet",
+                f"{overall.waiting:,}",
+                lines(
+                    f"of {counted_leads(overall.leads)} that came in ({overall.waiting / overall.leads:.0%})",
+                    marked_in_words(overall),
+                    trend.get("waiting", ""),
+                ),
+            ),
         ]
     )
-
-
-def _percent(share: float | None) -> str:
-    return NOTHING if share is None else f"{share:.0%}"
+    st.caption(comparison_in_words(answer))
 
 
 def _reached(minutes: float | None, share: str) -> str:
     return f"fewer than {share} were answered" if minutes is None else "waiting leads counted"
 
 
-def curve_in_words(group: ResponseGroup) -> str:
-    """What the chart says, for whoever does not see it."""
-    if not group.curve:
-        return "No lead of this group has been answered or has waited long enough for a curve."
-    moments = (
-        (group.within_5_min, "5 min"),
-        (group.within_60_min, "1 h"),
-        (group.within_1440_min, "1 day"),
-    )
-    parts = [f"{_percent(share)} within {name}" for share, name in moments if share is not None]
-    answered = f"Answered: {', '.join(parts)}. " if parts else ""
-    waiting = (
-        f"{group.waiting:,} of {group.leads:,} have no first answer yet, and are counted as not answered."
-    )
-    return f"{answered}{waiting} Band: 80 % certain. Dashed: 5 minutes."
-
-
-def _group_row(name: str, group: ResponseGroup) -> list[str]:
+def _group_row(name: str, group: ResponseGroup, *, some_marked: bool) -> list[str]:
     return [
         name,
         f"{group.leads:,}",
         f"{group.waiting:,}",
+        *([f"{group.marked:,}"] if some_marked else []),
         bar(group.within_5_min),
         minutes_in_words(group.p50_min),
         minutes_in_words(group.p90_min),
@@ -326,6 +350,10 @@ def _untouched(answer: TeamResponse) -> None:
         Column("Source"),
     ]
     rows = [_untouched_row(lead, answer.now, names) for lead in answer.untouched]
+    st.caption(
+        "A high score, and no human wrote, called or met them for 2 days, or ever since they came. "
+        "Open a lead to see why and what to do; give it to somebody else in the CRM, and this page follows."
+    )
     show_table("Hot leads that nobody touched", columns, rows)
 
 
@@ -335,7 +363,7 @@ def _untouched_row(lead: UntouchedLead, now: datetime, names: dict[UserId, str])
         link(page_link(LIVE, lead=lead.lead_id), lead.name),
         f"{lead.score:.0%}",
         f"{since}, never touched" if lead.never_touched else since,
-        _agent(lead.assigned_to, names),
+        _on_live(lead.assigned_to, _agent(lead.assigned_to, names)) if lead.assigned_to else "Nobody yet",
         lead.source or "Not known",
     ]
 
@@ -408,6 +436,7 @@ def response_csv(answer: TeamResponse) -> str:
                 group.leads,
                 group.answered,
                 group.waiting,
+                group.marked,
                 group.p50_min,
                 group.p90_min,
                 group.within_5_min,

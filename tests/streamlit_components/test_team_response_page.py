@@ -18,16 +18,20 @@ from ghl_real_estate_ai.models.identifiers import LeadId, UserId
 from ghl_real_estate_ai.models.leads import Role
 from ghl_real_estate_ai.models.team import (
     AgentLoad,
+    Direction,
+    EarlierResponse,
     ResponseGroup,
     ResponsePoint,
     TeamResponse,
     UntouchedLead,
+    WaitingMark,
 )
 from ghl_real_estate_ai.ports import UnitOfWork
 from ghl_real_estate_ai.streamlit_components import page_frame
 from ghl_real_estate_ai.streamlit_components.live_client import GatewayClient
 from ghl_real_estate_ai.streamlit_components.response_charts import response_chart
-from ghl_real_estate_ai.streamlit_components.team_response import curve_in_words, load_csv, response_csv
+from ghl_real_estate_ai.streamlit_components.response_words import curve_in_words
+from ghl_real_estate_ai.streamlit_components.team_response import load_csv, response_csv
 from tests.support.dashboard import OFFICE, WAIT_S, LiveGateway, dashboard_settings, live_gateway
 from tests.support.dashboard_pages import add_everybody, as_read, html, opened, session_of, told
 from tests.support.facts import LEAD, contact, message
@@ -47,6 +51,8 @@ def group(
         name=name, leads=leads, answered=leads - waiting, waiting=waiting,
         p50_min=4.0, p90_min=None, within_5_min=0.5, within_60_min=0.55,
         within_1440_min=None if name == "new" else 0.7, curve=curve,
+        watched_min=900.0 if curve else None,
+        marks=(WaitingMark(minutes=600.0, answered=0.7, leads=waiting),) if curve and waiting else (),
     )  # fmt: skip
 
 
@@ -74,6 +80,12 @@ ANSWER = TeamResponse(
             untouched_since=NOW - timedelta(days=3), never_touched=True, simulated=True,
         ),
     ),
+)  # fmt: skip
+
+
+EARLIER = EarlierResponse(
+    leads=40, waiting=9, p50_min=90.0, within_5_min=0.25,
+    p50_is=Direction.BETTER, within_5_is=Direction.SAME, waiting_is=Direction.WORSE,
 )  # fmt: skip
 
 
@@ -141,6 +153,44 @@ def test_the_figures_and_the_curve_are_told_in_words(page: AppTest) -> None:
     assert "simulated, and so are the answers" in shown
 
 
+def test_each_figure_says_how_it_compares_with_the_days_before_in_words(
+    page: AppTest, vendor: Vendor
+) -> None:
+    vendor.answer = ANSWER.model_copy(update={"earlier": EARLIER})
+    page.run()
+    shown = html(page)
+    for words in (
+        "by a human<br>30 days before: 25%, no clear difference",
+        "<br>30 days before: 1.5 h, better now",
+        "of 10 leads that came in (30%)<br>30 days before: 9 of 40 (22%), worse now",
+    ):
+        assert words in shown
+    assert "Compared with the 40 leads of the 30 days before" in told(page)
+
+
+def test_without_enough_leads_before_the_page_says_why_it_compares_nothing(
+    page: AppTest, vendor: Vendor
+) -> None:
+    why = "12 leads came in the 30 days before, and 20 are needed"
+    vendor.answer = ANSWER.model_copy(update={"no_earlier": why})
+    page.run()
+    assert f"No comparison with the 30 days before: {why}." in told(page)
+    assert "30 days before: " not in html(page)
+
+
+def test_leads_marked_as_answered_are_told_beside_those_that_wait_and_only_then(
+    page: AppTest, vendor: Vendor
+) -> None:
+    assert "arked as answered" not in html(page) + told(page)
+    overall = ANSWER.overall.model_copy(update={"marked": 2})
+    source = ANSWER.by_source[0].model_copy(update={"marked": 2})
+    vendor.answer = ANSWER.model_copy(update={"overall": overall, "by_source": (source,)})
+    page.run()
+    assert "<br>marked as answered: 2" in html(page)
+    assert '<th scope="col" class="number">Marked as answered</th>' in html(page)
+    assert "such a lead counts as neither" in told(page)
+
+
 def test_leads_are_compared_by_source_hour_and_agent_by_name(page: AppTest) -> None:
     assert '<th scope="row">Not known</th>' in html(page)
     page.session_state["team_cut"] = "hour"
@@ -181,6 +231,8 @@ def test_a_desk_is_fine_only_where_nothing_is_late(page: AppTest, vendor: Vendor
 def test_a_hot_lead_that_nobody_touched_links_to_the_live_screen(page: AppTest) -> None:
     assert 'href="?page=now&amp;lead=l%2F1">Ada &lt;b&gt;</a>' in html(page)
     assert "3.0 days, never touched" in html(page)
+    assert f'agent={ALEX}">Alex Rivera</a></td>' in html(page)
+    assert "give it to somebody else in the CRM" in told(page)
 
 
 def test_the_record_is_told_in_one_line_with_a_link(page: AppTest) -> None:
@@ -234,30 +286,46 @@ def test_a_lead_that_came_in_waits_on_the_page_of_the_real_gateway(
     gateway.do(receive)
     page = opened(gateway, monkeypatch, Role.MANAGER, page_frame.TEAM)
     assert not page.exception
-    assert "of 1 leads that came in" in html(page)
+    assert "of 1 lead that came in (100%)" in html(page)
     assert "Simulated data" not in html(page)
 
 
-def test_the_chart_holds_every_point_and_starts_at_half_a_minute() -> None:
-    chart = response_chart(CURVE)
+def test_the_chart_begins_with_nobody_and_ends_level_where_leads_were_watched() -> None:
+    chart = response_chart(group("all", curve=CURVE))
     values = chart["data"]["values"]  # type: ignore[index]  # reason: Vega-Lite is nested plain data
-    assert [value["minutes"] for value in values] == [0.5, 4.0, 300.0]
-    assert [value["after"] for value in values] == ["0 s", "4 min", "5.0 h"]
+    assert [(value["minutes"], value["answered"]) for value in values] == [
+        (0.5, 0.0), (0.5, 0.2), (4.0, 0.5), (300.0, 0.7), (900.0, 0.7),
+    ]  # fmt: skip
     layers: Any = chart["layer"]
-    goal, band, line, points = layers
+    goal, band, line, strokes, points = layers
     assert band["mark"]["interpolate"] == line["mark"]["interpolate"] == "step-after"
     assert goal["mark"]["strokeDash"]
+    assert strokes["data"]["values"] == [
+        {"minutes": 600.0, "answered": 0.7, "leads": 3, "for": "about 10.0 h"}
+    ]
     assert points["encoding"]["tooltip"]
+    assert [value["after"] for value in points["data"]["values"]] == ["0 s", "4 min", "5.0 h"]
+
+
+def test_the_curves_words_tell_its_strokes_and_its_end() -> None:
+    words = curve_in_words(group("all", curve=CURVE))
+    assert "3 of 10 have no first answer yet, and are counted as not answered." in words
+    assert "The line ends at 15.0 h: no lead was watched for longer." in words
+    assert "Upright strokes: leads that still wait, by how long so far." in words
+    nobody = curve_in_words(group("all", waiting=0, curve=CURVE))
+    assert "No lead still waits for its first answer." in nobody
+    assert "strokes" not in nobody
 
 
 def test_a_group_without_a_curve_says_so() -> None:
-    assert curve_in_words(group("zillow")).startswith("No lead of this group has been answered")
+    assert curve_in_words(group("zillow")).startswith("Too few leads of this group")
 
 
 def test_the_files_hold_every_row_and_no_formula() -> None:
     rows = list(csv.DictReader(io.StringIO(response_csv(ANSWER))))
     assert [row["cut"] for row in rows] == ["all", *["source"] * 2, *["hour"] * 2, *["agent"] * 2]
     assert rows[1]["name"] == "'=zillow"
+    assert (rows[0]["waiting"], rows[0]["marked"]) == ("3", "0")
     assert rows[5]["name"] == "Alex Rivera"
     load = list(csv.DictReader(io.StringIO(load_csv(ANSWER))))
     assert load[0]["why"] == "9 leads wait, the team's median is 3"
