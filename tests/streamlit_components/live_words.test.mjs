@@ -65,9 +65,12 @@ test("a model that was fitted on simulated data says so", () => {
   assert.doesNotMatch(words.stampInWords({ ...stamp, simulated: false }), /simulated/);
 });
 
-test("a spark line needs two points", () => {
+test("a spark line is as high as its values moved, a ripple stays a ripple, and what did not move has none", () => {
   assert.equal(sparkPoints([0.5]), "");
+  assert.equal(sparkPoints([0.5, 0.5, 0.501]), "");
   assert.equal(sparkPoints([0, 1]), "0.0,16.0 64.0,2.0");
+  assert.equal(sparkPoints([0.4, 0.3]), "0.0,2.0 64.0,16.0");
+  assert.equal(sparkPoints([0.4, 0.41]), "0.0,10.4 64.0,7.6"); // one point of the five that the box holds
 });
 
 test("of rows in a new order the fewest move: one that rose or fell, one that is new, none when one left", () => {
@@ -189,4 +192,14 @@ test("a time is told alike everywhere: by its hour today, with the day this week
   assert.ok(words.timeOfDay(at(27, 9), at(25, 9)).endsWith(words.hourOf(at(27, 9))));
   assert.equal(words.timeOfDay(at(40, 9), at(25, 9)), words.dayAndTime(at(40, 9)));
   for (const told of [words.hourOf, words.clockTime, words.dayAndTime]) assert.doesNotMatch(told(at(25, 9)), /09/); // no leading nought here and none there
+});
+
+test("a meeting lies ahead by the stage or by what is to be confirmed", () => {
+  assert.equal(words.hasMeetingAhead("appointment", null), true);
+  assert.equal(words.hasMeetingAhead("new", { kind: "confirm_appointment" }), true);
+  assert.equal(words.hasMeetingAhead("new", { kind: "reply" }), false);
+});
+
+test("a number is told as it is read out, and what is none stays", () => {
+  assert.deepEqual(["+15550102030", "+4930123456", "maria@example.com"].map(words.addressInWords), ["+1 555 010 2030", "+4930123456", "maria@example.com"]);
 });

@@ -56,10 +56,13 @@ def test_the_head_says_who_it_is_and_how_to_reach_them(page: Any) -> None:
     dialog.get_by_text("Stage new · from zillow · with Alex Rivera", exact=False).wait_for()
     ways = dialog.get_by_role("group", name="Reach the lead")
     assert ways.get_by_role("link").evaluate_all("(links) => links.map((link) => link.href)") == [
-        "tel:+15550102030",
         "sms:+15550102030",
         "mailto:maria@example.com",
     ]
+    action = part(dialog, "Next action")  # the call is its button, and stands nowhere else
+    assert action.get_by_role("link", name="Call Maria Gomez").get_attribute("href") == "tel:+15550102030"
+    action.get_by_role("button", name="+1 555 010 2030 Copy").click()
+    dialog.get_by_text("Copied: +1 555 010 2030").wait_for()
 
 
 def test_do_not_disturb_is_said_and_only_the_way_that_the_lead_waits_on_stays(
@@ -70,7 +73,8 @@ def test_do_not_disturb_is_said_and_only_the_way_that_the_lead_waits_on_stays(
     gateway.answers[ASK] = (200, detail)
     dialog = open_lead(page)
     ways = dialog.get_by_role("group", name="Reach the lead")
-    assert ways.get_by_role("link").all_inner_texts() == ["Call"]  # the next action answers by a call
+    assert ways.get_by_role("link").count() == 0
+    assert part(dialog, "Next action").get_by_role("link").count() == 1  # it answers by a call
     assert ways.get_by_role("button", disabled=True).all_inner_texts() == ["Text", "Email"]
     ways.get_by_text("Do not disturb is set in the CRM.").wait_for()
 
@@ -84,6 +88,13 @@ def test_the_next_action_is_answered_as_in_the_queue_and_taken_back_within_the_p
     action = part(dialog, "Next action")
     action.get_by_text("wrote: “can we see 12 Oak St on Saturday at 2?”").wait_for()
     action.get_by_text("first answer slipping").wait_for()
+    longer = action.get_by_role("button", name="Snooze Maria Gomez for longer")
+    longer.click()
+    dialog.get_by_role("menuitem", name="1 hour").wait_for()
+    assert longer.get_attribute("aria-expanded") == "true"
+    page.keyboard.press("Tab")  # leaves the menu, and closes it
+    dialog.get_by_role("menuitem", name="1 hour").wait_for(state="hidden")
+    assert longer.get_attribute("aria-expanded") == "false"
     action.get_by_role("button", name="Snooze Maria Gomez for 2 hours").click()
     dialog.get_by_role("button", name="Undo").click()  # reachable: the line stands inside of the dialog
     action.get_by_text("Open again").wait_for()
@@ -151,7 +162,9 @@ def test_the_curve_ahead_is_a_picture_sentences_and_a_table(page: Any) -> None:
     dialog = open_lead(page)
     ahead = part(dialog, "If the lead stays silent")
     picture = ahead.get_by_role("img")
-    assert picture.get_attribute("aria-label").startswith("Churn risk ahead. Now 42 %, in 14 days 93 %")
+    assert picture.get_attribute("aria-label").startswith(
+        "Churn risk ahead. Now 42\u00a0%, in 14 days 93\u00a0%"
+    )
     assert picture.locator(".mark").count() == 2
     ahead.get_by_text("Active in 3 d", exact=False).wait_for()
     ahead.get_by_text("As a table").click()

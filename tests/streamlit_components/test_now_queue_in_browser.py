@@ -168,8 +168,11 @@ def test_snooze_is_one_tap_and_its_toast_undoes_it(page: Any, url: str, gateway:
     wrote(gateway, "omar", "Omar Haddad", "Is the price firm?", assigned_to=DANA)
     start(page, url)
     put_off = row(page, "omar", "Is the price firm?")
-    put_off.get_by_role("button", name="Snooze Omar Haddad for 2 hours").click()
+    page.get_by_role("searchbox").fill("price firm")
+    queue(page).locator("li").nth(1).wait_for(state="detached")
+    put_off.get_by_role("button", name="Snooze Omar Haddad for 2 hours").press("Enter")
     put_off.wait_for(state="detached")
+    assert page.evaluate(FOCUSED) == "Now"  # the last row has no neighbour to hand the focus to
     page.get_by_role("button", name="Undo").click()
     put_off.wait_for()
     put_off.get_by_role("button", name="for longer").click()

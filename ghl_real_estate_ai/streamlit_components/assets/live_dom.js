@@ -36,12 +36,17 @@ export function staleTag(reason) {
 const SPARK_WIDTH = 64;
 const SPARK_HEIGHT = 18;
 
-/** The points of a line through values of 0-1, newest at the right; "" for fewer than two. */
+const SPARK_RANGE = 0.05; // at least so much stands between top and bottom: a ripple must not look like a wave
+const SPARK_MOVED = 0.005; // what prints as another percent
+
+/** The points of a line through values of 0-1, newest at the right, as high as they moved; "" where nothing moved. */
 export function sparkPoints(values) {
-  if (values.length < 2) return "";
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  if (values.length < 2 || high - low < SPARK_MOVED) return "";
   const step = SPARK_WIDTH / (values.length - 1);
-  const inset = 2; // keeps the stroke inside the box at 0 and at 1
-  const y = (value) => SPARK_HEIGHT - inset - value * (SPARK_HEIGHT - 2 * inset);
+  const inset = 2; // keeps the stroke inside the box at its ends
+  const range = Math.max(SPARK_RANGE, high - low);
+  const y = (value) => SPARK_HEIGHT / 2 - ((value - (low + high) / 2) / range) * (SPARK_HEIGHT - 2 * inset);
   return values.map((value, i) => `${(i * step).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
 }
 
@@ -112,8 +117,17 @@ export class KeyedList {
     const heir = row.node.nextElementSibling ?? row.node.previousElementSibling;
     row.node.remove();
     this.rows.delete(key);
-    if (focused) heir?.querySelector("button")?.focus();
+    if (focused) (heir?.querySelector("button") ?? headOf(this.container))?.focus();
   }
+}
+
+/** Where the keyboard stands when what had it has gone: on its section's heading, or the section where that is not shown. */
+export function headOf(container) {
+  const section = container?.closest("section");
+  const heading = section?.querySelector("h2, h3");
+  const head = heading?.checkVisibility() ? heading : section;
+  if (head) head.tabIndex = -1;
+  return head;
 }
 
 /** The fewest nodes of `wanted` that must be put into place when `present` stand there: the others are in order already. */

@@ -1,7 +1,7 @@
 // One lead, whole: a page over the screen with all that is known of it and all that can be done about it.
 // Opened by live_hub.js; asks GET /v1/leads/{id} and asks again when a stream speaks of the lead.
 
-import { clockTime } from "./live_words.js";
+import { clockTime, hasMeetingAhead } from "./live_words.js";
 import { el } from "./live_dom.js";
 import { waysToReach } from "./live_lead_words.js";
 import { LeadHead } from "./live_lead_head.js";
@@ -199,7 +199,7 @@ export class LeadPage {
     this.wishes.show(this.leadId, lead.wishes, conversation, correctedAt(timeline));
     const nothing = { value: null, stale_reason: "nothing is concluded about this lead yet" };
     const { score = nothing, won = nothing, churn = nothing, matches = nothing, cause = null } = intelligence ?? {};
-    this.score.show({ score, won, cause });
+    this.score.show({ score, won, cause, meetingAhead: hasMeetingAhead(lead.stage, intelligence?.next_action) });
     this.churn.show({ churn, cause });
     this.why.show(reasons);
     this.homes.show(this.leadId, matches, judged);

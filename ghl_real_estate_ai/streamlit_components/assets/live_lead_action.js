@@ -29,6 +29,7 @@ export class LeadAction {
   forget() {
     this.action = null;
     this.buttons = answerButtons({ answers: this.answers, menu: this.menu });
+    this.buttons.node.firstElementChild.after(this.buttons.copy);
     this.answer.replaceChildren(this.buttons.node, this.buttons.trouble);
     this.reply.forget();
     this.why.replaceChildren();

@@ -1,6 +1,6 @@
 // Who the lead is and how to reach it: the head of the lead page. Called by live_lead.js.
 
-import { clockTime, percent, STAGE_WORDS } from "./live_words.js";
+import { clockTime, hasMeetingAhead, percent, reachHref, STAGE_WORDS } from "./live_words.js";
 import { keepingFocus } from "./live_lead_parts.js";
 import { el, setText, simulatedTag, staleTag } from "./live_dom.js";
 
@@ -27,13 +27,13 @@ export class LeadHead {
     this.#writeWays([]);
   }
 
-  /** `ways`: live_lead_words.waysToReach. */
+  /** `ways`: live_lead_words.waysToReach. The one that the next action's own button offers is there, and not twice. */
   show({ lead, intelligence }, ways) {
     setText(this.name, lead.name);
     this.tags.replaceChildren(...(lead.simulated ? [simulatedTag()] : []));
-    this.chances.replaceChildren(...(intelligence ? chancesOf(intelligence) : []));
+    this.chances.replaceChildren(...(intelligence ? chancesOf(intelligence, lead.stage) : []));
     setText(this.facts, headFacts(lead, intelligence, this.nameOfUser).join(" · "));
-    this.#writeWays(ways);
+    this.#writeWays(ways.filter((way) => !isOfAction(way, intelligence?.next_action)));
   }
 
   /** Whether news still arrive: the bar with the same words lies under this page. `line`: {name, words}. */
@@ -53,10 +53,11 @@ export class LeadHead {
 }
 
 /** Hot, and slipping? The two numbers that an agent looks for first; stale ones say so. */
-function chancesOf({ score, churn }) {
+function chancesOf({ score, won, churn, next_action: action }, stage) {
   const risk = churn.value;
+  const [chance, word] = hasMeetingAhead(stage, action) && won?.value ? [won, " chance of a deal "] : [score, " score "];
   return [
-    el("span", {}, el("b.number", {}, percent(score.value?.probability)), " score ", score.stale_reason ? staleTag(score.stale_reason) : ""),
+    el("span", {}, el("b.number", {}, percent(chance.value?.probability)), word, chance.stale_reason ? staleTag(chance.stale_reason) : ""),
     el(
       "span",
       {},
@@ -78,6 +79,10 @@ export function headFacts(lead, intelligence, nameOfUser) {
     lead.assigned_to ? `with ${nameOfUser(lead.assigned_to)}` : "not assigned",
     intelligence ? `as of ${clockTime(intelligence.as_of)}` : "nothing concluded yet",
   ];
+}
+
+function isOfAction({ name, href }, action) {
+  return href !== null && reachHref(action?.reach ?? null)?.split(":")[0] === href.split(":")[0];
 }
 
 function sentence(text) {

@@ -10,14 +10,17 @@ import { el, staleTag } from "./live_dom.js";
 const REASONS_SHOWN = 5;
 const STARTING_POINT = "base"; // what the model says of anybody: not a reason about this lead
 
-/** Chances of an appointment and of a won deal, each a point with its range on one shared axis. */
+/** Chances of an appointment and of a won deal, each a point with its range on one shared axis; first what is still asked for. */
 export function scorePart() {
-  return leadPart("Score", ({ score, won, cause }) => {
+  return leadPart("Score", ({ score, won, cause, meetingAhead }) => {
     const end = sharedScale([score.value, won.value]);
     const stamp = score.value ?? won.value;
-    return [
+    const chances = [
       chance(score, (value) => `chance of an appointment within ${value.horizon_days} days`, "an appointment", end),
       chance(won, (value) => `chance of a won deal within ${value.horizon_days} days`, "a won deal", end),
+    ];
+    return [
+      ...(meetingAhead ? chances.reverse() : chances),
       el("div.chance.axis", { "aria-hidden": "true" }, el("span"), el("span"), el("span.ends", {}, el("span", {}, percent(0)), el("span", {}, percent(end)))),
       movedBy(cause, "score"),
       staleLine(score) ?? staleLine(won),

@@ -1,17 +1,20 @@
 // One row of the Now queue: who, what to do, why, how long they have waited, and the answers. Called by live_view.js.
 // The lead page shows the same buttons (`answerButtons`) and the same clock.
 
-import { percent, proofInRow, reachHref, reachVerb, snoozeChoices, speedClock, worthInWords, worthRestsOn } from "./live_words.js";
-import { el, setClass, setText, simulatedTag } from "./live_dom.js";
+import { addressInWords, hasMeetingAhead, percent, proofInRow, reachHref, reachVerb, snoozeChoices, speedClock, worthInWords, worthRestsOn } from "./live_words.js";
+import { copyButton } from "./live_reply.js";
+import { el, headOf, setClass, setText, simulatedTag } from "./live_dom.js";
 
 const SAID_WORDS = { take: ["Taking on…", "Taken on"], snooze: ["Snoozing…", "Snoozed"], answered: ["Marking…", "Answered"], decline: ["Passing on…", "Not yours"], back: ["Taking back…", "Open again"] };
+const GONE_ASKED_EVERY_MS = 500; // while the menu is open
 const EVIDENCE_SHOWN = 2; // lines before the row is opened
 const FIRST_RESPONSE = "first_response";
 const WAITED_FOR = new Set([FIRST_RESPONSE, "reply"]); // kinds of action that an answer by another way settles
 
 /**
  * The answers to one action: the channel's own button, snooze with its menu, answered where an answer is waited for, not mine. `answers` is live_actions.Answers,
- * `menu` a SnoozeMenu. -> {node, trouble, update(item)}; `trouble` is the line that tells why an answer was refused.
+ * `menu` a SnoozeMenu. -> {node, copy, trouble, update(item)}; `trouble` is the line that tells why an answer was refused,
+ * `copy` the button with the channel's number or address, for a desk.
  */
 export function answerButtons({ answers, menu }) {
   let item = null;
@@ -19,9 +22,10 @@ export function answerButtons({ answers, menu }) {
   const isBusy = () => node.classList.contains("busy");
   const act = el("a.take", { "data-do": "act", onclick: (event) => actOn(event) });
   const snooze = el("button.quiet", { type: "button", "data-do": "snooze", title: "Put off for 2 hours (s)", onclick: () => isBusy() || answers.snooze(item) }, "Snooze");
-  const longer = el("button.quiet.longer", { type: "button", "aria-haspopup": "menu", onclick: () => isBusy() || menu.open(longer, item) }, el("span.caret", { "aria-hidden": "true" }));
+  const longer = el("button.quiet.longer", { type: "button", "aria-haspopup": "menu", "aria-expanded": "false", onclick: () => isBusy() || menu.open(longer, item) }, el("span.caret", { "aria-hidden": "true" }));
   const answered = el("button.quiet", { type: "button", "data-do": "answered", title: "Answered another way, or needs no answer: stops the clock (d)", onclick: () => isBusy() || answers.answered(item) }, "Answered");
   const decline = el("button.quiet", { type: "button", "data-do": "decline", title: "Out of my queue, not of the team's (n)", onclick: () => isBusy() || answers.decline(item) }, "Not mine");
+  const copy = copyButton((words) => answers.tell(words, null));
   const said = el("span.said.meta");
   const node = el("div.answers", {}, act, el("span.joined", {}, snooze, longer), answered, decline, said);
   const trouble = el("p.trouble-line", { role: "alert" });
@@ -41,6 +45,7 @@ export function answerButtons({ answers, menu }) {
     act.tabIndex = 0;
     setText(act, verb);
     act.setAttribute("aria-label", href ? `${verb} ${next.lead_name}, ${next.action.reach.to}` : `Done: ${next.action.title}`);
+    copy.show(href ? next.action.reach.to : "");
     act.title = href ? `${verb} ${next.action.reach.to} and take it on (a): it comes back after 4 h if no call or message is seen` : "Take it on (a)";
     snooze.setAttribute("aria-label", `Snooze ${next.lead_name} for 2 hours`);
     longer.setAttribute("aria-label", `Snooze ${next.lead_name} for longer`);
@@ -59,7 +64,7 @@ export function answerButtons({ answers, menu }) {
     event.preventDefault();
     act.click();
   });
-  return { node, trouble, update };
+  return { node, copy: copy.node, trouble, update };
 }
 
 /** The longer ways to put an action off, above everything else on the page. One for the whole screen. */
@@ -69,6 +74,7 @@ export class SnoozeMenu {
     Object.assign(this, { root, now, answers });
     this.node = el("div.menu", { popover: "auto", role: "menu", "aria-label": "Snooze until" });
     this.node.addEventListener("keydown", (event) => this.#move(event));
+    this.node.addEventListener("toggle", ({ newState }) => newState === "closed" && this.#closed());
     root.append(this.node);
   }
 
@@ -79,6 +85,10 @@ export class SnoozeMenu {
     };
     const choice = ([words, until]) => el("button", { type: "button", role: "menuitem", onclick: choose(until) }, words);
     this.node.replaceChildren(...snoozeChoices(this.now()).map(choice));
+    this.#closed(); // of another action
+    Object.assign(this, { from, item, section: from.closest("section") });
+    from.setAttribute("aria-expanded", "true");
+    this.watch = setInterval(() => this.#isGone() && this.#leave(), GONE_ASKED_EVERY_MS);
     const host = from.closest("dialog") ?? this.root; // a dialog makes everything beside it inert
     if (this.node.parentNode !== host) host.append(this.node);
     this.node.showPopover();
@@ -89,7 +99,28 @@ export class SnoozeMenu {
     this.node.firstElementChild.focus();
   }
 
+  /** Whether what the menu would put off is on the page no more, or another thing is to do by now. */
+  #isGone() {
+    const newest = this.answers.current(this.item.lead_id)?.action;
+    return !this.from.isConnected || !this.from.checkVisibility() || (newest && newest.action_id !== this.item.action.action_id);
+  }
+
+  /** The keyboard goes back to the button, or to where its row was. */
+  #leave() {
+    const head = this.node.contains(this.node.getRootNode().activeElement) ? headOf(this.section) : null;
+    const { from } = this;
+    this.node.hidePopover();
+    this.#closed();
+    if (head && !from.checkVisibility()) head.focus();
+  }
+
+  #closed() {
+    clearInterval(this.watch);
+    this.from?.setAttribute("aria-expanded", "false");
+  }
+
   #move(event) {
+    if (event.key === "Tab") return this.node.hidePopover(); // the focus is back on the button, and goes on from there
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (!step) return;
     event.preventDefault();
@@ -168,7 +199,7 @@ export function nowRow(first, deps) {
   const node = el(
     "li.now",
     {},
-    el("div.line.now-head", {}, el("span.rank", { "aria-hidden": "true" }), name, tags, about, clock.node),
+    el("div.line.now-head", {}, el("span.rank", { "aria-hidden": "true" }), name, tags, about, buttons.copy, clock.node),
     el("div.line.now-do", {}, title, numbers),
     why.node,
     buttons.node,
@@ -185,7 +216,7 @@ export function nowRow(first, deps) {
     setText(worth, worthInWords(item.action) ?? "");
     worth.title = worth.textContent && worthRestsOn(item.action);
     title.title = title.textContent.trim(); // the line is cut where it is too long
-    writeChances(numbers, item.score, facet.danger);
+    writeChances(numbers, chanceInFront(item, facet), facet.danger);
     why.update(item.action);
     setText(about, [facet.stage, deps.agentName(item.assigned_to ?? facet.assigned)].filter(Boolean).join(" · "));
     about.title = about.textContent; // the line is cut where it is too long
@@ -202,13 +233,19 @@ function writeNowTags(holder, simulated, declined) {
   holder.replaceChildren(...[simulated ? simulatedTag() : null, mark].filter(Boolean));
 }
 
+/** The chance that an agent asks for: of a won deal where a meeting lies ahead already, else the score. -> [value, word, its meaning] */
+function chanceInFront(item, { stage, won }) {
+  if (hasMeetingAhead(stage, item.action) && won !== null) return [won, "deal", "Chance of a won deal: a meeting lies ahead already"];
+  return [item.score, "score", "Chance of an appointment"];
+}
+
 /** "34 % score · 12 % risk", aligned from row to row. */
-function writeChances(node, score, danger) {
-  const told = `${percent(score)} ${percent(danger)}`;
+function writeChances(node, [chance, word, meaning], danger) {
+  const told = `${percent(chance)} ${word} ${percent(danger)}`;
   if (node.dataset.told === told) return;
   node.dataset.told = told;
-  const one = (value, word) => el("span", {}, el("b.number", {}, percent(value)), el("span.meta", {}, ` ${word}`));
-  node.replaceChildren(one(score, "score"), one(danger, "risk"));
+  const one = (value, said, title) => el("span", { title }, el("b.number", {}, percent(value)), el("span.meta", {}, ` ${said}`));
+  node.replaceChildren(one(chance, word, meaning), one(danger, "risk", "Chance of silence"));
 }
 
 /** Why: the first lines of evidence, and on demand all of it with what the value rests on and where the lead is reached. */
@@ -224,7 +261,7 @@ function nowWhy() {
     const whole = new Set(told.filter(({ evidence, text }) => text === evidence.text).map(({ text }) => text));
     const lines = action.evidence.map((evidence) => evidence.text).filter((text) => !whole.has(text));
     if (action.expected_value != null) lines.push(worthRestsOn(action));
-    if (action.reach) lines.push(`${reachVerb(action.reach)}: ${action.reach.to}`);
+    if (action.reach) lines.push(`${reachVerb(action.reach)}: ${addressInWords(action.reach.to)}`);
     rest.replaceChildren(...lines.map((line) => el("p.meta", {}, line)));
   };
   return { node, update };

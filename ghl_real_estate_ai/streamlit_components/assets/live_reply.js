@@ -1,6 +1,7 @@
 // A suggested reply to read, copy and send by hand. It is never sent by itself, and says so.
-// Called by the feed (`replyBox`) and by the lead page (`ReplyOffer`); GET /v1/leads/{lead}/suggested-reply.
+// Called by the feed (`replyBox`), by the lead page (`ReplyOffer`) and beside the button that calls (`copyButton`); GET /v1/leads/{lead}/suggested-reply.
 
+import { addressInWords } from "./live_words.js";
 import { el, setText } from "./live_dom.js";
 
 export const NEVER_SENT = "Nothing is sent from here. Read it once more, and send it yourself.";
@@ -16,6 +17,29 @@ export async function copyText(text, field) {
     field.select();
     return document.execCommand("copy");
   }
+}
+
+/** A button that copies a number or an address, for a desk without an app to call with: {node, show(address)}; "" hides it. */
+export function copyButton(tell) {
+  let address = "";
+  const copy = async () => {
+    const field = el("input.hidden", { readonly: true, tabindex: "-1", "aria-hidden": "true" });
+    field.value = address;
+    node.after(field);
+    const copied = await copyText(address, field);
+    field.remove();
+    node.focus();
+    tell(copied ? `Copied: ${addressInWords(address)}` : `Not copied: ${addressInWords(address)}`);
+  };
+  const node = el("button.quiet.copy", { type: "button", hidden: true, onclick: copy });
+  const show = (next) => {
+    if (next === address) return;
+    address = next;
+    node.hidden = !next;
+    node.replaceChildren(el("span.address", {}, addressInWords(next)), " Copy");
+    node.setAttribute("aria-label", `${addressInWords(next)} Copy`);
+  };
+  return { node, show };
 }
 
 const WITH_THIS = { sms: "Text with this", email: "Email with this" };

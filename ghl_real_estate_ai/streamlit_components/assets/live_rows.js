@@ -26,13 +26,14 @@ export function writeTags(holder, item, staleReason = null) {
   );
 }
 
-/** "+12 Replied to a text": the sign says it without the colour. `good` is the direction that pleases. */
+/** "+12 Replied to a text", nothing where nothing is known: the sign says it without the colour. `good` is the direction that pleases. */
 function writeCause(change, text, words, good) {
   setText(change, words.change);
   setClass(change, "good", words.direction === good);
   setClass(change, "bad", words.direction === -good);
   setText(text, words.text);
   text.parentNode.title = words.text; // the line is cut where it is too long
+  text.parentNode.hidden = !words.text && !words.change;
 }
 
 export function scoreRow(item, { openLead, trendOf, facetOf }) {

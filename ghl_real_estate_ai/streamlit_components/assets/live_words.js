@@ -154,6 +154,11 @@ const WAIT_SAID = /^waiting [^,]+ for a human answer(?:, after (\d+ messages))?$
 const NEW_SAID = /^new [^;]+ ago; (.)/;
 const SCORE_SAID = /^\d+% chance of an appointment within \d+ days$/;
 
+/** Whether a meeting lies ahead: then the chance of an appointment is no news, and that of a won deal is asked for. */
+export function hasMeetingAhead(stage, action) {
+  return stage === "appointment" || action?.kind === "confirm_appointment";
+}
+
 /** A line of evidence beside the clock of the wait and the score: without what these two say; null where nothing is left. */
 export function proofInRow({ text }) {
   if (SCORE_SAID.test(text)) return null;
@@ -170,6 +175,11 @@ export function worthRestsOn({ value_assumed: assumed }) {
 /** A phone number as tel: and sms: take it, "" for none. An extension is no part of it: it is asked for once somebody answers. */
 export function dialled(phone) {
   return (phone ?? "").split(/\s*(?:;|,|#|\bext\b|x)/i)[0].replace(/[^+0-9]/g, "");
+}
+
+/** "+1 555 010 2030": an address as it is read out; what is no number of ten American digits stays as it is. */
+export function addressInWords(address) {
+  return address.replace(/^(\+1)(\d{3})(\d{3})(\d{4})$/, "$1 $2 $3 $4");
 }
 
 /** Where a tap on the button leads: the phone's own app with the lead's address; null where no app is known for the channel. */
