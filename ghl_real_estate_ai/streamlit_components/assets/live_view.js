@@ -298,7 +298,8 @@ export class HubView {
   everySecond() {
     this.tick();
     this.#paintSystem();
-    if (this.store.loaded.size) this.charts.tick(); // drawn with nothing they would fold away, and push the rows down a moment later
+    this.told ||= this.state?.user && this.state.streams.every((stream) => this.store.loaded.has(stream));
+    if (this.told) this.charts.tick(); // drawn with nothing they would fold away, and push the rows down a moment later
     for (const row of this.panels.get("conversation_feed").list.rows.values()) row.mark();
     for (const [stream, panel] of this.panels) if (panel.held && !isPointedAt(panel)) this.repaint(stream);
   }
