@@ -93,9 +93,6 @@ def _house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
 @pytest.fixture(name="desk", scope="module", params=[DESKTOP, PHONE], ids=["1440", "390"])
 def _desk(request: pytest.FixtureRequest, browser: Any, house: Installation) -> Iterator[Desk]:
     with open_page(browser, size=request.param, reduced_motion=True) as page, no_script_fails(page):
-        streamlits_own = page.get_by_role("dialog").filter(has_text="Streamlit server is not responding")
-        close = streamlits_own.get_by_role("button", name="Close")
-        page.add_locator_handler(streamlits_own, lambda: close.click())  # it lies over all else until closed
         sign_in(page, house.url, email=EMAILS[Role.AGENT])
         wait_until_live(page)
         yield Desk(page, house, request.param[0])
@@ -203,6 +200,19 @@ def test_a_suggested_reply_has_grounds_is_copied_and_nothing_is_sent(desk: Desk)
     assert desk.house.changes() == {}
     desk.page.keyboard.press("Escape")
     dialog.wait_for(state="hidden")
+
+
+def test_the_live_screen_goes_on_while_the_pages_own_server_is_away(desk: Desk) -> None:
+    page = desk.page
+    with desk.house.without_dashboard():
+        away = page.get_by_role("alert").filter(has_text="Live data goes on")
+        away.wait_for()
+        fits_and_reads_well(page)
+        desk.comes("Lena", "Is the garden fenced?", minutes=2)
+        desk.row("Lena", "Is the garden fenced?").get_by_role("button", name="for 2 hours").click()
+        until(page, lambda: desk.answers_to("Lena") == ["ActionSnoozed"])
+    away.wait_for(state="detached")
+    wait_until_live(page)
 
 
 def test_a_power_cut_is_told_with_the_age_of_the_data_and_lived_through(desk: Desk) -> None:

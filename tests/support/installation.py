@@ -97,6 +97,15 @@ class Installation:
             process.kill()
             process.wait(WAIT_S)
 
+    @contextmanager
+    def without_dashboard(self) -> Iterator[None]:
+        """The dashboard's process is gone for the time of the block; the gateway goes on."""
+        self._dashboard.kill()
+        self._dashboard.wait(WAIT_S)
+        yield
+        self._dashboard = self._process("dashboard")
+        launch.wait_until_ready(f"{self.url}/_stcore/health", process=self._dashboard, log=self._log)
+
     def stop(self) -> None:
         """A clean stop. Nothing has failed without being said."""
         self._running.close()

@@ -1,5 +1,7 @@
 // What the browser keeps for the pages: the session over a reload of the tab, and in the URL which page is open. Called by Streamlit.
 
+import { PageServer } from "./page_server.js";
+
 const KEPT = "enterprisehub.session"; // in sessionStorage: this tab only, gone with it. The live screen writes it too, when it renews.
 const FIRST_PAGE = "now"; // needs no word in the URL
 
@@ -122,6 +124,7 @@ export default function mount({ parentElement, data, setStateValue, setTriggerVa
     held = { keeper, listening: new AbortController() };
     KEEPERS.set(parentElement, held);
     listen(keeper, held.listening.signal);
+    new PageServer({ page: () => keeper.page, live: () => window.__enterprisehub?.state === "live" }).watch(held.listening.signal);
   }
   Object.assign(held.keeper, { setState: setStateValue, setTrigger: setTriggerValue });
   held.keeper.run(data);
