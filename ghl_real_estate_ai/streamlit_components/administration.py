@@ -20,7 +20,7 @@ from ghl_real_estate_ai.streamlit_components.gateway_answers import FirstSteps, 
 from ghl_real_estate_ai.streamlit_components.live_client import GatewayClient, Session
 from ghl_real_estate_ai.streamlit_components.location_listings import PLAN, show_listings
 from ghl_real_estate_ai.streamlit_components.location_switches import CONFIRM, show_kill_switch, show_switches
-from ghl_real_estate_ai.streamlit_components.location_users import REMOVE, show_users
+from ghl_real_estate_ai.streamlit_components.location_users import CHANGED, REMOVE, show_users
 from ghl_real_estate_ai.streamlit_components.page_frame import (
     expire,
     heading,
@@ -104,7 +104,7 @@ def _is_simulated(session: Session, client: GatewayClient) -> bool:
 
 def leave_administration() -> None:
     """Questions that were left open are not waiting when somebody comes back."""
-    for asked in (CONFIRM, REMOVE, PLAN):
+    for asked in (CONFIRM, CHANGED, REMOVE, PLAN):
         st.session_state.pop(asked, None)
 
 

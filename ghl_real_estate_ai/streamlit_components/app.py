@@ -119,7 +119,9 @@ def _show(session: Session, page: str, client: GatewayClient, gateway_url: str) 
     if page != ADMIN:
         leave_administration()
     if page == LIVE:
-        st.html('<p class="loading" role="status">Loading the leads…</p>')  # until the screen stands: pages.css
+        st.html(
+            '<p class="loading" role="status">Loading the leads…</p>'
+        )  # until the screen stands: pages.css
         show_banner(session, client)
         said = show_hub(session, gateway_url=gateway_url)
         if said.session is not None:

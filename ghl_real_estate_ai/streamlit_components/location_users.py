@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from functools import partial
+from html import escape
 from typing import Final
 from urllib.parse import quote
 
@@ -25,10 +26,13 @@ from ghl_real_estate_ai.streamlit_components.page_frame import (
     plain,
     tell_results,
 )
-from ghl_real_estate_ai.streamlit_components.page_tables import Column, show_table
 
 _PLACE: Final = "users"
+_REMOVED: Final = "users_removed"
 _HANDED_OUT: Final = "user_handed_out"
+_HANDED_TO: Final = "user_handed_to"
+CHANGED: Final = "user_changed"
+"""Who is being changed."""
 REMOVE: Final = "user_remove"
 """Whose removal has been asked for, and not confirmed."""
 _PASSWORD_BYTES: Final = 12
@@ -41,20 +45,44 @@ _ROLE_WORDS: Final = {
 
 
 def show_users(session: Session, client: GatewayClient) -> None:
-    """The list, and below it what can be done. Raises what the gateway refuses."""
+    """The list, each with what can be done about them. Raises what the gateway refuses."""
     heading("Users")
     users = client.read(Users, "/v1/users", session).items
     people = {one.user_id: one.name for one in client.read(Team, "/v1/team", session).members}
-    columns = [Column("Name"), Column("Email"), Column("Role"), Column("In the CRM")]
-    show_table(
-        "Users", columns, [[one.name, one.email, one.role.title(), _in_crm(one, people)] for one in users]
-    )
+    tell_results(_REMOVED)
+    for user in users:
+        _row(user, session, client, people)
     tell_results(_PLACE)
-    _new_password()
+    _new_password(of=None)
     with st.expander("Add a user", key="user_add"):
         _add(session, client, people)
-    with st.expander("Change or remove a user", key="user_edit"):
-        _change(session, client, users, people)
+
+
+def _row(user: UserView, session: Session, client: GatewayClient, people: Mapping[UserId, str]) -> None:
+    """Who it is, with a button of their own; what is to be changed opens below it, of one user at a time."""
+    opened = st.session_state.get(CHANGED) == user.user_id
+    with st.container(border=True, gap="small", key=f"user_{user.user_id}"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            you = " (you)" if user.user_id == session.user.user_id else ""
+            st.html(
+                f'<p class="page-line"><strong>{escape(user.name)}</strong>{you} · {escape(user.role)}<br>'
+                f'{escape(user.email)}<br><span class="muted">In the CRM: {escape(_in_crm(user, people))}</span></p>'
+            )
+            st.button(
+                "Close" if opened else "Change",
+                key=f"change_{user.user_id}",
+                on_click=partial(_open, None if opened else user.user_id),
+            )
+        tell_results(_place_of(user))
+        _new_password(of=user.user_id)
+        if opened:
+            _change(user, session, client, people)
+
+
+def _open(user_id: UserId | None) -> None:
+    """A question about the removal of somebody else is not left open."""
+    st.session_state[CHANGED] = user_id
+    st.session_state.pop(REMOVE, None)
 
 
 def _in_crm(user: UserView, people: Mapping[UserId, str]) -> str:
@@ -63,10 +91,15 @@ def _in_crm(user: UserView, people: Mapping[UserId, str]) -> str:
     return people.get(user.crm_user_id, f"agent {user.crm_user_id[-4:]}")
 
 
-def _new_password() -> None:
-    """Shown until the admin says that it is copied; then it is nowhere but in the user's hands."""
+def _place_of(user: UserView) -> str:
+    """Where the answer to a click about them is told: in a long list the top is out of sight."""
+    return f"{_PLACE}_{user.user_id}"
+
+
+def _new_password(*, of: UserId | None) -> None:
+    """Shown where it was asked for, until the admin says that it is copied; then it is nowhere but in the user's hands."""
     held: tuple[str, str] | None = st.session_state.get(_HANDED_OUT)
-    if held is None:
+    if held is None or st.session_state.get(_HANDED_TO) != of:
         return
     email, password = held
     with st.container(border=True, key="user_password_box"):
@@ -121,26 +154,15 @@ def _added(session: Session, client: GatewayClient) -> None:
                 **({"crm_user_id": asked["new_crm"]} if asked["new_crm"] else {}),
             },
         )
-        asked[_HANDED_OUT] = (added.email, password)
+        asked[_HANDED_OUT], asked[_HANDED_TO] = (added.email, password), None
         asked["new_email"] = asked["new_name"] = ""
         return f"{added.name} is added as {added.role}."
 
     attempt(_PLACE, work)
 
 
-def _change(
-    session: Session, client: GatewayClient, users: tuple[UserView, ...], people: Mapping[UserId, str]
-) -> None:
-    by_id = {one.user_id: one for one in users}
-    chosen = st.selectbox(
-        "User",
-        list(by_id),
-        format_func=lambda one: f"{by_id[one].name}, {by_id[one].email}",
-        key="user_chosen",
-    )
-    if chosen is None:
-        return
-    user = by_id[chosen]
+def _change(user: UserView, session: Session, client: GatewayClient, people: Mapping[UserId, str]) -> None:
+    chosen = user.user_id
     with st.form(f"user_form_{chosen}", border=False):
         st.text_input("Name", value=user.name, key=f"name_{chosen}")
         roles = list(_ROLE_WORDS)
@@ -176,13 +198,14 @@ def _changed(user: UserView, session: Session, client: GatewayClient) -> None:
             return "Nothing was changed."
         changed = client.post(UserView, f"/v1/users/{quote(which, safe='')}", session, body=body)
         if password:
-            asked[_HANDED_OUT] = (changed.email, password)
+            asked[_HANDED_OUT], asked[_HANDED_TO] = (changed.email, password), which
             asked[f"reset_{which}"] = False
             if which == session.user.user_id:  # it ended this session too, before the password was seen
                 keep_session(client.sign_in(changed.email, password, session.user.location_id))
+        asked[CHANGED] = None
         return f"{changed.name} is saved."
 
-    attempt(_PLACE, work)
+    attempt(_place_of(user), work)
 
 
 def _removal(user: UserView, session: Session, client: GatewayClient) -> None:
@@ -211,5 +234,5 @@ def _removed(user: UserView, session: Session, client: GatewayClient) -> None:
         client.tell(f"/v1/users/{quote(user.user_id, safe='')}/removal", session)
         return f"{user.name} is removed. Add {user.email} again to give access back, with a new password."
 
-    st.session_state.pop(REMOVE, None)
-    attempt(_PLACE, work)
+    _open(None)
+    attempt(_REMOVED, work)  # not in their row: it is gone

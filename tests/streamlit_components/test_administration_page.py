@@ -196,13 +196,15 @@ def test_a_name_with_markdown_in_it_is_told_as_it_is(page: AppTest) -> None:
 def test_a_user_is_changed_and_only_what_is_new_is_sent(gateway: LiveGateway, page: AppTest) -> None:
     agent = users(gateway)[EMAILS[Role.AGENT]]
     section(page, "Users")
-    page.selectbox(key="user_chosen").set_value(agent.user_id).run()
+    press(page, f"change_{agent.user_id}")
     save(page)
     assert "Nothing was changed." in told(page)
+    assert page.button(key=f"change_{agent.user_id}").label == "Close"
     page.text_input(key=f"name_{agent.user_id}").set_value("Ana Agent")
     page.checkbox(key=f"reset_{agent.user_id}").set_value(True)
     save(page)
     assert "Ana Agent is saved." in told(page)
+    assert page.button(key=f"change_{agent.user_id}").label == "Change"
     assert users(gateway)[agent.email].name == "Ana Agent"
     again = GatewayClient(gateway.settings.gateway_url).sign_in(agent.email, page.code[0].value)
     assert again.user.name == "Ana Agent"
@@ -220,14 +222,14 @@ def test_a_user_is_removed_after_a_second_click_and_the_last_admin_is_not(
 ) -> None:
     manager = users(gateway)[EMAILS[Role.MANAGER]]
     section(page, "Users")
-    page.selectbox(key="user_chosen").set_value(manager.user_id).run()
+    press(page, f"change_{manager.user_id}")
     press(page, "user_remove_ask")
     assert manager.email in users(gateway)
     press(page, "user_remove_yes")
     assert "is removed. Add manager@example.com again to give access back" in told(page)
     assert manager.email not in users(gateway)
     admin = users(gateway)[EMAILS[Role.ADMIN]]
-    page.selectbox(key="user_chosen").set_value(admin.user_id).run()
+    press(page, f"change_{admin.user_id}")
     press(press(page, "user_remove_ask"), "user_remove_yes")
     assert "admin@example.com is the last admin of this location" in told(page)
 
@@ -237,7 +239,7 @@ def test_an_admin_who_takes_a_new_password_sees_it_and_stays_signed_in(
 ) -> None:
     admin = users(gateway)[EMAILS[Role.ADMIN]]
     section(page, "Users")
-    page.selectbox(key="user_chosen").set_value(admin.user_id).run()
+    press(page, f"change_{admin.user_id}")
     page.checkbox(key=f"reset_{admin.user_id}").set_value(True)
     save(page)
     assert page.code[0].value

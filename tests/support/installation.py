@@ -300,7 +300,8 @@ def fits_and_reads_well(page: Any) -> None:
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         page.wait_for_timeout(300)  # colours of Streamlit's own follow a moment later
-        assert grave_findings(page) == [], scheme
+        found = grave_findings(page)
+        assert found == [], f"{scheme}: {found}"
     page.emulate_media(color_scheme="light", reduced_motion="reduce")
     width = page.viewport_size["width"]
     assert page.evaluate("document.documentElement.scrollWidth") <= width
