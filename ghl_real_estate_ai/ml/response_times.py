@@ -89,19 +89,20 @@ def _interval(
 
 
 def seen(curve: AnsweredCurve, waits: Waits) -> AnsweredCurve:
-    """The curve as far as it was seen: without a last step to 100 % where somebody left it unanswered.
+    """The curve no higher than the share of leads that were answered at all; it ends with the step that gets there.
 
-    That step says of everybody that they are answered in the end, on the word of those who waited longest.
+    What is above it is the estimate's word for those who still wait: it would tell a team that all are answered while some are not.
     """
-    if not curve.minutes.size or curve.answered[-1] < 1.0 or waits.answered.all():
-        return curve
+    share = float(waits.answered.mean()) if waits.answered.size else 0.0
+    steps = int(np.searchsorted(curve.answered, share - 1e-9)) + 1
+    answered = np.minimum(curve.answered[:steps], share)
     return replace(
         curve,
-        minutes=curve.minutes[:-1],
-        answered=curve.answered[:-1],
-        low=curve.low[:-1],
-        high=curve.high[:-1],
-        still_waiting=curve.still_waiting[:-1],
+        minutes=curve.minutes[:steps],
+        answered=answered,
+        low=np.minimum(curve.low[:steps], answered),
+        high=curve.high[:steps],
+        still_waiting=curve.still_waiting[:steps],
     )
 
 

@@ -44,7 +44,8 @@ def _waiting(group: ResponseGroup) -> str:
 def _end(group: ResponseGroup) -> str:
     if group.watched_min is None:
         return ""
-    return f" The line ends at {minutes_in_words(group.watched_min)}: no lead was watched for longer."
+    end = minutes_in_words(group.watched_min)
+    return f" The line rises to the share answered so far and ends at {end}: no lead was watched for longer."
 
 
 def marked_in_words(group: ResponseGroup) -> str:

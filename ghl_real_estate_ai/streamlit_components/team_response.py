@@ -351,7 +351,8 @@ def _untouched(answer: TeamResponse) -> None:
     ]
     rows = [_untouched_row(lead, answer.now, names) for lead in answer.untouched]
     st.caption(
-        "A high score, and no human wrote, called or met them for 2 days, or ever since they came. "
+        "High scores that no human wrote to, called or met for 2 days, or ever since they came: the hottest first, "
+        f"{counted_leads(len(answer.untouched))} shown. "
         "Open a lead to see why and what to do; give it to somebody else in the CRM, and this page follows."
     )
     show_table("Hot leads that nobody touched", columns, rows)

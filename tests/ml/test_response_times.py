@@ -110,18 +110,33 @@ def test_a_long_curve_is_thinned_and_keeps_its_ends() -> None:
     assert gaps.max() < 2 / POINTS
 
 
-def test_one_last_answer_says_nothing_of_those_who_left_unanswered() -> None:
+def test_the_curve_that_is_shown_rises_no_higher_than_the_share_that_was_answered() -> None:
     some = waits(10, 20, 40, waiting=(15,))
     curve = answered_curve(some)
     assert curve.answered == pytest.approx([0.25, 0.625, 1.0])
     shown = seen(curve, some)
-    assert shown.minutes.tolist() == [10, 20]
+    assert shown.minutes.tolist() == [10, 20, 40]
+    assert shown.answered == pytest.approx([0.25, 0.625, 0.75])  # three of four were answered
     assert shown.watched_min == 40  # to here the line goes on, level
     assert minutes_until(shown, 0.9) is None
     everybody = waits(10, 20)
     assert seen(answered_curve(everybody), everybody).answered[-1] == 1.0
     nobody = waits(waiting=(5,))
     assert seen(answered_curve(nobody), nobody).minutes.size == 0
+    assert seen(answered_curve(waits()), waits()).minutes.size == 0
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.tuples(st.integers(0, 30), st.booleans()), min_size=1, max_size=40))
+def test_nobody_is_shown_as_answered_who_still_waits(rows: list[tuple[int, bool]]) -> None:
+    some = waits(
+        *(minute for minute, was in rows if was), waiting=tuple(minute for minute, was in rows if not was)
+    )
+    shown = seen(answered_curve(some), some)
+    assert max(shown.answered, default=0.0) == pytest.approx(some.answered.mean())
+    assert np.all(shown.low <= shown.answered)
+    assert np.all(shown.answered <= shown.high + 1e-12)
+    assert (minutes_until(shown, 0.9) is None) == (some.answered.mean() < 0.9 - 1e-9)
 
 
 def test_the_height_of_the_curve_is_that_of_the_step_before() -> None:

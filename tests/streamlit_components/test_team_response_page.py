@@ -310,7 +310,7 @@ def test_the_chart_begins_with_nobody_and_ends_level_where_leads_were_watched() 
 def test_the_curves_words_tell_its_strokes_and_its_end() -> None:
     words = curve_in_words(group("all", curve=CURVE))
     assert "3 of 10 have no first answer yet, and are counted as not answered." in words
-    assert "The line ends at 15.0 h: no lead was watched for longer." in words
+    assert "rises to the share answered so far and ends at 15.0 h: no lead was watched for longer." in words
     assert "Upright strokes: leads that still wait, by how long so far." in words
     nobody = curve_in_words(group("all", waiting=0, curve=CURVE))
     assert "No lead still waits for its first answer." in nobody
