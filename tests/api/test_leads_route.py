@@ -73,6 +73,18 @@ async def test_wildcards_in_the_query_are_letters(gateway: Gateway) -> None:
         assert await listed(gateway, q=query) == []
 
 
+async def test_a_lead_is_found_by_a_part_of_the_phone_however_it_is_written(gateway: Gateway) -> None:
+    await gateway.deliver("ContactCreate", id="rung", name="Rung Up", phone="+1 512 555 0142")
+
+    async def found() -> bool:
+        return [row["lead_id"] for row in await listed(gateway, q="0142")] == ["rung"]
+
+    await eventually(found)
+    for query in ("(512) 555-0142", "+15125550142", "555 0142"):
+        assert [row["lead_id"] for row in await listed(gateway, q=query)] == ["rung"], query
+    assert await listed(gateway, q="(512) 555-0143") == []
+
+
 @pytest.mark.parametrize(
     ("params", "field"),
     [

@@ -8,9 +8,9 @@ import { LiveTeam } from "../../ghl_real_estate_ai/streamlit_components/assets/l
 import { stateOfUrl, UrlState, urlOfState } from "../../ghl_real_estate_ai/streamlit_components/assets/live_url.js";
 import { FakeOutside, answer } from "../live_client/fake_outside.mjs";
 
-const nothing = { name: "", stage: "", source: "", assigned: null, risk: null, cities: [], declined: [], said: [], next: null };
+const nothing = { name: "", stage: "", source: "", assigned: null, risk: null, places: [], declined: [], said: [], next: null };
 const facets = {
-  maria: { ...nothing, name: "Maria Gómez", stage: "new", source: "zillow", assigned: "crm-1", risk: 3, cities: ["Elm Harbor"] },
+  maria: { ...nothing, name: "Maria Gómez", stage: "new", source: "zillow", assigned: "crm-1", risk: 3, places: ["Elm Harbor", "44 Pecan Street"], next: { action: { reach: { to: "+1 (512) 555-0142" } } } },
   omar: { ...nothing, name: "Omar Haddad", stage: "new", source: "website", assigned: "crm-2", risk: 1, said: ["Is the ROOF new?"] },
   free: { ...nothing, name: "Free Lead", stage: "contacted", next: { action: { evidence: [{ text: "looked at 12 Oak St" }] } } },
   passed: { ...nothing, name: "Passed On", assigned: "crm-1", declined: ["user-1"] },
@@ -82,6 +82,13 @@ test("the search looks into name, source, city, messages and evidence; every wor
   assert.deepEqual(shown({ q: "roof" }), ["omar"]);
   assert.deepEqual(shown({ q: "oak st" }), ["free"]);
   assert.deepEqual(shown({ q: "omar zillow" }), []);
+});
+
+test("the search finds an address of a fitting home, a phone by any part of it, and names without their accents", () => {
+  assert.deepEqual(shown({ q: "44 pecan st" }), ["maria"]);
+  for (const q of ["0142", "555-0142", "(512) 555 0142", "+15125550142"]) assert.deepEqual(shown({ q }), ["maria"], q);
+  assert.deepEqual(shown({ q: "555-0143" }), []);
+  assert.deepEqual(shown({ q: "gomez" }), ["maria"]);
 });
 
 test("whose leads are shown is no filter that one clears", () => {

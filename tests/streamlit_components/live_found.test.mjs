@@ -48,7 +48,7 @@ test("all leads are asked for by name, once per pause; what a panel has, and who
   const { type, told, asked, opened, found } = made([ok(lead("a"), lead("b"), lead("c", { deleted: true }))], ["a"]);
   await type(" maria   go ");
   assert.deepEqual(asked, ["/v1/leads?limit=20&q=maria%20go"]);
-  assert.deepEqual(told(), [false, "Also found by name, among all leads:", 1]);
+  assert.deepEqual(told(), [false, "Also found by name or phone, among all leads:", 1]);
   found.rows.children[0].children[0].click();
   assert.deepEqual(opened, [["b", "Name b"]]);
   await type("maria go"); // the same words
@@ -58,7 +58,7 @@ test("all leads are asked for by name, once per pause; what a panel has, and who
 test("nothing anywhere is said; where a panel has the lead, silence is enough", async () => {
   const nowhere = made([ok()]);
   await nowhere.type("nobody");
-  assert.deepEqual(nowhere.told(), [false, "No lead of this account has “nobody” in its name.", 0]);
+  assert.deepEqual(nowhere.told(), [false, "No lead of this account has “nobody” in its name or phone.", 0]);
   const inPanels = made([ok(lead("a"))], ["a"]);
   await inPanels.type("name a", 1);
   assert.deepEqual(inPanels.told(), [true, "", 0]);
@@ -71,7 +71,7 @@ test("one letter asks nobody; an answer to older words is dropped; an emptied se
   let answer;
   found.api.get = () => new Promise((done) => (answer = done));
   await type("ma");
-  assert.equal(told()[1], "Looking through the names of all leads…");
+  assert.equal(told()[1], "Looking through names and phones of all leads…");
   found.search("");
   answer(ok(lead("a")));
   await outside.pass(1);
@@ -82,9 +82,9 @@ test("one letter asks nobody; an answer to older words is dropped; an emptied se
 test("a refusal says so and can be tried again; a full page says that there may be more", async () => {
   const { type, told, found, outside } = made([{ ok: false, message: "the gateway does not answer." }, ok(...Array.from({ length: 20 }, (_, i) => lead(`l${i}`)))]);
   await type("le");
-  assert.deepEqual([told()[1], found.again.hidden], ["The names of all leads were not searched: the gateway does not answer.", false]);
+  assert.deepEqual([told()[1], found.again.hidden], ["Names and phones of all leads were not searched: the gateway does not answer.", false]);
   found.again.click();
   await outside.pass(1);
   assert.deepEqual([told()[2], found.again.hidden], [20, true]);
-  assert.ok(told()[1].endsWith("type more of the name."));
+  assert.ok(told()[1].endsWith("type more of it."));
 });

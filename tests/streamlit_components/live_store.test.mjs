@@ -130,9 +130,9 @@ test("what all streams say of a lead makes one picture, and a change makes anoth
   publish(store, "property_matches", { ...score("a", 0), matches: { value: [{ listing: { City: "Elm Harbor" } }] } });
   publish(store, "conversation_feed", { ...said("m1", 1), lead_id: "a" });
   publish(store, "next_actions", action("a", 1, null, { declined_by: ["u7"], assigned_to: "u1" }));
-  const { name, stage, source, assigned, risk, danger, cities, declined, said: texts } = store.facetOf("a");
+  const { name, stage, source, assigned, risk, danger, places, declined, said: texts } = store.facetOf("a");
   assert.deepEqual([name, stage, source, assigned, risk, danger], ["Name a", "new", "zillow", "u1", 2, 0.7]);
-  assert.deepEqual([cities, declined, texts], [["Elm Harbor"], ["u7"], ["m1"]]);
+  assert.deepEqual([places, declined, texts], [["Elm Harbor"], ["u7"], ["m1"]]);
   const before = store.facetOf("a");
   publish(store, "next_actions", { ...action("a", 0, null, { action: null, lead_name: null, acknowledged_by: "u" }), assigned_to: null });
   assert.notEqual(store.facetOf("a"), before);

@@ -147,7 +147,7 @@ async def list_leads(
     services: ServicesDep,
     limit: Annotated[int, Query(ge=1, le=PAGE_ROWS)] = 50,
     offset: Annotated[int, Query(ge=0)] = 0,
-    q: Annotated[str | None, Query(max_length=100, description="part of the name")] = None,
+    q: Annotated[str | None, Query(max_length=100, description="part of the name or of the phone")] = None,
 ) -> Response:
     """The tenant's leads. The first page, which everybody asks for, may be half a second old."""
     location_id = identity.location_id

@@ -6,6 +6,8 @@ import { el, setClass, setText } from "./live_dom.js";
 
 const SEARCH_AFTER_MS = 80; // a fast typist's pause
 const COARSE = globalThis.matchMedia?.("(pointer: coarse)"); // a finger has no keys
+const ACCENTS = /\p{M}/gu;
+const IN_PHONES = /^[+().-]*\d[\d+().-]{2,}$/; // "(555)", "010-0100"
 const SHOW_ALL = { who: "team", agent: "", stage: "", source: "", risk: [], q: "" };
 
 export class LeadFilter {
@@ -19,7 +21,7 @@ export class LeadFilter {
   /** {who, agent, stage, source, risk, q}; what is left out stays. An agent (an id of the CRM's) takes the place of `who`. */
   set(values) {
     this.values = { ...this.values, ...values };
-    this.words = this.values.q.toLowerCase().split(/\s+/).filter(Boolean);
+    this.words = searched(this.values.q).split(/\s+/).filter(Boolean);
     this.verdicts = new WeakMap();
   }
 
@@ -76,19 +78,35 @@ export class LeadFilter {
     if (stage && facet.stage !== stage) return false;
     if (source && facet.source !== source) return false;
     if (risk.length && !risk.includes(facet.risk)) return false;
-    return !this.words?.length || this.words.every((word) => this.#haystack(facet).includes(word));
+    return !this.words?.length || this.words.every((word) => this.#has(facet, word));
+  }
+
+  /** A part of a phone number is sought in whatever way it is written. */
+  #has(facet, word) {
+    const text = this.#haystack(facet);
+    return text.includes(word) || (IN_PHONES.test(word) && text.includes(digitsOf(word)));
   }
 
   #haystack(facet) {
     let text = this.haystacks.get(facet);
     if (text === undefined) {
-      const { name, source, cities, said, next } = facet;
+      const { name, source, places, said, next } = facet;
       const evidence = next?.action?.evidence?.map((proof) => proof.text) ?? [];
-      text = [name, source, ...cities, ...said, ...evidence].join("\n").toLowerCase();
+      const reach = next?.action?.reach?.to ?? "";
+      text = searched([name, source, ...places, ...said, ...evidence, reach, digitsOf(reach)].join("\n"));
       this.haystacks.set(facet, text);
     }
     return text;
   }
+}
+
+/** As it is compared: neither case nor accents count, a phone's keyboard leaves them out. */
+function searched(text) {
+  return text.normalize("NFD").replace(ACCENTS, "").toLowerCase();
+}
+
+function digitsOf(text) {
+  return text.replace(/\D/g, "");
 }
 
 export class FilterBar {
@@ -101,7 +119,7 @@ export class FilterBar {
     this.stage = this.#select("stage", "Stage");
     this.source = this.#select("source", "Source");
     this.risk = [3, 2, 1, 0].map((stage) => this.#riskButton(stage));
-    this.search = el("input", { type: "search", placeholder: COARSE?.matches ? "Search" : "Search (/)", "aria-label": "Search name, source, city, message", maxlength: "80", oninput: () => this.#typed() });
+    this.search = el("input", { type: "search", placeholder: COARSE?.matches ? "Search" : "Search (/)", "aria-label": "Search name, phone, address, source, message", maxlength: "80", oninput: () => this.#typed() });
     this.count = el("span.filter-count.meta");
     this.spoken = el("span.hidden", { role: "status" });
     this.clear = el("button.quiet", { type: "button", hidden: true, onclick: () => cleared() }, "Clear");

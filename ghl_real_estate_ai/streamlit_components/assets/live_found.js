@@ -1,4 +1,4 @@
-// Leads that a search finds beyond the panels: the streams tell of the newest leads, the gateway looks through the names of all.
+// Leads that a search finds beyond the panels: the streams tell of the newest leads, the gateway looks through the names and phones of all.
 // Made by live_hub.js, below the filters.
 
 import { ago } from "./live_words.js";
@@ -61,12 +61,12 @@ export class AlsoFound {
   }
 
   #inWords(rows, shown) {
-    if (this.state === "failed") return `The names of all leads were not searched: ${this.trouble}`;
-    if (this.state === "asking") return shown ? "" : "Looking through the names of all leads…";
+    if (this.state === "failed") return `Names and phones of all leads were not searched: ${this.trouble}`;
+    if (this.state === "asking") return shown ? "" : "Looking through names and phones of all leads…";
     if (this.state === "idle") return "";
-    if (!rows.length) return shown ? "" : `No lead of this account has “${this.words}” in its name.`;
-    const more = this.items.length === FOUND_AT_MOST ? ` The newest ${FOUND_AT_MOST} were looked at: type more of the name.` : "";
-    return `Also found by name, among all leads:${more}`;
+    if (!rows.length) return shown ? "" : `No lead of this account has “${this.words}” in its name or phone.`;
+    const more = this.items.length === FOUND_AT_MOST ? ` The newest ${FOUND_AT_MOST} were looked at: type more of it.` : "";
+    return `Also found by name or phone, among all leads:${more}`;
   }
 
   #row(lead) {

@@ -22,7 +22,7 @@ export const QUEUE_ROWS = 200;
 const TREND_POINTS = 24;
 const MESSAGES_SEARCHED = 5; // newest of each lead that a search looks into
 
-const NO_FACET = { name: "", stage: "", source: "", assigned: null, won: null, risk: null, danger: null, cities: [], declined: [], said: [], next: null };
+const NO_FACET = { name: "", stage: "", source: "", assigned: null, won: null, risk: null, danger: null, places: [], declined: [], said: [], next: null };
 
 /** Newest item per key of each stream, names of leads, and the score's trend since this screen was opened. */
 export class LiveStore {
@@ -130,7 +130,7 @@ export class LiveStore {
     const { lead_name: name, assigned_to: assigned } = item;
     if (stream === "lead_scores") return { name, stage: item.stage, source: item.source ?? "", assigned, won: item.won?.value?.probability ?? null };
     if (stream === "churn_risk") return { name, risk: item.churn.value?.stage ?? null, danger: item.churn.value?.probability ?? null };
-    if (stream === "property_matches") return { cities: citiesOf(item.matches.value ?? []) };
+    if (stream === "property_matches") return { places: placesOf(item.matches.value ?? []) };
     if (stream === "next_actions") return { next: item, declined: item.declined_by ?? [], ...(name ? { name, assigned } : {}), ...this.#unscored(item) };
     const said = this.facets.get(item.lead_id)?.said ?? [];
     return { said: [...said, item.text ?? ""].slice(-MESSAGES_SEARCHED) };
@@ -142,7 +142,7 @@ export class LiveStore {
     return { stage, source: source ?? "" };
   }
 
-  /** What is known of a lead across the streams: {name, stage, source, assigned, won, risk, danger, cities, declined, said, next}. */
+  /** What is known of a lead across the streams: {name, stage, source, assigned, won, risk, danger, places, declined, said, next}. */
   facetOf(leadId) {
     return this.facets.get(leadId) ?? NO_FACET;
   }
@@ -305,8 +305,9 @@ function snoozedUntil(item) {
   return item.action?.snoozed_until ? Date.parse(item.action.snoozed_until) : -Infinity;
 }
 
-function citiesOf(matches) {
-  return [...new Set(matches.map(({ listing }) => listing?.City).filter(Boolean))];
+/** Cities and addresses of the homes that fit. */
+function placesOf(matches) {
+  return [...new Set(matches.flatMap(({ listing }) => [listing?.City, listing?.UnparsedAddress]).filter(Boolean))];
 }
 
 function byTime(a, b) {
