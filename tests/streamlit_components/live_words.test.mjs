@@ -151,6 +151,7 @@ test("evidence in a row says nothing that the clock and the score beside it say"
   assert.equal(shown("waiting 2 h 05 for a human answer, after 3 messages"), "3 messages without a human answer");
   assert.equal(shown("new 5 min ago; nobody of the team has been in touch"), "Nobody of the team has been in touch");
   assert.equal(shown("25% chance of an appointment within 14 days"), null);
+  assert.deepEqual(["called", "left a voicemail, 2 h ago"].map(shown), ["the lead called", "the lead left a voicemail, 2 h ago"]);
   assert.equal(shown("“waiting 42 min for a human answer”"), "“waiting 42 min for a human answer”"); // the lead's own words
   assert.equal(shown("do not disturb is set: answer what the lead asked, send nothing else"), "do not disturb is set: answer what the lead asked, send nothing else");
 });

@@ -152,6 +152,7 @@ export function worthInWords({ expected_value: value }) {
 
 const WAIT_SAID = /^waiting [^,]+ for a human answer(?:, after (\d+ messages))?$/;
 const NEW_SAID = /^new [^;]+ ago; (.)/;
+const SPOKEN_SAID = /^(?:called|left a voicemail)\b/; // a row has no subject before it: who called?
 const SCORE_SAID = /^\d+% chance of an appointment within \d+ days$/;
 
 /** Whether a meeting lies ahead: then the chance of an appointment is no news, and that of a won deal is asked for. */
@@ -164,7 +165,7 @@ export function proofInRow({ text }) {
   if (SCORE_SAID.test(text)) return null;
   const wait = WAIT_SAID.exec(text);
   if (wait) return wait[1] ? `${wait[1]} without a human answer` : null;
-  return text.replace(NEW_SAID, (_, first) => first.toUpperCase());
+  return text.replace(NEW_SAID, (_, first) => first.toUpperCase()).replace(SPOKEN_SAID, "the lead $&");
 }
 
 /** What the value rests on. */
