@@ -68,6 +68,11 @@ def test_a_reload_keeps_the_page_who_is_signed_in_and_what_else_the_url_says(pag
     assert page.url.endswith("?who=team&q=ada")
     page.reload()
     wait_until_live(page)
+    assert page.get_by_role("main").count() == 1
+    page.get_by_text("Skip to main content").focus()
+    page.keyboard.press("Enter")
+    panels = page.get_by_role("region", name="Live panels")
+    assert panels.evaluate("node => node.getRootNode().activeElement === node")
 
 
 def test_what_a_tab_kept_is_gone_with_the_sign_out_and_is_no_other_tabs(page: Any, url: str) -> None:

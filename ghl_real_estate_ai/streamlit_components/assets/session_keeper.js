@@ -102,11 +102,17 @@ const browserPlace = {
   replace: (query) => window.history.replaceState({}, "", window.location.pathname + query),
 };
 
+/** Streamlit's "Skip to main content" stops before our bar and filters: on to the panels. */
+function skipFurther() {
+  document.querySelector('.st-key-live_hub [data-testid="stBidiComponentIsolated"]')?.shadowRoot?.querySelector('[role="region"].grid')?.focus();
+}
+
 function listen(keeper, signal) {
   window.addEventListener("popstate", () => keeper.moved(), { signal });
   document.addEventListener(
     "click",
     (event) => {
+      if (event.target.closest?.('[data-testid="stSkipToContent"]')) return skipFurther();
       const link = event.target.closest?.('a[href^="?"]');
       if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
       event.preventDefault();
