@@ -7,14 +7,18 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 import uvloop
 
 from ghl_real_estate_ai.commands import browsing, showcase
 from ghl_real_estate_ai.commands.browsing import DESKTOP, PHONE, Scheme
 from ghl_real_estate_ai.errors import EnterpriseHubError
+from ghl_real_estate_ai.limits import OUTBOUND_TIMEOUT_S
+from ghl_real_estate_ai.models.streams import Stream
 
 Say = Callable[[str], None]
 
@@ -24,6 +28,9 @@ SPEED: Final = 240.0
 LIVE_DAYS: Final = 2.0
 SETTLE_S: Final = 3.0
 """For charts, which are drawn once a second, and photos."""
+HANDLED_S: Final = 60.0
+"""Longest wait for events that are not handled yet: they would be leads without a name."""
+LOOK_S: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -124,12 +131,42 @@ async def _all(brokerage: showcase.Brokerage, folder: Path, say: Say) -> list[Pa
         try:
             await told.wait()
             say(f"  a simulated brokerage with {LEADS} leads")
-            taken += await _taken(opened, SITTINGS, brokerage=brokerage, folder=folder, say=say)
+            for sitting in SITTINGS:
+                if not await _handled(brokerage.settings.gateway_url, token):
+                    say(
+                        f"  events still wait after {HANDLED_S:.0f} s: {sitting.name} may show leads without a name"
+                    )
+                taken += await _taken(opened, (sitting,), brokerage=brokerage, folder=folder, say=say)
         finally:
             living.cancel()
             with suppress(asyncio.CancelledError, EnterpriseHubError):
                 await living
     return taken
+
+
+async def _handled(gateway: str, token: str) -> bool:
+    bearer = {"Authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(base_url=gateway, headers=bearer, timeout=OUTBOUND_TIMEOUT_S) as client:
+        return await until_handled(client, since=datetime.now(UTC))
+
+
+async def until_handled(
+    client: httpx.AsyncClient,
+    *,
+    since: datetime,
+    patience_s: float = HANDLED_S,
+    look_s: float = LOOK_S,
+) -> bool:
+    """Whether within ``patience_s`` the gateway measured, after ``since``, that no event waits for its handler."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(patience_s):
+            while True:
+                answer = await client.get(f"/v1/streams/{Stream.SYSTEM_PERFORMANCE}")
+                for measured in answer.json().get("items", []):
+                    if datetime.fromisoformat(measured["at"]) > since and measured["log_lag_events"] == 0:
+                        return True
+                await asyncio.sleep(look_s)
+    return False
 
 
 async def _taken(
