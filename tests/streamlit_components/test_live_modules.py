@@ -6,6 +6,7 @@ import hashlib
 import subprocess
 from pathlib import Path
 
+from ghl_real_estate_ai.limits import TAKEN_ON_HOURS
 from ghl_real_estate_ai.streamlit_components.realtime_lead_intelligence_hub import ASSETS, assemble
 from tests.support import node
 
@@ -54,3 +55,8 @@ def test_no_module_loads_anything_from_elsewhere() -> None:
 
 def test_files_stay_small() -> None:
     assert {path.name for path in OWN if len(path.read_text().splitlines()) > 400} == set()
+
+
+def test_the_screen_says_the_hours_after_which_a_taken_action_is_back() -> None:
+    assert f"TAKEN_FOR_MS = {TAKEN_ON_HOURS} * 3_600_000;" in (ASSETS / "live_actions.js").read_text()
+    assert f"it comes back after {TAKEN_ON_HOURS} h if no call" in (ASSETS / "live_now.js").read_text()
