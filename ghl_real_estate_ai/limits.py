@@ -73,6 +73,9 @@ SNAPSHOT_ITEMS: Final = 500
 QUEUE_ITEMS: Final = 2_000
 """Leads with something to do that the snapshot of next actions holds beside: who waits longest must not be who is left out."""
 
+SCREENS_PAGE_LEADS: Final = 100
+"""Leads that one read for the first snapshots takes: between two of them others have their turn."""
+
 CLIENT_BEHIND_BYTES: Final = 1_048_576
 """A client further behind than this is conflated or skipped; closed, by a stream that must not lose, only while its socket takes nothing."""
 

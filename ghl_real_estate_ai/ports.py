@@ -101,10 +101,8 @@ class EventLog(Protocol):
         ...
 
     def withdraw(self, location_id: LocationId, position: int) -> Delivery | None:
-        """Take an event out of its row, to append it anew in the same transaction; None if the row holds nothing.
-
-        The row keeps its position and its delivery id, by which a second delivery is still a duplicate; readers pass it
-        over. The event's own id is free again.
+        """Take an event out of its row, to append it anew in the same transaction; None if the row holds nothing. The row
+        keeps position and delivery id: readers pass it over, a second delivery is still a duplicate. The event's id is free.
         """
         ...
 
@@ -195,10 +193,12 @@ class LeadStore(Protocol):
 
     def count(self, location_id: LocationId) -> int: ...
 
-    def most_urgent(
-        self, location_id: LocationId, *, limit: int
-    ) -> list[tuple[Lead, LeadIntelligence | None]]:
-        """Leads with a next action, the highest priority first; those put off come last."""
+    def to_show(self, location_id: LocationId, *, newest: int, urgent: int) -> list[LeadId]:
+        """The newest leads, then who else is among those with the most urgent next actions; what was put off comes last."""
+        ...
+
+    def shown(self, location_id: LocationId, lead_ids: Collection[LeadId]) -> dict[LeadId, LeadIntelligence]:
+        """What was last concluded about them, as far as anything was."""
         ...
 
     def newest_simulated(self, location_id: LocationId) -> datetime | None:

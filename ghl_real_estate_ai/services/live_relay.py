@@ -17,6 +17,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
+from itertools import chain
 from typing import Final, Protocol
 
 from ghl_real_estate_ai import telemetry
@@ -30,12 +32,13 @@ from ghl_real_estate_ai.limits import (
     PREPARED_AT_ONCE,
     QUEUE_ITEMS,
     SCREENS_DELAYED_S,
+    SCREENS_PAGE_LEADS,
     SCREENS_STILL_S,
     SNAPSHOT_ITEMS,
 )
 from ghl_real_estate_ai.live_ports import Backplane, Heard, Held
 from ghl_real_estate_ai.models.events import LeadForgotten, RecordedEvent
-from ghl_real_estate_ai.models.identifiers import LocationId
+from ghl_real_estate_ai.models.identifiers import LeadId, LocationId, lead_hash
 from ghl_real_estate_ai.models.streams import Placed, Publication, Stream, StreamItem
 from ghl_real_estate_ai.ports import Clock, Memory, UnitOfWork
 from ghl_real_estate_ai.services.screen_lag import ScreenLag
@@ -55,38 +58,60 @@ PROJECTED: Final = SCREEN_FACTS | {"LeadForgotten"}
 """Facts that ``ScreenProjector`` wants."""
 
 _MESSAGES: Final = frozenset({"MessageReceived", "MessageSent"})
+_FORGOTTEN: Final = frozenset({"LeadForgotten"})
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A tenant as the database knows it: what its screens hold, oldest first, and how far its log has come."""
+    """A tenant as the database knows it: what its screens hold, oldest first, and how far its log had come.
+
+    Of later facts some may be in it already: they come once more, and the newest of each key counts.
+    """
 
     items: Projected
-    position: int  # of the newest fact
+    position: int
     published: int  # up to here workers have published, by their stored cursor
 
 
 async def known_of(memory: Memory, location_id: LocationId) -> Known:
-    """One consistent look. Raises StorageUnavailable."""
+    """Read page by page, so that nobody waits for all of it. Raises StorageUnavailable."""
 
-    def look(uow: UnitOfWork) -> Known:
-        head = uow.events.head(location_id)
-        held = uow.leads.newest(location_id, limit=SNAPSHOT_ITEMS)
-        known = {lead.lead_id for lead, _ in held}
-        open_still = uow.leads.most_urgent(location_id, limit=QUEUE_ITEMS)
-        held += [pair for pair in open_still if pair[0].lead_id not in known]
-        items = [pair for lead, intelligence in held for pair in items_of_lead(lead, intelligence)]
-        said = uow.events.newest(
-            location_id, after=max(0, head - FEED_LOOKED_AT), limit=SNAPSHOT_ITEMS, types=_MESSAGES
-        )
-        items += [pair for recorded in said for pair in items_of(recorded)]
-        return Known(
-            items=sorted(items, key=lambda pair: pair[1].at),
-            position=head,
-            published=uow.cursors.position(location_id, SCREENS),
-        )
+    def begin(uow: UnitOfWork) -> tuple[int, int, list[LeadId]]:
+        lead_ids = uow.leads.to_show(location_id, newest=SNAPSHOT_ITEMS, urgent=QUEUE_ITEMS)
+        return uow.events.head(location_id), uow.cursors.position(location_id, SCREENS), lead_ids
 
-    return await memory.read(look)
+    position, published, lead_ids = await memory.read(begin)
+    found: dict[LeadId, Projected] = {}
+    for first in range(0, len(lead_ids), SCREENS_PAGE_LEADS):
+        page = lead_ids[first : first + SCREENS_PAGE_LEADS]
+        found |= await memory.read(partial(_items_of_leads, location_id=location_id, lead_ids=page))
+    said, forgotten = await memory.read(partial(_said, location_id=location_id, since=position, found=found))
+    kept = (items for lead_id, items in found.items() if lead_hash(location_id, lead_id) not in forgotten)
+    items = sorted(chain(*kept, said), key=lambda pair: pair[1].at)
+    return Known(items=items, position=position, published=published)
+
+
+def _items_of_leads(
+    uow: UnitOfWork, *, location_id: LocationId, lead_ids: Sequence[LeadId]
+) -> dict[LeadId, Projected]:
+    leads, shown = uow.leads.get_many(location_id, lead_ids), uow.leads.shown(location_id, lead_ids)
+    return {
+        lead_id: items_of_lead(leads[lead_id], shown.get(lead_id)) for lead_id in lead_ids if lead_id in leads
+    }
+
+
+def _said(
+    uow: UnitOfWork, *, location_id: LocationId, since: int, found: Mapping[LeadId, Projected]
+) -> tuple[Projected, set[str]]:
+    """The newest messages, but those of leads that were deleted in the CRM; the hashes of leads forgotten meanwhile."""
+    after = max(0, uow.events.head(location_id) - FEED_LOOKED_AT)
+    said = uow.events.newest(location_id, after=after, limit=SNAPSHOT_ITEMS, types=_MESSAGES)
+    whose = {recorded.event.lead_id for recorded in said if recorded.event.lead_id is not None}
+    in_doubt = {lead_id for lead_id in whose if not found.get(lead_id)}  # of a deleted lead nothing is shown
+    gone = {lead_id for lead_id, lead in uow.leads.get_many(location_id, in_doubt).items() if lead.deleted}
+    items = [pair for recorded in said if recorded.event.lead_id not in gone for pair in items_of(recorded)]
+    forgotten = uow.events.newest(location_id, after=since, limit=len(found), types=_FORGOTTEN)
+    return items, {one.event.lead_hash for one in forgotten if isinstance(one.event, LeadForgotten)}
 
 
 # --- workers ------------------------------------------------------------------------------------------------------

@@ -159,8 +159,7 @@ def _removed(known: LeadIntelligence) -> Projected:
     item = LeadRemovedItem(
         key=known.lead_id, at=known.as_of, simulated=known.simulated, lead_id=known.lead_id
     )
-    keyed = (Stream.LEAD_SCORES, Stream.CHURN_RISK, Stream.PROPERTY_MATCHES, Stream.NEXT_ACTIONS)
-    return [(stream, item) for stream in keyed]
+    return [(stream, item) for stream in Stream if stream is not Stream.SYSTEM_PERFORMANCE]
 
 
 def message_of(event: MessageReceived | MessageSent) -> Message:

@@ -250,6 +250,7 @@ class TopicLog:
         self._drop_latest(frame.key)
         if frame.removal:
             self.removed_at = frame.offset
+            self._drop_lead(frame.lead_id)
             return
         self._latest[frame.key] = frame
         if frame.idle:
@@ -267,6 +268,12 @@ class TopicLog:
     def _drop_latest(self, key: str) -> None:
         self._latest.pop(key, None)
         self._idle.pop(key, None)
+
+    def _drop_lead(self, lead_id: LeadId | None) -> None:
+        """A lead's row has its id as the key; of the feed, whose keys are those of messages, each row is looked at."""
+        if self.stream is Stream.CONVERSATION_FEED:
+            for key in [key for key, frame in self._latest.items() if frame.lead_id == lead_id]:
+                self._drop_latest(key)
 
     def _clear_latest(self) -> None:
         self._latest, self._idle = {}, {}

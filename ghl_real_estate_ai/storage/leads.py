@@ -5,6 +5,7 @@ The intelligence orchestrator puts them, the API reads them, ``enterprisehub lea
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from datetime import datetime
 from typing import Final
@@ -21,6 +22,10 @@ from ghl_real_estate_ai.storage.forgetting import erase_lead
 from ghl_real_estate_ai.storage.schema import EPOCH, events, leads, on_both
 
 _log = telemetry.get_logger("leads")
+
+_NO_DIGIT: Final = re.compile(r"\D")
+_IN_PHONES: Final = re.compile(r"[+(\d][\d\s().-]{2,}")
+"""A query that may be a part of a phone number, however it is written."""
 
 _REPLACED: Final = ("position", "search_name", "last_activity_at", "simulated", "assigned_to", "state")
 _PUT: Final = on_both(
@@ -43,6 +48,10 @@ _GET: Final = _BOTH.where(
 )
 
 _GET_MANY: Final = sa.select(leads.c.lead_id, leads.c.state).where(
+    leads.c.location_id == sa.bindparam("tenant"),
+    leads.c.lead_id.in_(sa.bindparam("leads", expanding=True)),
+)
+_SHOWN: Final = sa.select(leads.c.lead_id, leads.c.intelligence).where(
     leads.c.location_id == sa.bindparam("tenant"),
     leads.c.lead_id.in_(sa.bindparam("leads", expanding=True)),
 )
@@ -102,7 +111,7 @@ class SqlLeadStore:
                 "location_id": lead.location_id,
                 "lead_id": lead.lead_id,
                 "position": lead.position,
-                "search_name": lead.contact.display_name.casefold().replace("\x00", ""),
+                "search_name": _sought(lead),
                 "last_activity_at": _last_activity(lead),
                 "simulated": lead.simulated,
                 "assigned_to": lead.contact.assigned_to,
@@ -120,7 +129,7 @@ class SqlLeadStore:
     def newest(
         self, location_id: LocationId, *, limit: int, offset: int = 0, query: str | None = None
     ) -> list[tuple[Lead, LeadIntelligence | None]]:
-        """Leads with the newest activity first, those deleted in the CRM too; ``query``: a part of the name, any case."""
+        """Leads with the newest activity first, those deleted in the CRM too; ``query``: a part of the name, any case, or of the phone."""
         rows = (
             _BOTH.where(leads.c.location_id == location_id)
             .order_by(leads.c.last_activity_at.desc(), leads.c.lead_id.desc())
@@ -129,26 +138,33 @@ class SqlLeadStore:
         )
         if query:
             part = query.casefold().replace("\x00", "")
-            rows = rows.where(leads.c.search_name.contains(part, autoescape=True))
-        return self._shown(rows)
-
-    def most_urgent(
-        self, location_id: LocationId, *, limit: int
-    ) -> list[tuple[Lead, LeadIntelligence | None]]:
-        """Leads with a next action, the highest priority first; those put off come last."""
-        rows = (
-            _BOTH.where(leads.c.location_id == location_id, leads.c.open_priority.is_not(None))
-            .order_by(leads.c.open_priority.desc(), leads.c.lead_id)
-            .limit(limit)
-        )
-        return self._shown(rows)
-
-    def _shown(self, rows: sa.Select[tuple[str, str | None]]) -> list[tuple[Lead, LeadIntelligence | None]]:
-        """Each with the intelligence last shown."""
+            parts = [part, _NO_DIGIT.sub("", part)] if _IN_PHONES.fullmatch(part) else [part]
+            rows = rows.where(sa.or_(*(leads.c.search_name.contains(one, autoescape=True) for one in parts)))
         return [
             (Lead.model_validate_json(row.state), _intelligence(row.intelligence))
             for row in self._connection.execute(rows)
         ]
+
+    def to_show(self, location_id: LocationId, *, newest: int, urgent: int) -> list[LeadId]:
+        """The newest leads, then who else is among those with the most urgent next actions; what was put off comes last."""
+        here = sa.select(leads.c.lead_id).where(leads.c.location_id == location_id)
+        by_time = here.order_by(leads.c.last_activity_at.desc(), leads.c.lead_id.desc()).limit(newest)
+        by_priority = (
+            here.where(leads.c.open_priority.is_not(None))
+            .order_by(leads.c.open_priority.desc(), leads.c.lead_id)
+            .limit(urgent)
+        )
+        found = [
+            *self._connection.execute(by_time).scalars(),
+            *self._connection.execute(by_priority).scalars(),
+        ]
+        return [LeadId(lead_id) for lead_id in dict.fromkeys(found)]
+
+    def shown(self, location_id: LocationId, lead_ids: Collection[LeadId]) -> dict[LeadId, LeadIntelligence]:
+        """What was last concluded about them, as far as anything was."""
+        rows = self._connection.execute(_SHOWN, {"tenant": location_id, "leads": sorted(lead_ids)})
+        read = ((LeadId(row.lead_id), _intelligence(row.intelligence)) for row in rows)
+        return {lead_id: known for lead_id, known in read if known is not None}
 
     def count(self, location_id: LocationId) -> int:
         """How many there are."""
@@ -187,6 +203,12 @@ def _last_activity(lead: Lead) -> datetime:
     """The newest time that the lead's summary knows; 1970 for a lead that nothing happened to."""
     activity = lead.activity
     return max(time or EPOCH for time in (activity.first_at, activity.last_lead_at, activity.last_agent_at))
+
+
+def _sought(lead: Lead) -> str:
+    """What a search looks into: the name, and the digits of the phone."""
+    name = lead.contact.display_name.casefold().replace("\x00", "")
+    return f"{name}\n{_NO_DIGIT.sub('', lead.contact.phone or '')}"
 
 
 def _open_priority(known: LeadIntelligence | None) -> float | None:

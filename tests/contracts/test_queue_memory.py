@@ -49,8 +49,7 @@ async def put(memory: Database, name: str, *, priority: float | None) -> None:
 
 
 async def most_urgent(memory: Database, limit: int = 10) -> list[str]:
-    rows = await memory.read(lambda uow: uow.leads.most_urgent(LOCATION, limit=limit))
-    return [found.lead_id for found, _ in rows]
+    return [*await memory.read(lambda uow: uow.leads.to_show(LOCATION, newest=0, urgent=limit))]
 
 
 async def test_leads_with_something_to_do_come_by_priority(memory: Database) -> None:
@@ -58,7 +57,7 @@ async def test_leads_with_something_to_do_come_by_priority(memory: Database) -> 
         await put(memory, name, priority=priority)
     assert await most_urgent(memory) == ["high", "low", "zero"]
     assert await most_urgent(memory, 1) == ["high"]
-    assert await memory.read(lambda uow: uow.leads.most_urgent(OTHER, limit=10)) == []
+    assert await memory.read(lambda uow: uow.leads.to_show(OTHER, newest=9, urgent=10)) == []
 
 
 async def test_what_was_put_off_takes_no_place_from_who_waits(memory: Database) -> None:

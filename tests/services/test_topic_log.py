@@ -56,6 +56,16 @@ def test_a_removed_lead_leaves_the_snapshot_and_is_told_to_who_follows() -> None
     assert log.removed_at == 3
 
 
+def test_a_removed_lead_takes_its_messages_out_of_the_feeds_snapshot_and_no_others() -> None:
+    log = TopicLog(Stream.CONVERSATION_FEED)
+    for key, lead in (("m1", "gone"), ("m2", "stays"), ("m3", "gone")):
+        said = item(Stream.CONVERSATION_FEED, key).model_copy(update={"lead_id": LeadId(lead)})
+        log.append(Publication.of(Stream.CONVERSATION_FEED, said), at_ms=0)
+    log.append(removal("gone", Stream.CONVERSATION_FEED), at_ms=0)
+    assert [json.loads(text)["key"] for text in log.snapshot().items] == ["m2-0"]
+    assert log.removed_at == 4
+
+
 def test_a_removal_takes_no_row_of_a_full_snapshot() -> None:
     log = filled(Stream.NEXT_ACTIONS, *(f"lead-{n}" for n in range(SNAPSHOT_ITEMS)))
     log.append(removal("lead-5", Stream.NEXT_ACTIONS), at_ms=0)

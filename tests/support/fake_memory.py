@@ -259,9 +259,7 @@ class FakeLeadStore:
         found.sort(key=lambda pair: pair[0].position, reverse=True)
         return found[offset : offset + limit]
 
-    def most_urgent(
-        self, location_id: LocationId, *, limit: int
-    ) -> list[tuple[Lead, LeadIntelligence | None]]:
+    def to_show(self, location_id: LocationId, *, newest: int, urgent: int) -> list[LeadId]:
         every = self.newest(location_id, limit=len(self._state.leads))
         found = [
             (-1.0 if known.next_action.snoozed_until else known.next_action.priority, lead, known)
@@ -269,7 +267,12 @@ class FakeLeadStore:
             if known and known.next_action
         ]
         found.sort(key=lambda one: (-one[0], one[1].lead_id))
-        return [(lead, known) for _, lead, known in found[:limit]]
+        first = [lead.lead_id for lead, _ in every[:newest]]
+        return list(dict.fromkeys([*first, *(lead.lead_id for _, lead, _ in found[:urgent])]))
+
+    def shown(self, location_id: LocationId, lead_ids: Collection[LeadId]) -> dict[LeadId, LeadIntelligence]:
+        found = {lead_id: self.intelligence(location_id, lead_id) for lead_id in lead_ids}
+        return {lead_id: known for lead_id, known in found.items() if known is not None}
 
     def count(self, location_id: LocationId) -> int:
         return sum(place == location_id for place, _ in self._state.leads)

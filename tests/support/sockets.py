@@ -165,6 +165,8 @@ class Screen:
             self.offset = message["o"]
             self.items.pop(message["e"]["key"], None)
             if message["e"].get("removed"):
+                gone = message["e"]["lead_id"]
+                self.items = {key: item for key, item in self.items.items() if item.get("lead_id") != gone}
                 return
             self.items[message["e"]["key"]] = message["e"]
             while len(self.items) > SNAPSHOT_ITEMS:
