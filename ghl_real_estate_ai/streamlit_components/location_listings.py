@@ -213,11 +213,8 @@ def _imported(plan: Plan, session: Session, client: GatewayClient) -> str:
                 "Choose the same file again: it goes on with what is missing."
             ) from error
         told(first + len(rows))
-    left = f"; {len(plan.refused):,} refused rows were left out" if plan.refused else ""
-    return (
-        f"{plan.name}: {plan.new:,} new and {plan.changed:,} changed {_homes(plan.new + plan.changed)} are saved{left}. "
-        "Matches follow by themselves."
-    )
+    counts = f"{plan.new:,} new, {plan.changed:,} changed, {len(plan.refused):,} left out"
+    return f"{plan.name} is imported: {counts}. Matches follow by themselves."
 
 
 def _take_back() -> None:

@@ -67,7 +67,7 @@ def test_a_file_is_looked_at_before_anything_is_saved_and_then_imported(
     assert "0 homes are here." in html(page)
     assert page.button(key="listing_import").label == "Import 1 home"
     press(page, "listing_import")
-    assert "1 new and 0 changed home are saved; 2 refused rows were left out" in told(page)
+    assert "homes.csv is imported: 1 new, 0 changed, 2 left out." in told(page)
     assert "1 home is here." in html(page)
     assert price_of(gateway, "H1") == "100"
 
