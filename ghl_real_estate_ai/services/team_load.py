@@ -124,6 +124,8 @@ def _marked_at(lead: LeadGist) -> datetime | None:
     wrote_at = (*lead.inbound_times, *(() if newest is None else (newest.stamp.at,)))
     if through is None or any(at > through for at in wrote_at):
         return None
+    if lead.simulated:
+        return through  # a click has the time of its agent, and these leads have one of their own
     return max(said.at for said in lead.answered.values() if said.through == through)
 
 

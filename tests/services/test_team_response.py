@@ -152,6 +152,16 @@ async def test_a_click_that_says_answered_makes_nobody_quick_and_nobody_wait() -
     assert after.curve[-1].answered < before.curve[-1].answered
 
 
+async def test_a_simulated_lead_is_marked_on_its_own_time_line_whenever_somebody_clicks() -> None:
+    memory = FakeMemory()
+    marked = marked_lead("marked", came=600, clicked=-500)  # after the newest that any simulated lead did
+    await put(
+        memory, marked.model_copy(update={"simulated": True}), worked_lead("new", came=400, simulated=True)
+    )
+    found = (await report(memory)).overall
+    assert (found.waiting, found.marked) == (1, 1)
+
+
 async def test_a_marked_lead_that_a_human_answers_after_all_waited_until_then() -> None:
     memory = FakeMemory()
     await put(memory, marked_lead("marked", came=600, clicked=599, touched=500))
