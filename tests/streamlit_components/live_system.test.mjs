@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { ageInWords, gatewayFigures, modelLines, verdictOf } from "../../ghl_real_estate_ai/streamlit_components/assets/live_system.js";
 import { isFirstRun, nextStep } from "../../ghl_real_estate_ai/streamlit_components/assets/live_first_run.js";
-import { isUnanswered } from "../../ghl_real_estate_ai/streamlit_components/assets/live_feed.js";
+import { factInWords, isUnanswered } from "../../ghl_real_estate_ai/streamlit_components/assets/live_feed.js";
 import { LiveStore, STREAMS } from "../../ghl_real_estate_ai/streamlit_components/assets/live_store.js";
 
 const item = {
@@ -60,4 +60,12 @@ test("a message waits as long as nobody has answered or taken its lead", () => {
   assert.ok(!isUnanswered(message, { action: { waiting_since: null } }));
   assert.ok(!isUnanswered(message, { action: { waiting_since: "2026-01-01T10:00:00Z" }, acknowledged_by: "u" }));
   assert.ok(!isUnanswered(message, undefined));
+});
+
+test("a fact says what the message above it does not say at once", () => {
+  const asks = (value, text) => factInWords({ kind: "question", value }, text);
+  assert.deepEqual(asks("Is the price firm?", "Is the price firm? Our budget is $450,000."), ["question", ""]);
+  assert.deepEqual(asks("Is the price firm?", `${"We looked at many homes. ".repeat(5)}Is the price firm?`), ["asks", " Is the price firm?"]);
+  assert.deepEqual(factInWords({ kind: "budget", value: "up to $450,000" }, "Our budget is $450,000."), ["budget", " up to $450,000"]);
+  assert.deepEqual(factInWords({ kind: "stop", value: "wants no more messages" }, "Stop texting me"), ["asked to stop", " wants no more messages"]);
 });

@@ -143,6 +143,12 @@ def test_a_click_on_a_bar_of_risk_filters_by_its_stage(browser: Any, url: str) -
         pressed.wait_for(state="detached")
 
 
+WHOLE_OR_FROM_ITS_TOP = """(node) => {
+  const [box, own] = [node.closest(".body"), node].map((one) => one.getBoundingClientRect());
+  return own.bottom <= box.bottom + 1 || Math.abs(own.top - box.top) < 2;
+}"""
+
+
 def test_a_reply_is_suggested_to_copy_one_at_a_time_while_the_feed_holds_still(
     browser: Any, url: str, gateway: LiveGateway
 ) -> None:
@@ -153,6 +159,7 @@ def test_a_reply_is_suggested_to_copy_one_at_a_time_while_the_feed_holds_still(
         talk.get_by_text("450,000").last.wait_for()  # the message, and the fact that it states
         talk.get_by_role("button", name="Suggested reply to Maria Gomez").click()
         talk.locator(".feed-reply:visible .reply").wait_for()
+        assert talk.locator(".feed-reply:visible").evaluate(WHOLE_OR_FROM_ITS_TOP)
         talk.get_by_role("button", name="Suggested reply to Omar Haddad").click()
         talk.get_by_role("button", name="Suggested reply to Omar Haddad", expanded=True).wait_for()
         assert talk.locator(".feed-reply:visible").count() == 1

@@ -26,11 +26,19 @@ export const FACT_WORDS = {
 const BARE_WORDS = { question: "question", home: "names a home", move_by: "says when", feature: "wish" };
 const ALARMING = new Set(["stop", "objection"]);
 
-/** A fact in few words; the words that it was read from stand in the title. One that is the whole `text` again is told by its kind. */
-function feedFact(fact, text) {
+const READ_AT_ONCE = 80; // letters of a message that is not cut in its two lines on a phone
+
+/** A fact in few words, [kind, value]. Of one that is most of the message again, or a question that stands above it, the kind is enough. */
+export function factInWords(fact, text) {
   const kind = FACT_WORDS[fact.kind] ?? fact.kind.replaceAll("_", " ");
-  const known = text.includes(fact.value) && fact.value.length > text.length / 2;
-  return el(`span.fact${ALARMING.has(fact.kind) ? ".fact-alarm" : ""}`, fact.quote ? { title: `Read from: "${fact.quote}"` } : {}, el("b", {}, known ? BARE_WORDS[fact.kind] ?? kind : kind), known ? "" : ` ${fact.value}`);
+  const isAbove = fact.value.length > text.length / 2 || (fact.kind === "question" && text.length <= READ_AT_ONCE);
+  return text.includes(fact.value) && isAbove ? [BARE_WORDS[fact.kind] ?? kind, ""] : [kind, ` ${fact.value}`];
+}
+
+/** The words that it was read from stand in the title. */
+function feedFact(fact, text) {
+  const [kind, value] = factInWords(fact, text);
+  return el(`span.fact${ALARMING.has(fact.kind) ? ".fact-alarm" : ""}`, fact.quote ? { title: `Read from: "${fact.quote}"` } : {}, el("b", {}, kind), value);
 }
 
 /** The suggested replies of the feed: at most one is open. `api` asks the gateway; nothing here sends a message. */
@@ -56,6 +64,7 @@ export class FeedReplies {
     if (this.openKey !== item.key) return; // closed, or another one was opened
     if (answer.ok) holder.replaceChildren(replyBox(answer.body));
     else holder.replaceChildren(el("p.trouble-line", { role: "alert" }, `No suggestion: ${answer.message}`));
+    holder.scrollIntoView({ block: "nearest" }); // below the last message in sight it would open unseen
   }
 
   /** Close what is open if its message has gone. */
