@@ -290,3 +290,10 @@ test("a simulated city's waits are told in its own time, a real account's in our
   publish(store, "lead_scores", score("l1", 0.5));
   assert.equal(store.now(5), 5);
 });
+
+test("a next action that comes after the risk is told to the panel of risks, whose rows have its button", () => {
+  const store = new LiveStore();
+  snapshot(store, "churn_risk", []);
+  assert.ok(snapshot(store, "next_actions", [action("a", 1, null)]).has("churn_risk"));
+  assert.ok(publish(store, "next_actions", action("b", 1, null)).has("churn_risk"));
+});

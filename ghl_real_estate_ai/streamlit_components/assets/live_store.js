@@ -50,7 +50,9 @@ export class LiveStore {
     const renames = leadId && name && this.names.get(leadId) !== name;
     this.#put(message.c, items, message.e);
     // A lead's first message comes before its name: the feed, whose items hold none, shows it with the next paint.
-    return new Set(renames || message.e.removed ? [message.c, "conversation_feed"] : [message.c]);
+    const alsoTold = renames || message.e.removed ? ["conversation_feed"] : [];
+    if (message.c === "next_actions") alsoTold.push("churn_risk"); // its rows have the action's button
+    return new Set([message.c, ...alsoTold]);
   }
 
   #snapshot({ subscribed: { stream, recovered }, snapshot }) {
@@ -63,6 +65,7 @@ export class LiveStore {
     if (stream === "conversation_feed") for (const [leadId, facet] of this.facets) if (facet.said.length) this.facets.set(leadId, { ...facet, said: [] });
     for (const item of [...snapshot].sort(byTime)) this.#put(stream, items, item);
     this.#forgetOthers();
+    if (stream === "next_actions") return new Set([stream, "churn_risk"]); // its rows have the action's button
     if (stream !== "lead_scores" || !this.loaded.has("churn_risk")) return new Set([stream]);
     this.sorted.delete("churn_risk"); // what is at stake came with the scores
     return new Set([stream, "churn_risk"]);
