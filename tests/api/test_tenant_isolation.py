@@ -45,6 +45,7 @@ SIGNED_IN = {
     "GET /v1/leads/{lead_id}/risk-curve",
     "GET /v1/leads/{lead_id}/suggested-reply",
     "POST /v1/leads/{lead_id}/actions/{action_id}/acknowledge",
+    "POST /v1/leads/{lead_id}/actions/{action_id}/answered",
     "POST /v1/leads/{lead_id}/actions/{action_id}/not-mine",
     "POST /v1/leads/{lead_id}/actions/{action_id}/reopen",
     "POST /v1/leads/{lead_id}/actions/{action_id}/snooze",
