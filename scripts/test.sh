@@ -11,6 +11,6 @@ if sh scripts/system_packages.sh has-browser; then export ENTERPRISEHUB_REQUIRE_
 unset PYTHONDONTWRITEBYTECODE
 rm -f .coverage .coverage.*
 # One worker more than there are cores: some test always waits for a server that starts. A file stays with one worker: its
-# tests share what it has started, and those of a journey go on from each other.
+# tests share what it has started, and those of a journey go on from each other. Which file comes next: tests/support/schedule.py.
 workers=$(($(getconf _NPROCESSORS_ONLN) + 1))
-exec .venv/bin/pytest -n "$workers" --dist loadfile --cov --cov-report=term --cov-fail-under=90 "$@"
+exec .venv/bin/pytest -n "$workers" --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90 "$@"

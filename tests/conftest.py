@@ -16,6 +16,7 @@ pytest_plugins = (
     "tests.support.redis",
     "tests.support.buses",
     "tests.support.tracing",
+    "tests.support.schedule",
     "tests.support.kernels",
 )
 

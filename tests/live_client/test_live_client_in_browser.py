@@ -18,7 +18,7 @@ from tests.support.browser import PATIENCE_MS, no_script_fails, open_page
 from tests.support.dashboard import OFFICE, PASSWORD, LiveGateway, dashboard_settings, live_gateway
 from tests.support.stream_items import item
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.untraced]
 
 AGENT = "dana@example.com"
 

@@ -26,7 +26,7 @@ from tests.support.dashboard import (
 )
 from tests.support.stream_items import item
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.untraced]
 
 MANAGER = "mia@example.com"
 AGENT = "dana@example.com"
