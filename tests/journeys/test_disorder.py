@@ -56,7 +56,7 @@ def handled(gateway: LiveGateway) -> dict[str, Lead]:
 
     async def wait_and_read(services: Services) -> dict[str, Lead]:
         memory, bus = services.memory, services.bus
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(85):
             while await bus.lag(OFFICE):
                 await asyncio.sleep(0.05)
         found = await memory.read(lambda uow: uow.leads.newest(OFFICE, limit=1_000))

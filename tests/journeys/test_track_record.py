@@ -31,7 +31,7 @@ KEY = b"a test's own key"
 
 async def resolved(services: Services) -> TrackRecord:
     """Once everything was handled and what is due was looked up."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(85):
         while await services.bus.lag(OFFICE):
             await asyncio.sleep(0.05)
     await services.record.resolve(OFFICE)

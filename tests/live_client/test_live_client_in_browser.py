@@ -116,9 +116,9 @@ class Earlier(SystemClock):
 
 
 def follow(page: Any, token: str, *, password: str | None = None) -> None:
-    """Open the line in the page and wait until it is live."""
+    """Open the line in the page and wait until it has been live: a busy machine may look when a short token is over."""
     page.evaluate(FOLLOW, {"token": token, "email": AGENT, "password": password})
-    page.wait_for_function("window.seen.line.state.name === 'live'")
+    page.wait_for_function("window.seen.states.includes('live')")
 
 
 def wait_until_agreed(page: Any) -> None:
@@ -214,7 +214,7 @@ def test_a_token_is_renewed_on_the_open_line_which_outlives_its_first_end(
 def test_without_a_renewal_the_end_of_the_token_is_signed_out_once(
     page: Any, gateway: LiveGateway, agent: User
 ) -> None:
-    follow(page, token_of(gateway, agent, life=timedelta(seconds=6)))
+    follow(page, token_of(gateway, agent, life=timedelta(seconds=12)))
     page.wait_for_function("window.seen.words() === 'signed out'")
     assert page.evaluate("window.seen.states.filter((name) => name === 'signed_out').length") == 1
     assert page.evaluate("window.seen.line.timers.size") == 0

@@ -25,7 +25,7 @@ from ghl_real_estate_ai.services.tenant_models import TenantModels
 from ghl_real_estate_ai.storage.database import Database
 from tests.support.facts import LEAD, LOCATION, contact, message
 
-SOON_S = 20.0
+SOON_S = 60.0
 
 pytestmark = pytest.mark.asyncio
 

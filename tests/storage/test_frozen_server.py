@@ -17,7 +17,7 @@ from ghl_real_estate_ai.storage.database import Database
 from tests.support.facts import LOCATION, message
 
 ANSWER_S = 0.5
-SOON_S = 30.0
+SOON_S = 90.0
 
 pytestmark = pytest.mark.asyncio
 

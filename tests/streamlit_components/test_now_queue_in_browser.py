@@ -109,7 +109,7 @@ def facts_about(gateway: LiveGateway, lead: str) -> list[str]:
 
 def wait_for_facts(page: Any, gateway: LiveGateway, lead: str, *kinds: str) -> None:
     """Until the answers stand in the log; the rows are faster."""
-    for _ in range(300):
+    for _ in range(900):
         if facts_about(gateway, lead) == list(kinds):
             return
         page.wait_for_timeout(100)

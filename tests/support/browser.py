@@ -17,7 +17,7 @@ from ghl_real_estate_ai.commands import browsing
 from ghl_real_estate_ai.commands.browsing import CHROMIUM_FLAGS
 
 DESKTOP, PHONE = browsing.DESKTOP, browsing.PHONE
-PATIENCE_MS = 30_000
+PATIENCE_MS = 90_000
 """Longest wait for anything on the page: generous, because the machine may be busy. Nothing is asserted on time."""
 
 NO_PHONE_APP = """addEventListener("click", (event) => {

@@ -30,7 +30,7 @@ from tests.support.memory import sqlite_url
 
 MESSAGES = frozenset({"MessageReceived"})
 PLACES = tuple(LocationId(f"loc-{number}") for number in range(6))
-SOON_S = 30.0
+SOON_S = 90.0
 LEASE_S = 0.5
 
 Fail = Callable[[RecordedEvent], None]

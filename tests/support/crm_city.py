@@ -140,7 +140,7 @@ class House:
 
     async def leads(self) -> dict[str, Lead]:
         """The leads, once webhooks have arrived and nothing waits any more."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             await self.fake.vendor.webhooks.settled()
             while await self.services.bus.lag(self.location_id):
                 await asyncio.sleep(0.02)

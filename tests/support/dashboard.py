@@ -25,7 +25,7 @@ from tests.support.ports import port_of_its_own
 
 OFFICE = LocationId("office-1")
 PASSWORD = "correct horse battery"
-WAIT_S = 30.0
+WAIT_S = 90.0
 
 
 def dashboard_settings(data_dir: Path) -> Settings:

@@ -38,7 +38,7 @@ from tests.support.ghl import GhlSigner, encoded, webhook
 HOME = LocationId("loc-home")
 AWAY = LocationId("loc-away")
 PASSWORD = "correct horse battery"
-EVENTUALLY_S = 30.0
+EVENTUALLY_S = 90.0
 
 Running = Callable[[Settings], AbstractAsyncContextManager[Services]]
 """What starts and stops the services of an app."""

@@ -116,7 +116,7 @@ class HardTimes(House):
 
     async def heard(self) -> None:
         """Until every webhook has arrived and every event is handled."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             await self.fake.vendor.webhooks.settled()
             while await self.services.bus.lag(self.location_id):
                 await asyncio.sleep(0.005)

@@ -30,7 +30,7 @@ from tests.support.sockets import FakeSocket, Screen
 from tests.support.stream_items import item
 
 SHARED: tuple[Stream, ...] = tuple(stream for stream in Stream if stream is not Stream.SYSTEM_PERFORMANCE)
-SOON_S = 30.0
+SOON_S = 90.0
 
 
 class WallClock:

@@ -21,7 +21,7 @@ import pytest
 import redis
 
 MISSING = "Redis is missing; `apt-get install --no-install-recommends redis-tools` brings its program, and no service"
-START_WAIT_S = 20.0
+START_WAIT_S = 60.0
 STOP_WAIT_S = 10.0
 DATABASES = 16
 

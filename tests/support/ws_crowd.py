@@ -26,7 +26,7 @@ from ghl_real_estate_ai.models.streams import Stream
 from tests.support.gateway import Gateway
 from tests.support.sockets import Screen
 
-EVENTUALLY_S = 90.0
+EVENTUALLY_S = 150.0
 PATH = "/v1/realtime"
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER of no seconds: closing sends RST, not FIN

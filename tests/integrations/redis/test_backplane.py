@@ -22,7 +22,7 @@ from tests.support.stream_items import item
 
 ELSEWHERE = LocationId("loc-2")
 AT_MS = 1_772_452_800_000.125
-SOON_S = 20.0
+SOON_S = 60.0
 
 pytestmark = pytest.mark.asyncio
 

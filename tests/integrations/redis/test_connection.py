@@ -12,7 +12,7 @@ from ghl_real_estate_ai.errors import BrokerUnavailable
 from ghl_real_estate_ai.integrations.redis.connection import PREFIX, broker_errors, connected
 from tests.support.redis import RedisServer
 
-SOON_S = 20.0
+SOON_S = 60.0
 
 pytestmark = pytest.mark.asyncio
 

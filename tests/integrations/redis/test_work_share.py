@@ -22,7 +22,7 @@ from tests.support.redis import RedisServer
 PLACES = tuple(LocationId(f"loc-{number}") for number in range(60))
 LEASE_S = 0.6
 RENEW_S = 0.05
-SOON_S = 20.0
+SOON_S = 60.0
 
 pytestmark = pytest.mark.asyncio
 
