@@ -87,6 +87,15 @@ test("an action that the stream never confirms can be tried again", async () => 
   assert.deepEqual(queue(), ["l/1", "l2"]);
 });
 
+test("what was taken back stands in the queue only where the filter lets it through", async () => {
+  const { answers, held } = screen(answer(202), answer(202));
+  await answers.take(item);
+  await answers.undo();
+  held.set(item.lead_id, { ...item, action: null });
+  assert.deepEqual(answers.queue([other]).map(({ key }) => key), ["l2", "l/1"]);
+  assert.deepEqual(answers.queue([], { shows: ({ lead_id: leadId }) => leadId !== "l/1" }), []);
+});
+
 test("snoozing says until when, on the leads' own time line", async () => {
   const { answers, outside } = screen(answer(202));
   await answers.snooze(item);

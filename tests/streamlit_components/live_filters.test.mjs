@@ -37,6 +37,15 @@ test("what only its user does not see is what they passed on, within the other f
   assert.deepEqual(passed({ who: "team" }), []); // there its row stands among the others
 });
 
+test("a row that was taken back is shown within the filters, also before the stream tells that it is", () => {
+  const filter = new LeadFilter({ facetOf: (leadId) => facets[leadId] ?? nothing, isMine: (facet) => team.isMine(facet) });
+  const again = (lead_id, values) => (filter.set({ who: "mine", q: "", ...values }), filter.showsAgain({ lead_id, action: { evidence: [{ text: "saved 9 Elm" }] } }));
+  assert.ok(again("passed", {}));
+  assert.ok(again("passed", { q: "9 elm" })); // its action, which the stream has not told again
+  assert.ok(!again("passed", { q: "zz9" }));
+  assert.ok(!again("omar", {}));
+});
+
 test("one agent's leads take the place of mine and everyone's", () => {
   assert.deepEqual(shown({ agent: "crm-2", who: "mine" }), ["omar"]);
   assert.deepEqual(shown({ agent: "crm-1", stage: "new" }), ["maria"]);

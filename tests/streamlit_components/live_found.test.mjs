@@ -7,6 +7,8 @@ import { FakeOutside } from "../live_client/fake_outside.mjs";
 class FakeNode {
   constructor(tag) {
     Object.assign(this, { tag, children: [], dataset: {}, hidden: false, textContent: "" });
+    const on = new Set();
+    this.classList = { contains: (name) => on.has(name), toggle: (name, is) => (is ? on.add(name) : on.delete(name)), add: (name) => on.add(name) };
   }
   setAttribute(name, value) {
     this[name === "hidden" ? "hidden" : `@${name}`] = name === "hidden" ? true : value;
@@ -48,7 +50,7 @@ test("all leads are asked for by name, once per pause; what a panel has, and who
   const { type, told, asked, opened, found } = made([ok(lead("a"), lead("b"), lead("c", { deleted: true }))], ["a"]);
   await type(" maria   go ");
   assert.deepEqual(asked, ["/v1/leads?limit=20&q=maria%20go"]);
-  assert.deepEqual(told(), [false, "Also found by name or phone, among all leads:", 1]);
+  assert.deepEqual(told(), [false, "1 more by name or phone, among all leads.", 1]);
   found.rows.children[0].children[0].click();
   assert.deepEqual(opened, [["b", "Name b"]]);
   await type("maria go"); // the same words
@@ -87,4 +89,18 @@ test("a refusal says so and can be tried again; a full page says that there may 
   await outside.pass(1);
   assert.deepEqual([told()[2], found.again.hidden], [20, true]);
   assert.ok(told()[1].endsWith("type more of it."));
+});
+
+test("beside what the panels have it folds to one line, unfolded by a tap, folded again with other words", async () => {
+  const { type, found } = made([ok(lead("a"), lead("b")), ok(lead("c")), ok(lead("d"))]);
+  const told = () => [found.node.classList.contains("folded"), found.fold.hidden, found.fold.textContent];
+  await type("name", 3);
+  assert.deepEqual(told(), [true, false, "Show"]);
+  assert.equal(found.text.textContent, "2 more by name or phone, among all leads.");
+  found.fold.click();
+  assert.deepEqual(told(), [false, false, "Hide"]);
+  await type("name c", 1);
+  assert.deepEqual(told(), [true, false, "Show"]);
+  await type("name d", 0);
+  assert.deepEqual(told().slice(0, 2), [false, true]); // nothing stands below it
 });

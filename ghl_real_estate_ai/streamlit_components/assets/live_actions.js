@@ -77,11 +77,11 @@ export class Answers {
     return this.#inTurn(item, () => this.#post(mine, { item, at: this.outside.now(), refused: false }));
   }
 
-  /** The queue as its user means it: without what was just answered, with what was just taken back. `mine`: only their own leads. */
-  queue(items, { mine = false } = {}) {
+  /** The queue as its user means it: without what was just answered, with what was just taken back. `mine`: only their own leads; `shows(item)`: it passes the filter. */
+  queue(items, { mine = false, shows = () => true } = {}) {
     this.#dropConfirmed();
     if (!this.attempts.size) return items;
-    const back = [...this.attempts.values()].filter(({ verb, name }) => verb === "back" && name !== "failed").map(({ item }) => item);
+    const back = [...this.attempts.values()].filter(({ verb, name }) => verb === "back" && name !== "failed").map(({ item }) => item).filter(shows);
     const leads = new Set(back.map(({ key }) => key)); // one row per lead, also where the stream tells of a newer action
     const shown = items.filter((item) => !this.#hides(item, mine) && !leads.has(item.key));
     const held = new Map(items.map((item) => [item.action.action_id, item]));

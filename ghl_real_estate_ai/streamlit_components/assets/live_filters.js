@@ -66,6 +66,11 @@ export class LeadFilter {
     return verdict;
   }
 
+  /** Whether the row of an answer that was taken back is to be shown; the stream may not tell of that yet. */
+  showsAgain(item) {
+    return this.#judge({ ...this.facetOf(item.lead_id), declined: [], next: item });
+  }
+
   #judge(facet) {
     const { agent } = this.values;
     if (agent && facet.assigned !== agent) return false;
@@ -120,7 +125,8 @@ export class FilterBar {
     this.source = this.#select("source", "Source");
     this.risk = [3, 2, 1, 0].map((stage) => this.#riskButton(stage));
     this.search = el("input", { type: "search", placeholder: COARSE?.matches ? "Search" : "Search (/)", "aria-label": "Search name, phone, address, source, message", maxlength: "80", oninput: () => this.#typed() });
-    this.count = el("span.filter-count.meta");
+    this.counted = el("span");
+    this.count = el("span.filter-count.meta", { hidden: true }, this.counted, el("span.unit", {}, " leads"));
     this.spoken = el("span.hidden", { role: "status" });
     this.clear = el("button.quiet", { type: "button", hidden: true, onclick: () => cleared() }, "Clear");
     this.more = el("button.quiet.more-filters", { type: "button", "aria-expanded": "false", onclick: () => this.#unfold() }, "Filters");
@@ -148,7 +154,8 @@ export class FilterBar {
     if (!this.timer && this.search.value !== values.q) this.search.value = values.q;
     const chosen = [values.agent, values.stage, values.source, values.risk.length].filter(Boolean).length;
     setText(this.more, chosen ? `Filters (${chosen})` : "Filters");
-    setText(this.count, all ? `${shown} of ${all} leads` : "");
+    setText(this.counted, all ? `${shown} of ${all}` : "");
+    this.count.hidden = !all;
     if (this.values && this.values !== values) setText(this.spoken, `Shown: ${shown} leads`); // said after a choice, not with each event
     this.clear.hidden = !narrowed;
     setClass(this.container, "narrowed", narrowed);

@@ -2,7 +2,7 @@
 // Made by live_hub.js, below the filters.
 
 import { ago } from "./live_words.js";
-import { el, setText, simulatedTag } from "./live_dom.js";
+import { el, setClass, setText, simulatedTag } from "./live_dom.js";
 
 const ASK_AFTER_MS = 350; // the panels are filtered at once; the gateway is asked when the typist pauses
 const LETTERS_AT_LEAST = 2;
@@ -13,11 +13,12 @@ export class AlsoFound {
   /** `container`: where it stands; `isShown(leadId)`: a panel has it; `agentName(id)`; `now()`: the leads' time; `openLead(id, name)`. */
   constructor(container, { api, outside, openLead, isShown, agentName, now }) {
     Object.assign(this, { api, outside, openLead, isShown, agentName, now });
-    Object.assign(this, { words: "", state: "idle", items: [], trouble: "", written: null });
+    Object.assign(this, { words: "", state: "idle", items: [], trouble: "", written: null, unfolded: false });
     this.text = el("p.meta", { role: "status" });
     this.again = el("button.quiet", { type: "button", hidden: true, onclick: () => this.#ask() }, "Try again");
+    this.fold = el("button.quiet.found-fold", { type: "button", hidden: true, onclick: () => this.#turn() });
     this.rows = el("ul.found-rows");
-    this.node = el("div.found", { role: "group", "aria-label": "Also found", hidden: true }, this.text, this.again, this.rows);
+    this.node = el("div.found", { role: "group", "aria-label": "Also found", hidden: true }, this.text, this.again, this.fold, this.rows);
     container.append(this.node);
   }
 
@@ -26,7 +27,7 @@ export class AlsoFound {
     const words = q.trim().replace(/\s+/g, " ").slice(0, LETTERS_AT_MOST);
     if (words === this.words) return;
     this.outside.cancel(this.timer);
-    Object.assign(this, { words, state: "idle", items: [] });
+    Object.assign(this, { words, state: "idle", items: [], unfolded: false });
     if (words.length < LETTERS_AT_LEAST) return;
     this.state = "asking";
     this.timer = this.outside.later(() => this.#ask(), ASK_AFTER_MS);
@@ -40,6 +41,10 @@ export class AlsoFound {
     this.node.hidden = text === "";
     setText(this.text, text);
     this.again.hidden = this.state !== "failed";
+    this.fold.hidden = !(shown && rows.length); // on a phone they would stand before what the panels have: style sheet
+    setClass(this.node, "folded", !this.fold.hidden && !this.unfolded);
+    setText(this.fold, this.unfolded ? "Hide" : "Show");
+    this.fold.setAttribute("aria-expanded", String(this.unfolded));
     const written = rows.map(({ lead_id: leadId, assigned_to: agent }) => `${leadId} ${this.agentName(agent)}`).join("\n");
     if (written === this.written) return;
     this.written = written;
@@ -66,7 +71,12 @@ export class AlsoFound {
     if (this.state === "idle") return "";
     if (!rows.length) return shown ? "" : `No lead of this account has “${this.words}” in its name or phone.`;
     const more = this.items.length === FOUND_AT_MOST ? ` The newest ${FOUND_AT_MOST} were looked at: type more of it.` : "";
-    return `Also found by name or phone, among all leads:${more}`;
+    return `${rows.length} more by name or phone, among all leads.${more}`;
+  }
+
+  #turn() {
+    this.unfolded = !this.unfolded;
+    this.show({ shown: this.shown });
   }
 
   #row(lead) {

@@ -236,8 +236,9 @@ class LiveHub {
 
   /** The browser's Back or Forward. */
   #wentBack(state) {
+    const before = JSON.stringify(this.filter.values);
     this.#applyUrl(state);
-    this.#filterChanged();
+    if (JSON.stringify(this.filter.values) !== before) this.#filterChanged(); // back from a lead the list stands where it stood
     this.view.showTab(state.tab || STREAMS_FIRST);
     this.view.showPutOff(state.put_off === "1");
     if (state.lead) this.page.open(state.lead, this.store.nameOf(state.lead));

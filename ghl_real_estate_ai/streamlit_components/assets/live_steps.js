@@ -31,6 +31,13 @@ export class RowSteps {
     else focusHeading(panel);
   }
 
+  /** An answer was taken back by somebody who stood among the open rows: the next key means the row that is back. */
+  followBack(key) {
+    const focused = this.root.getRootNode().activeElement;
+    const isInQueue = focused && this.queue.node.contains(focused) && !this.putOff.node.contains(focused);
+    if (isInQueue) focusRow(this.queue.list.rows.get(key)?.node);
+  }
+
   /** Also what was put off, where it is shown. */
   #rowsOf({ list }) {
     if (!list) return [];

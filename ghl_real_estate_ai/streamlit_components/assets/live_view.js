@@ -115,18 +115,23 @@ export class HubView {
 
   #makeTabs() {
     this.tabs = [...this.root.querySelectorAll(".tabs button")];
+    this.grid = this.root.querySelector(".grid"); // on a phone it scrolls, for all panels
+    this.scrolledTo = new Map(); // stream -> how far its panel was scrolled when another was shown
     for (const tab of this.tabs) tab.addEventListener("click", () => this.#choseTab(tab.dataset.tab));
     this.showTab(this.tab || "next_actions");
   }
 
   #choseTab(stream) {
+    if (stream === this.root.dataset.tab) this.grid.scrollTop = 0; // its own tab again: to the top
     this.showTab(stream);
     this.tabShown(stream);
   }
 
   showTab(stream) {
     if (!this.panels.has(stream)) return this.#choseTab("next_actions");
+    this.scrolledTo.set(this.root.dataset.tab, this.grid.scrollTop);
     this.root.dataset.tab = stream;
+    this.grid.scrollTop = this.scrolledTo.get(stream) ?? 0;
     for (const tab of this.tabs) tab.setAttribute("aria-current", String(tab.dataset.tab === stream));
   }
 
@@ -147,9 +152,11 @@ export class HubView {
 
   #paintActions() {
     const now = this.store.now(this.nowMs());
-    const open = this.actions.queue(this.filter.of(this.store.openActions(now)), { mine: this.filter.ownOnly });
-    const comesBack = open.some((item) => this.actions.attemptOf(item.action.action_id)?.verb === "back" && !this.panels.get("next_actions").list.rows.has(item.key));
+    const open = this.actions.queue(this.filter.of(this.store.openActions(now)), { mine: this.filter.ownOnly, shows: (item) => this.filter.showsAgain(item) });
+    const { rows } = this.panels.get("next_actions").list;
+    const comesBack = open.find((item) => this.actions.attemptOf(item.action.action_id)?.verb === "back" && !rows.has(item.key));
     const panel = this.#paintList("next_actions", open, QUEUE_ROWS, { steady: !comesBack }); // what was undone is shown in its own place
+    if (comesBack) this.steps.followBack(comesBack.key);
     this.putOff.paint(now);
     panel.wakeAt = this.store.nextReturn(now);
     panel.rankedAt = performance.now();
@@ -345,6 +352,8 @@ export class HubView {
       if (panel.sight) panel.reach = ROWS_AT_FIRST;
       panel.rows.parentElement.scrollTop = 0;
     }
+    this.grid.scrollTop = 0;
+    this.scrolledTo.clear();
   }
 }
 
