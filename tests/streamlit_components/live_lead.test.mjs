@@ -194,6 +194,7 @@ test("an action that nobody may be reached for says why; a snoozed one says unti
   assert.deepEqual(lines.map(([kind]) => kind), ["evidence", "no-reach", "meta"]);
   assert.match(lines[1][1], /the lead asked to stop/);
   assert.match(lines[2][1], /^Snoozed until .*; it comes back by itself\.$/);
+  assert.deepEqual(reasonsToAct({ evidence: [], snoozed_until: at(-1) }, Date.parse(at(0))), []); // it is back
   const [[, taken]] = reasonsToAct({ evidence: [], snoozed_until: at(2), taken_on: true }, Date.parse(at(0)));
   assert.match(taken, /^Taken on: comes back at .* if no call or message is seen\.$/);
 });

@@ -49,7 +49,7 @@ export class LeadAction {
     if (!action) return;
     setText(this.title, action.title);
     this.clock.update(action, intelligence);
-    this.why.replaceChildren(...reasonsToAct(action, this.now()).map(([kind, text]) => el(`p.${kind}`, {}, text)));
+    this.#writeWhy();
     this.buttons.update(itemOf(intelligence));
     setText(this.worth, worthOf(action));
     const newest = newestInbound(messages)?.event_id ?? null;
@@ -60,7 +60,15 @@ export class LeadAction {
 
   /** The wait of the lead for a person, kept true by the page's clock. */
   tick() {
-    if (this.action) writeClock(this.clock.node, this.now());
+    if (!this.action) return;
+    writeClock(this.clock.node, this.now());
+    if (this.saysPutOff !== isPutOff(this.action, this.now())) this.#writeWhy(); // its time has passed
+  }
+
+  #writeWhy() {
+    const now = this.now();
+    this.saysPutOff = isPutOff(this.action, now);
+    this.why.replaceChildren(...reasonsToAct(this.action, now).map(([kind, text]) => el(`p.${kind}`, {}, text)));
   }
 }
 
@@ -75,8 +83,12 @@ export function reasonsToAct(action, now) {
   return [
     ...action.evidence.map(proofInRow).filter(Boolean).map((text) => ["evidence", text]),
     ...(action.no_reach ? [["no-reach", `No call or message from here: ${action.no_reach}.`]] : []),
-    ...(action.snoozed_until ? [["meta", comesBackInWords(action, now)]] : []),
+    ...(isPutOff(action, now) ? [["meta", comesBackInWords(action, now)]] : []),
   ];
+}
+
+function isPutOff({ snoozed_until: until }, now) {
+  return Boolean(until) && Date.parse(until) > now;
 }
 
 function comesBackInWords({ snoozed_until: until, taken_on: isTakenOn }, now) {
