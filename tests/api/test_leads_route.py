@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import datetime
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -292,5 +293,7 @@ async def test_the_risk_curve_shows_fourteen_days_of_silence_ahead(gateway: Gate
     assert risks[0] < risks[-1]
     shown = (await gateway.get(f"/v1/leads/{lead_id}", AGENT)).json()["intelligence"]["churn"]["value"]
     assert curve["crossings"] == shown["crossings"]
+    first, from_then = (datetime.fromisoformat(at) for at in (curve["points"][0]["at"], curve["stages_from"]))
+    assert from_then > first  # the lead has just come: no stage yet
     missing = await gateway.get("/v1/leads/nobody/risk-curve", AGENT)
     assert missing.status_code == 404

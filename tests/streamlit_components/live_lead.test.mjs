@@ -45,7 +45,11 @@ test("reasons: the strongest of either direction first, without what the model s
 
 test("a crossing says when, and that it holds only if nothing comes", () => {
   assert.match(words.crossingInWords({ stage: 2, at: at(48) }, NOON), /^Active in 2 d.*, if nothing comes$/);
-  assert.match(words.crossingInWords({ stage: 3, at: at(-1) }, NOON), /^Critical since .* by the numbers; the stage begins if it lasts$/);
+  const over = (hours, from) => words.crossingInWords({ stage: 3, at: at(hours) }, NOON, from);
+  assert.equal(over(-1), `Critical since ${dayAndTime(at(-1))} by the numbers; the stage begins ${dayAndTime(at(11))} if it lasts`);
+  assert.equal(over(-1, at(5)), over(-1)); // old enough before the number has lasted
+  assert.match(over(-20), /by the numbers; the stage begins if it lasts$/);
+  assert.equal(over(-20, at(30)), `Critical since ${dayAndTime(at(-20))} by the numbers; the lead is too new for a stage until ${dayAndTime(at(30))}`);
 });
 
 test("the curve: higher risk stands higher, and a crossing is marked where the line meets it", () => {

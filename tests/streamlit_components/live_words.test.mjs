@@ -204,3 +204,9 @@ test("a meeting lies ahead by the stage or by what is to be confirmed", () => {
 test("a number is told as it is read out, and what is none stays", () => {
   assert.deepEqual(["+15550102030", "+4930123456", "maria@example.com"].map(words.addressInWords), ["+1 555 010 2030", "+4930123456", "maria@example.com"]);
 });
+
+test("a stage below what the number says tells why; a stage that was entered says nothing", () => {
+  assert.equal(words.stageToCome({ probability: 0.47, stage: 0 }), "Early by the number: a stage begins when that has lasted 12 hours, and not in a lead's first 3 days or after its deal");
+  assert.match(words.stageToCome({ probability: 0.9, stage: 1 }), /^Critical by the number/);
+  for (const [probability, stage] of [[0.3, 0], [0.47, 1], [0.25, 1]]) assert.equal(words.stageToCome({ probability, stage }), "");
+});

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 
 from ghl_real_estate_ai.limits import TAKEN_ON_HOURS
+from ghl_real_estate_ai.ml.churn_risk import KNOWN_FOR
+from ghl_real_estate_ai.ml.risk_stages import DWELL
+from ghl_real_estate_ai.models.intelligence import STAGE_THRESHOLDS
 from ghl_real_estate_ai.streamlit_components.realtime_lead_intelligence_hub import ASSETS, assemble
 from tests.support import node
 
@@ -60,3 +64,12 @@ def test_files_stay_small() -> None:
 def test_the_screen_says_the_hours_after_which_a_taken_action_is_back() -> None:
     assert f"TAKEN_FOR_MS = {TAKEN_ON_HOURS} * 3_600_000;" in (ASSETS / "live_actions.js").read_text()
     assert f"it comes back after {TAKEN_ON_HOURS} h if no call" in (ASSETS / "live_now.js").read_text()
+
+
+def test_the_screen_says_when_a_stage_begins_as_the_gateway_has_it() -> None:
+    words = (ASSETS / "live_words.js").read_text()
+    hours = DWELL // timedelta(hours=1)
+    levels = ", ".join(f"[{stage.value}, {level}]" for stage, level in STAGE_THRESHOLDS.items())
+    assert f"STAGE_LEVELS = [{levels}];" in words
+    assert f"lasted {hours} hours, and not in a lead's first {KNOWN_FOR.days} days" in words
+    assert f"DWELL_MS = {hours} * 3_600_000;" in (ASSETS / "live_lead_words.js").read_text()

@@ -167,7 +167,7 @@ def risk_curve() -> dict[str, Any]:
     points = [
         {"at": iso(-timedelta(hours=6 * i)), "probability": min(0.93, 0.42 + 0.014 * i)} for i in range(57)
     ]
-    return {"points": points, "crossings": crossings()}
+    return {"points": points, "crossings": crossings(), "stages_from": iso(timedelta(days=30))}
 
 
 WISHES: dict[str, Any] = {

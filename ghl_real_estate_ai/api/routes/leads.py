@@ -15,6 +15,7 @@ from ghl_real_estate_ai.api.dependencies import IdentityDep, ServicesDep, now_of
 from ghl_real_estate_ai.bootstrap import Services
 from ghl_real_estate_ai.errors import NotFound
 from ghl_real_estate_ai.limits import ANSWER_TTL_S, PAGE_ROWS, TIMELINE_EVENTS
+from ghl_real_estate_ai.ml.churn_risk import watched_from
 from ghl_real_estate_ai.models.conversations import Message
 from ghl_real_estate_ai.models.events import (
     ActionAcknowledged,
@@ -121,10 +122,14 @@ class Reasons(Frozen):
 
 
 class RiskCurve(Frozen):
-    """The churn risk ahead, 6-hourly; ``crossings`` as last concluded: when it exceeds the threshold of a stage."""
+    """The churn risk ahead, 6-hourly; ``crossings`` as last concluded: when it exceeds the threshold of a stage.
+
+    ``stages_from``: before that the lead is too new for a stage; None: it has no stages.
+    """
 
     points: list[RiskPoint]
     crossings: tuple[Crossing, ...]
+    stages_from: datetime | None
 
 
 class LeadDetail(Frozen):
@@ -230,6 +235,7 @@ async def get_risk_curve(lead_id: LeadPath, identity: IdentityDep, services: Ser
     return RiskCurve(
         points=services.churn.ahead(lead, now_of(services, known)),
         crossings=() if risk is None else risk.crossings,
+        stages_from=watched_from(lead),
     )
 
 

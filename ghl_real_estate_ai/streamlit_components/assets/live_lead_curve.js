@@ -1,11 +1,10 @@
 // The churn risk ahead, drawn: thresholds by stage, crossings marked, the same as sentences and as a table.
 // Called by live_lead_numbers.js. Own SVG: one line with three levels needs no chart library, and says itself aloud.
 
-import { dayAndTime, percent, STAGE_WORDS } from "./live_words.js";
+import { dayAndTime, percent, STAGE_LEVELS, STAGE_WORDS } from "./live_words.js";
 import { crossingInWords } from "./live_lead_words.js";
 import { el } from "./live_dom.js";
 
-export const STAGE_LEVELS = [[1, 0.3], [2, 0.6], [3, 0.8]]; // models.intelligence.STAGE_THRESHOLDS
 const BOX = { height: 200, left: 46, right: 70, top: 12, bottom: 26 };
 const [NARROWEST, WIDEST] = [320, 720];
 const ROW_HEIGHT = 14; // times of crossings that lie close stand above each other
@@ -61,17 +60,17 @@ function draw(name, attributes, ...children) {
   return node;
 }
 
-/** "Now 42 %, in 14 days 88 %." and each crossing: the drawing in words. */
-export function curveInWords(points, crossings, now) {
+/** "Now 42 %, in 14 days 88 %." and each crossing: the drawing in words. `stagesFrom`: when a stage may begin at the earliest. */
+export function curveInWords(points, crossings, now, stagesFrom = null) {
   const days = Math.round((Date.parse(points.at(-1).at) - Date.parse(points[0].at)) / DAY);
   const ends = `Now ${percent(points[0].probability)}, in ${days} days ${percent(points.at(-1).probability)} if the lead stays silent.`;
-  return [ends, ...crossings.map((crossing) => `${crossingInWords(crossing, now)}.`)];
+  return [ends, ...crossings.map((crossing) => `${crossingInWords(crossing, now, stagesFrom)}.`)];
 }
 
 /** The drawing, its sentences and its table. `now` in ms on the lead's own time line; `room`: pixels across, so that its words keep their size. */
-export function riskCurve({ points, crossings }, now, { room, tableOpen, tableToggled }) {
+export function riskCurve({ points, crossings, stages_from: stagesFrom }, now, { room, tableOpen, tableToggled }) {
   if (points.length < 2) return el("p.meta", {}, "No curve ahead: not enough data.");
-  const sentences = curveInWords(points, crossings, now);
+  const sentences = curveInWords(points, crossings, now, stagesFrom);
   const [ends, ...reached] = sentences;
   const none = reached.length ? null : el("li", {}, "No further stage is reached in this time.");
   return el(

@@ -1,7 +1,7 @@
 // The numbers of one lead: score with its interval, what moved it, why; the churn risk with its curve ahead.
 // Called by live_lead.js.
 
-import { causeInWords, dayAndTime, percent, points, stampInWords, STAGE_WORDS } from "./live_words.js";
+import { causeInWords, dayAndTime, percent, points, stageToCome, stampInWords, STAGE_WORDS } from "./live_words.js";
 import { featureInWords, intervalInWords, priorInWords, sharedScale } from "./live_lead_words.js";
 import { leadPart, staleLine } from "./live_lead_parts.js";
 import { riskCurve } from "./live_lead_curve.js";
@@ -70,7 +70,7 @@ export function churnPart() {
         "div.line.risk-now",
         {},
         el("span.figure.number", {}, percent(value.probability)),
-        el(`span.stage.stage-${value.stage}`, {}, STAGE_WORDS[value.stage]),
+        el(`span.stage.stage-${value.stage}`, { title: stageToCome(value) }, STAGE_WORDS[value.stage]),
         el("span.meta", {}, since),
         churn.stale_reason ? staleTag(churn.stale_reason) : null,
       ),

@@ -5,6 +5,7 @@ import { span } from "../../live_client/enterprisehub_live.js";
 
 const DAY_MS = 86_400_000;
 const SCALES = [0.05, 0.1, 0.25, 0.5, 1]; // ends of the axis that the bars of one lead share
+const DWELL_MS = 12 * 3_600_000; // ml.risk_stages.DWELL: so long a number lasts before its stage begins
 const SAME = 0.005; // two ends of an interval that print alike
 
 /** Where the axis ends that shows all these scores with their intervals: 0.05 to 1. */
@@ -69,12 +70,17 @@ export function featureInWords(name) {
   return `${FEATURE_WORDS[stem]}, ${LATELY[days] ?? `last ${days} days`}`;
 }
 
-/** "Active in 2 days, Thu 14:00, if nothing comes": one crossing of the risk curve. `now` in ms, on the lead's time line. */
-export function crossingInWords(crossing, now) {
+/** "Active in 2 days, Thu 14:00, if nothing comes": one crossing of the risk curve. `now` in ms, on the lead's time line; `stagesFrom`: an ISO time, before it a lead is too new. */
+export function crossingInWords(crossing, now, stagesFrom = null) {
   const at = Date.parse(crossing.at);
   const stage = STAGE_WORDS[crossing.stage];
-  if (at <= now) return `${stage} since ${dayAndTime(at)} by the numbers; the stage begins if it lasts`;
+  if (at <= now) return `${stage} since ${dayAndTime(at)} by the numbers; ${stageBegins(at + DWELL_MS, Date.parse(stagesFrom ?? ""), now)}`;
   return `${stage} in ${span(at - now)}, ${dayAndTime(at)}, if nothing comes`;
+}
+
+function stageBegins(due, from, now) {
+  if (from > now && from >= due) return `the lead is too new for a stage until ${dayAndTime(from)}`;
+  return due > now ? `the stage begins ${dayAndTime(due)} if it lasts` : "the stage begins if it lasts";
 }
 
 /** The name of a day of the timeline: "Today", "Yesterday", "Thursday, November 26, 2026". `now` on the lead's time line. */

@@ -1,6 +1,6 @@
 // One row of each panel: made once, written again when its item changes. Called by live_view.js.
 
-import { homeFacts, homeName, money, percent, riskReason, scoreReason, wishName, OUTCOME_SIGNS, STAGE_WORDS } from "./live_words.js";
+import { homeFacts, homeName, money, percent, riskReason, scoreReason, stageToCome, wishName, OUTCOME_SIGNS, STAGE_WORDS } from "./live_words.js";
 import { answerButtons } from "./live_now.js";
 import { el, setClass, setText, simulatedTag, sparkline, staleTag } from "./live_dom.js";
 
@@ -83,6 +83,7 @@ export function riskRow(item, { openLead, answers, menu, facetOf }) {
     writeTags(tags, next, next.churn.stale_reason);
     setText(risk, percent(value?.probability));
     stage.className = value ? `stage stage-${value.stage}` : "meta";
+    stage.title = value ? stageToCome(value) : "";
     setText(stage, value ? STAGE_WORDS[value.stage] : "not known");
     writeCause(change, cause, riskReason(next.cause), -1);
   };

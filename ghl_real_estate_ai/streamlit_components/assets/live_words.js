@@ -5,6 +5,7 @@ import { span } from "../../live_client/enterprisehub_live.js";
 const SECOND = 1_000;
 
 export const STAGE_WORDS = ["Steady", "Early", "Active", "Critical"]; // models.intelligence.RiskStage 0-3
+export const STAGE_LEVELS = [[1, 0.3], [2, 0.6], [3, 0.8]]; // models.intelligence.STAGE_THRESHOLDS
 
 const CHANNEL_WORDS = {
   sms: "Text",
@@ -41,6 +42,13 @@ export function percent(probability) {
   if (probability > 0 && probability < 0.01) return `<1${OF_HUNDRED}`;
   if (probability < 1 && probability > 0.99) return `>99${OF_HUNDRED}`;
   return `${Math.round(probability * 100)}${OF_HUNDRED}`;
+}
+
+/** Why the stage is below what the number alone would say; "" where it is not. */
+export function stageToCome({ probability, stage }) {
+  const [byNumber] = STAGE_LEVELS.findLast(([, level]) => probability > level) ?? [0];
+  if (byNumber <= stage) return "";
+  return `${STAGE_WORDS[byNumber]} by the number: a stage begins when that has lasted 12 hours, and not in a lead's first 3 days or after its deal`;
 }
 
 /** A change in percentage points: 0.12 -> "+12"; "" when it rounds to nothing. */
