@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import datetime
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from ghl_real_estate_ai.limits import PAGE_ROWS
+from ghl_real_estate_ai.ml.churn_risk import KNOWN_FOR
 from ghl_real_estate_ai.models.leads import Role
 from ghl_real_estate_ai.models.streams import Stream
 from ghl_real_estate_ai.services.single_flight import SingleFlight
@@ -293,7 +294,8 @@ async def test_the_risk_curve_shows_fourteen_days_of_silence_ahead(gateway: Gate
     assert risks[0] < risks[-1]
     shown = (await gateway.get(f"/v1/leads/{lead_id}", AGENT)).json()["intelligence"]["churn"]["value"]
     assert curve["crossings"] == shown["crossings"]
-    first, from_then = (datetime.fromisoformat(at) for at in (curve["points"][0]["at"], curve["stages_from"]))
-    assert from_then > first  # the lead has just come: no stage yet
+    detail = (await gateway.get(f"/v1/leads/{lead_id}", AGENT)).json()
+    first_at = datetime.fromisoformat(detail["timeline"][-1]["at"])
+    assert datetime.fromisoformat(curve["stages_from"]) == first_at + KNOWN_FOR
     missing = await gateway.get("/v1/leads/nobody/risk-curve", AGENT)
     assert missing.status_code == 404
