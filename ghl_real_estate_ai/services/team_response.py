@@ -223,15 +223,17 @@ def _arrivals(leads: Iterable[TeamLead], since: datetime, until: datetime) -> _A
 
 
 def _ended(lead: TeamLead, until: datetime) -> tuple[datetime, _End]:
-    """When the wait ended and how, as it was known ``until`` then: until when the lead was watched, if nobody answered."""
+    """When the wait ended and how, as it was known ``until`` then: until when the lead was watched, if nobody answered.
+
+    A click ends no wait: a marked lead is watched as long as it would be without. One that left at the click would leave its
+    weight to those who were answered later, and ten early clicks would make a team look quick.
+    """
     if lead.first_touch_at is not None and lead.first_touch_at <= until:
         return lead.first_touch_at, _End.ANSWERED
-    left = (
-        (at, end)
-        for at, end in ((lead.closed_at, _End.CLOSED), (lead.marked_at, _End.MARKED))
-        if at is not None and at <= until
-    )
-    return min(left, key=lambda one: one[0], default=(until, _End.WAITING))
+    closed = lead.closed_at if lead.closed_at is not None and lead.closed_at <= until else None
+    if lead.marked_at is not None and lead.marked_at <= (closed or until):
+        return closed or until, _End.MARKED
+    return (until, _End.WAITING) if closed is None else (closed, _End.CLOSED)
 
 
 def _hour(lead: TeamLead, *, zone: tzinfo) -> str:

@@ -139,17 +139,27 @@ async def test_a_lead_that_was_closed_unanswered_waited_until_then_and_waits_no_
 
 
 async def test_a_click_that_says_answered_makes_nobody_quick_and_nobody_wait() -> None:
-    """Marked at once, and watched until the click: the three who wait and the two who were answered count as before."""
+    """Ten wait, or were marked a minute after they came; who was answered before and after that minute is the same."""
+    answered = [worked_lead(f"soon-{n}", came=600, touched=596) for n in range(4)]
+    answered += [worked_lead(f"late-{n}", came=600, touched=500) for n in range(6)]
+    waiting, clicked = FakeMemory(), FakeMemory()
+    await put(waiting, *answered, *(worked_lead(f"lead-{n}", came=600) for n in range(10)))
+    await put(clicked, *answered, *(marked_lead(f"lead-{n}", came=600, clicked=599) for n in range(10)))
+    before, after = (await report(waiting)).overall, (await report(clicked)).overall
+    assert (before.waiting, before.marked) == (10, 0)
+    assert (after.waiting, after.marked) == (0, 10)
+    assert after.within_5_min == pytest.approx(0.2)
+    counts = {"waiting", "marked", "marks"}
+    assert after.model_dump(exclude=counts) == before.model_dump(exclude=counts)
+
+
+async def test_a_marked_lead_that_is_closed_later_is_watched_until_then_as_any_other() -> None:
     memory = FakeMemory()
-    others = [worked_lead(f"waits-{n}", came=600) for n in range(3)]
-    others += [worked_lead(f"answered-{n}", came=600, touched=500) for n in range(2)]
-    await put(memory, *others)
-    before = (await report(memory)).overall
-    await put(memory, marked_lead("marked", came=600, clicked=599))
-    after = (await report(memory)).overall
-    assert (after.leads, after.answered, after.waiting, after.marked) == (6, 2, 3, 1)
-    assert (after.within_5_min, after.within_1440_min) == (before.within_5_min, before.within_1440_min)
-    assert after.curve[-1].answered < before.curve[-1].answered
+    said = {ACTION: Answered(at=ago(599), through=ago(600))}
+    lost = (OpportunityStatus.LOST, 400.0)
+    await put(memory, worked_lead("lead", came=600, wrote=(600,), answered=said, closed=lost))
+    found = (await report(memory)).overall
+    assert (found.marked, found.waiting, found.watched_min) == (1, 0, 200.0)
 
 
 async def test_a_simulated_lead_is_marked_on_its_own_time_line_whenever_somebody_clicks() -> None:
