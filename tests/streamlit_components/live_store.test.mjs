@@ -40,6 +40,14 @@ test("of leads at risk the one with most to lose stands first; without a score t
   assert.deepEqual(keys(store.risks()), ["warm", "dead", "dim", "dark"]);
 });
 
+test("whoever slips stands before whoever is steady, however much there is to lose", () => {
+  const store = new LiveStore();
+  const risk = (lead, probability, stage) => ({ key: lead, lead_id: lead, lead_name: lead, at: at(0), simulated: false, churn: { value: { probability, stage } }, cause });
+  snapshot(store, "churn_risk", [risk("rich", 0.16, 0), risk("early", 0.25, 1), risk("new", 0.47, 0)]); // one within its stage's band, one too new for a stage
+  snapshot(store, "lead_scores", [score("rich", 0.9), score("early", 0.1), score("new", 0.1)]);
+  assert.deepEqual(keys(store.risks()), ["new", "early", "rich"]);
+});
+
 test("a lead that was deleted leaves its messages, its name and its trend nowhere", () => {
   const store = new LiveStore();
   for (const stream of ["lead_scores", "conversation_feed"]) snapshot(store, stream, []);

@@ -145,6 +145,11 @@ test("the clock of a waiting lead: fine for five minutes, slipping within the ho
   assert.equal(clock(100_000), "1 d 3 h late");
 });
 
+test("the wait as of the last event is not told beside the clock, the lead's own words are", () => {
+  const lines = ["waiting 20 h for a human answer", "waiting 20 h for a human answer, after 3 messages", "“waiting 42 min for a human answer”", "wrote 20 h ago"];
+  assert.deepEqual(lines.map(words.saysWait), [true, true, false, false]);
+});
+
 test("evidence in a row says nothing that the clock and the score beside it say", () => {
   const shown = (text) => words.proofInRow({ text });
   assert.equal(shown("waiting 42 min for a human answer"), null);

@@ -97,11 +97,11 @@ function picture(shape, words) {
     ...shape.ticks.map(({ x, text }) => label(text, x, bottom + 18, "middle")),
     draw("polygon", { points: shape.area, class: "area" }),
     draw("polyline", { points: shape.line, class: "line-ahead" }),
-    ...shape.marks.flatMap(({ stage, x, y, text, row }) => [
+    ...shape.marks.flatMap(({ stage, x, y }) => [
       draw("line", { x1: x, x2: x, y1: y, y2: bottom, class: `drop level-${stage}` }),
       draw("circle", { cx: x, cy: y, r: 4.5, class: `mark level-${stage}` }),
-      label(text, x + 6, bottom - 6 - row * ROW_HEIGHT, "start"),
     ]),
+    ...shape.marks.map(({ x, text, row }) => label(text, x + 6, bottom - 6 - row * ROW_HEIGHT, "start", "axis time")), // above all lines
   );
 }
 

@@ -1,7 +1,7 @@
 // One row of the Now queue: who, what to do, why, how long they have waited, and the answers. Called by live_view.js.
 // The lead page shows the same buttons (`answerButtons`) and the same clock.
 
-import { addressInWords, hasMeetingAhead, percent, proofInRow, reachHref, reachVerb, snoozeChoices, speedClock, worthInWords, worthRestsOn } from "./live_words.js";
+import { addressInWords, hasMeetingAhead, percent, proofInRow, reachHref, reachVerb, saysWait, snoozeChoices, speedClock, worthInWords, worthRestsOn } from "./live_words.js";
 import { copyButton } from "./live_reply.js";
 import { el, headOf, setClass, setText, simulatedTag } from "./live_dom.js";
 
@@ -259,7 +259,7 @@ function nowWhy() {
     setClass(node, "two", told.length + unreachable.length > 1);
     short.replaceChildren(el("span.proofs", {}, ...unreachable, ...told.map(({ text }) => el("span", {}, text))));
     const whole = new Set(told.filter(({ evidence, text }) => text === evidence.text).map(({ text }) => text));
-    const lines = action.evidence.map((evidence) => evidence.text).filter((text) => !whole.has(text));
+    const lines = action.evidence.map((evidence) => evidence.text).filter((text) => !whole.has(text) && !saysWait(text));
     if (action.expected_value != null) lines.push(worthRestsOn(action));
     if (action.reach) lines.push(`${reachVerb(action.reach)}: ${addressInWords(action.reach.to)}`);
     rest.replaceChildren(...lines.map((line) => el("p.meta", {}, line)));

@@ -2,6 +2,7 @@
 // Called by live_hub.js with each message of the connection; read by live_view.js.
 
 import { priorityAt } from "./live_urgency.js";
+import { STAGE_LEVELS } from "./live_words.js";
 
 export const STREAMS = [
   "lead_scores",
@@ -226,7 +227,7 @@ export class LiveStore {
     return this.#ordered("lead_scores", ranked((item) => item.score.value?.probability ?? -1));
   }
 
-  /** Who is worth most and likeliest to be lost first: risk x chance of a deal, as far as that is known, of an appointment else. */
+  /** Who slips, most to lose first: risk x chance of a deal, as far as that is known, of an appointment else. Then whoever is steady. */
   risks() {
     return this.#ordered("churn_risk", ranked((item) => this.#atStake(item)));
   }
@@ -235,7 +236,8 @@ export class LiveStore {
     const risk = churn.value?.probability;
     if (risk === undefined) return -1;
     const scored = this.streams.get("lead_scores").get(leadId);
-    return risk * ((scored?.won?.value ?? scored?.score?.value)?.probability ?? 0) + risk / 1_000; // of leads without a score the likeliest to be lost
+    const slips = churn.value.stage > 0 || risk > STAGE_LEVELS[0][1] ? 2 : 0; // more than any stake
+    return slips + risk * ((scored?.won?.value ?? scored?.score?.value)?.probability ?? 0) + risk / 1_000; // of leads without a score the likeliest to be lost
   }
 
   /** Leads with the closest home first, of equal ones the one that meets more wishes; leads without any home last. */

@@ -168,6 +168,11 @@ export function hasMeetingAhead(stage, action) {
   return stage === "appointment" || action?.kind === "confirm_appointment";
 }
 
+/** Whether a line of evidence tells the wait as it was at the last event: the clock has it as it is. */
+export function saysWait(text) {
+  return WAIT_SAID.test(text);
+}
+
 /** A line of evidence beside the clock of the wait and the score: without what these two say; null where nothing is left. */
 export function proofInRow({ text }) {
   if (SCORE_SAID.test(text)) return null;
