@@ -229,3 +229,39 @@ def test_a_desk_shows_all_panels_without_scrolling_the_page(browser: Any, url: s
             box["width"] * box["height"] for box in boxes[:5]
         )
         assert grave_findings(page) == []
+
+
+def test_on_a_phone_each_panel_keeps_its_place_and_a_search_begins_at_the_top(
+    browser: Any, url: str, gateway: LiveGateway
+) -> None:
+    for number in range(8):
+        write(gateway, f"crowd-{number}", f"Crowd {number}", "Any news of the house?")
+    with open_page(browser, size=PHONE) as page:
+        live_page(page, url, AGENT)
+        queue, grid = panel(page, "next_actions"), page.locator(".grid")
+        rows = queue.locator("ol.rows > li", has_text="Crowd")
+        rows.nth(7).wait_for(state="attached")
+        tabs = page.get_by_role("navigation", name="Panels")
+        scrolled = "(node) => node.scrollTop"
+        grid.evaluate("(node) => (node.scrollTop = 500)")
+        tabs.get_by_role("button", name="Scores", exact=True).click()
+        assert grid.evaluate(scrolled) == 0
+        tabs.get_by_role("button", name="Now", exact=True).click()
+        assert grid.evaluate(scrolled) == 500
+        rows.nth(4).locator("button.lead").dispatch_event("click")  # without scrolling to it
+        page.get_by_role("dialog", name="Crowd").wait_for()
+        page.go_back()
+        page.get_by_role("dialog", name="Crowd").wait_for(state="hidden")
+        assert grid.evaluate(scrolled) == 500
+        search = page.get_by_role("searchbox")
+        search.fill("any news")
+        page.get_by_text(re.compile(r"^8 of \d+$")).wait_for()
+        assert grid.evaluate(scrolled) == 0
+        assert search.evaluate(
+            "(node) => node.offsetWidth > 0.9 * innerWidth"
+        )  # a phone number is read whole
+        rows.first.get_by_role("button", name=re.compile("^Snooze Crowd . for 2 hours")).click()
+        foot = queue.get_by_role("button", name="1 snoozed: show")
+        foot.wait_for()
+        line = page.locator(".toast").bounding_box()
+        assert line["y"] + line["height"] <= foot.bounding_box()["y"]

@@ -146,6 +146,7 @@ def test_a_waiting_lead_is_answered_in_one_tap_and_taken_back_by_z(
     clock.filter(has_not_text=before).wait_for()  # it ticks without an event
     mine.locator("details").click()
     mine.get_by_text("Typical deal value assumed").first.wait_for()
+    assert mine.get_by_text("for a human answer").count() == 0  # told by the clock, which goes on
     call = mine.get_by_role("link", name="+15550100")
     assert call.get_attribute("href") in {"tel:+15550100", "sms:+15550100"}
     call.focus()
@@ -364,7 +365,7 @@ def test_the_queue_is_worked_by_keyboard(page: Any, url: str, gateway: LiveGatew
     put_off.wait_for(state="detached")
     assert page.evaluate(FOCUSED).startswith("Kay")  # its own row with a lesser action, or a neighbour's
     page.keyboard.press("z")
-    put_off.wait_for()
+    page.wait_for_function(f"(name) => {FOCUSED} === name", arg=first)  # the next key's row
     page.keyboard.press("?")
     keys = page.get_by_role("dialog", name="Keys")
     keys.get_by_text("Undo the newest answer").wait_for()
