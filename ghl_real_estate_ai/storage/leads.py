@@ -6,6 +6,7 @@ The intelligence orchestrator puts them, the API reads them, ``enterprisehub lea
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection
 from datetime import datetime
 from typing import Final
@@ -26,6 +27,8 @@ _log = telemetry.get_logger("leads")
 _NO_DIGIT: Final = re.compile(r"\D")
 _IN_PHONES: Final = re.compile(r"[+(\d][\d\s().-]{2,}")
 """A query that may be a part of a phone number, however it is written."""
+_FEWEST_DIGITS: Final = 3
+"""Of a phone's part: fewer are in every number, and signs alone would find everybody."""
 
 _REPLACED: Final = ("position", "search_name", "last_activity_at", "simulated", "assigned_to", "state")
 _PUT: Final = on_both(
@@ -129,7 +132,7 @@ class SqlLeadStore:
     def newest(
         self, location_id: LocationId, *, limit: int, offset: int = 0, query: str | None = None
     ) -> list[tuple[Lead, LeadIntelligence | None]]:
-        """Leads with the newest activity first, those deleted in the CRM too; ``query``: a part of the name, any case, or of the phone."""
+        """Leads with the newest activity first, those deleted in the CRM too; ``query``: a part of the name, in any case and with or without accents, or of the phone."""
         rows = (
             _BOTH.where(leads.c.location_id == location_id)
             .order_by(leads.c.last_activity_at.desc(), leads.c.lead_id.desc())
@@ -137,9 +140,8 @@ class SqlLeadStore:
             .offset(offset)
         )
         if query:
-            part = query.casefold().replace("\x00", "")
-            parts = [part, _NO_DIGIT.sub("", part)] if _IN_PHONES.fullmatch(part) else [part]
-            rows = rows.where(sa.or_(*(leads.c.search_name.contains(one, autoescape=True) for one in parts)))
+            found = (leads.c.search_name.contains(one, autoescape=True) for one in _parts(query))
+            rows = rows.where(sa.or_(sa.false(), *found))
         return [
             (Lead.model_validate_json(row.state), _intelligence(row.intelligence))
             for row in self._connection.execute(rows)
@@ -206,9 +208,27 @@ def _last_activity(lead: Lead) -> datetime:
 
 
 def _sought(lead: Lead) -> str:
-    """What a search looks into: the name, and the digits of the phone."""
-    name = lead.contact.display_name.casefold().replace("\x00", "")
-    return f"{name}\n{_NO_DIGIT.sub('', lead.contact.phone or '')}"
+    """What a search looks into: the name without accents, and the digits of the phone."""
+    return f"{_plain(lead.contact.display_name)}\n{_NO_DIGIT.sub('', lead.contact.phone or '')}"
+
+
+def _parts(query: str) -> set[str]:
+    """What is sought of it. As it was typed too: rows of leads to which nothing happened lately still hold accents."""
+    parts = {query.casefold().replace("\x00", ""), _plain(query)} - {""}
+    digits = _NO_DIGIT.sub("", query)
+    if _IN_PHONES.fullmatch(query) and len(digits) >= _FEWEST_DIGITS:
+        parts.add(digits)
+    return parts
+
+
+def _plain(text: str) -> str:
+    """As it is compared, like ``searched`` of live_filters.js: neither case nor accents count."""
+    text = text.replace("\x00", "")
+    if not text.isascii():
+        text = "".join(
+            sign for sign in unicodedata.normalize("NFD", text) if unicodedata.category(sign)[0] != "M"
+        )
+    return text.casefold()
 
 
 def _open_priority(known: LeadIntelligence | None) -> float | None:

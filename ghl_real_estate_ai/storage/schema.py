@@ -129,7 +129,7 @@ leads: Final = sa.Table(
     sa.Column("open_priority", sa.Float),
     sa.Index(None, "location_id", "last_activity_at", "lead_id"),
 )
-"""``search_name`` holds the name and the digits of the phone; it is case-folded by Python: SQLite's own ``lower`` knows ASCII only. ``open_priority``: of the next action; NULL without one."""
+"""``search_name`` holds the name and the digits of the phone; it is case-folded, and rid of accents, by Python: SQLite's own ``lower`` knows ASCII only. ``open_priority``: of the next action; NULL without one."""
 sa.Index(
     None,
     leads.c.location_id,

@@ -429,26 +429,6 @@ async def test_simulated_leads_have_a_time_of_their_own(memory: Database) -> Non
     assert await memory.read(lambda uow: uow.leads.newest_simulated(OTHER)) is None
 
 
-@pytest.mark.parametrize(
-    ("query", "expected"),
-    [
-        ("ada", {"Ada Lovelace", "ADA 100%"}),
-        ("ÉMILE", {"Émile Zola"}),
-        ("100%", {"ADA 100%"}),
-        ("%", {"ADA 100%"}),
-        ("a_b", {"a_b"}),
-        ("nobody", set()),
-    ],
-)
-async def test_a_query_filters_by_name_in_any_case(memory: Database, query: str, expected: set[str]) -> None:
-    everyone = ("Ada Lovelace", "ADA 100%", "Émile Zola", "a_b", "acb")
-    await memory.write(lambda uow: [uow.leads.put(lead(name), None) for name in everyone])
-
-    rows = await memory.read(lambda uow: uow.leads.newest(LOCATION, limit=10, query=query))
-
-    assert {found.lead_id for found, _ in rows} == expected
-
-
 # --- tenants ------------------------------------------------------------------------------------------------------
 
 
