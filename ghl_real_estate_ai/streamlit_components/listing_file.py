@@ -23,8 +23,6 @@ NEEDED: Final = ("ListingKey", "ListPrice", "City")
 BATCH_ROWS: Final = 500
 """Rows of one request: the bar moves, and each answer comes well within the timeout."""
 _ALSO_CALLED: Final = {
-    "listingid": "ListingKey",
-    "mls": "ListingKey",
     "mlsnumber": "ListingKey",
     "price": "ListPrice",
     "status": "StandardStatus",
@@ -38,7 +36,9 @@ _ALSO_CALLED: Final = {
     "zip": "PostalCode",
     "zipcode": "PostalCode",
 }
-"""Heads of columns that can mean one thing only. The page tells what was read as what."""
+"""Heads of columns that can mean one thing only. The page tells what was read as what. "MLS" is often the MLS's name, and
+ListingId a field of RESO's own.
+"""
 _PROPERTIES: Final = Listing.model_json_schema()["properties"]
 _NAMES: Final = {name.casefold(): name for name in _PROPERTIES if name != "Media"}
 _NUMBERS: Final = frozenset(
@@ -49,6 +49,13 @@ _NUMBERS: Final = frozenset(
 _ONE_WORD: Final = frozenset({"StandardStatus", "PropertySubType"})
 """RESO shows their values with spaces ('Coming Soon') and names them without."""
 _DELIMITERS: Final = (",", ";", "\t")
+_FINE: Final = frozenset({"LotSizeAcres", "GarageSpaces", "Latitude", "Longitude"})
+"""Numbers of which three decimals make sense; 450.000 as a price does not."""
+_COMMAS: Final = re.compile(r"-?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
+"""1,234,567.89: what a comma between thousands looks like."""
+_POINTS: Final = re.compile(r"-?\d{1,3}(\.\d{3})+")
+"""1.234.567: where a comma is the decimal mark, this is no decimal."""
+_FIGURES: Final = re.compile(r"-?[\d.,]+")
 
 
 class ListingFile(NamedTuple):
@@ -58,6 +65,11 @@ class ListingFile(NamedTuple):
     is_table: bool
     read_as: Sequence[tuple[str, str]] = ()
     left_out: Sequence[str] = ()
+
+    @property
+    def keyed_by_mls_number(self) -> bool:
+        """Whether homes are named by their MLS number: a feed knows them by another key."""
+        return any(name == NEEDED[0] and _bare(head) in _ALSO_CALLED for head, name in self.read_as)
 
     def place(self, row: int) -> str:
         """A row as somebody finds it in the file; a table's first row is its heads."""
@@ -107,7 +119,8 @@ def _no_number(word: str) -> Never:
 def _read_table(content: bytes) -> ListingFile:
     text = _text(content)
     first_line = text.split("\n", 1)[0]
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=max(_DELIMITERS, key=first_line.count))
+    delimiter = max(_DELIMITERS, key=first_line.count)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         heads = next(lines, [])
         names = _names_of(heads)
@@ -123,6 +136,8 @@ def _read_table(content: bytes) -> ListingFile:
         raise InputError(f"Line {lines.line_num:,} cannot be read: {error}.") from error
     while rows and not rows[-1]:  # a spreadsheet's empty end
         rows.pop()
+    if delimiter == ";":  # as spreadsheets write it where a comma is the decimal mark
+        _refuse_other_decimals(rows)
     return ListingFile(
         rows=rows,
         is_table=True,
@@ -133,7 +148,7 @@ def _read_table(content: bytes) -> ListingFile:
 
 def _names_of(heads: Sequence[str]) -> list[str | None]:
     """RESO's name of each column. By its own name a column is found first; of two that mean the same the first is read."""
-    plain = [re.sub(r"[^a-z0-9]", "", head.casefold()) for head in heads]
+    plain = [_bare(head) for head in heads]
     own = [_NAMES.get(head) for head in plain]
     taken: set[str] = set()
     names: list[str | None] = []
@@ -153,11 +168,30 @@ def _names_of(heads: Sequence[str]) -> list[str | None]:
     return names
 
 
+def _bare(head: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", head.casefold().replace("#", "number"))
+
+
 def _cell(name: str, cell: str) -> str:
+    """A number without its dollar sign and the commas between thousands; other commas are the gateway's to refuse."""
     text = cell.strip()
     if name in _NUMBERS:
-        return text.replace(",", "").removeprefix("$").strip()
+        bare = text.removeprefix("$").strip()
+        return bare.replace(",", "") if _COMMAS.fullmatch(bare) and name not in _FINE else bare
     return text.replace(" ", "") if name in _ONE_WORD else text
+
+
+def _refuse_other_decimals(rows: Sequence[Row]) -> None:
+    """Of 0,25 and 450.000 one file may mean a quarter and many thousands: nothing is guessed."""
+    for place, row in enumerate(rows):
+        for name in _NUMBERS & row.keys():
+            text = str(row[name])
+            doubtful = "," in text or (name not in _FINE and _POINTS.fullmatch(text))
+            if doubtful and _FIGURES.fullmatch(text):
+                raise InputError(
+                    f"Row {place + 2:,} says {text} as {name}. Decimals are to have a point and thousands a comma or nothing, "
+                    "as in 0.25 and 450000. Save the file so, and choose it again."
+                )
 
 
 def _text(content: bytes) -> str:

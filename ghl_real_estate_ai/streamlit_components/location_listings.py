@@ -114,14 +114,15 @@ def _tell_how() -> None:
 
 def _planned(file_id: str, name: str, file: ListingFile, session: Session, client: GatewayClient) -> Plan:
     """Ask the gateway about every row, without saving any."""
-    refused: dict[int, Refused] = {}
+    refused = _repeated(file)
+    places = [place for place in range(len(file.rows)) if place not in refused]
     new = changed = same = 0
-    told = _bar(len(file.rows), "looked at")
-    for first, rows in batches(file.rows):
+    told = _bar(len(places), "looked at")
+    for first, rows in batches([file.rows[place] for place in places]):
         answer = client.post(CheckedListings, "/v1/listings/check", session, body={"value": rows})
         new, changed, same = new + answer.new, changed + answer.changed, same + answer.same
         for one in answer.refused:
-            row = first + one.row
+            row = places[first + one.row]
             refused[row] = Refused(file.place(row), one.field or "the whole row", one.reason)
         told(first + len(rows))
     return Plan(
@@ -129,11 +130,23 @@ def _planned(file_id: str, name: str, file: ListingFile, session: Session, clien
         name=name,
         file=file,
         good=[row for place, row in enumerate(file.rows) if place not in refused],
-        refused=list(refused.values()),
+        refused=[refused[place] for place in sorted(refused)],
         new=new,
         changed=changed,
         same=same,
     )
+
+
+def _repeated(file: ListingFile) -> dict[int, Refused]:
+    """Rows whose key stands in the file again: the last one counts, as in the store, also when they go in two requests."""
+    last = {key: place for place, row in enumerate(file.rows) if isinstance(key := row.get(NEEDED[0]), str)}
+    found: dict[int, Refused] = {}
+    for place, row in enumerate(file.rows):
+        key = row.get(NEEDED[0])
+        if isinstance(key, str) and last[key] != place:
+            why = f"The same key stands again in {file.place(last[key])}, which counts"
+            found[place] = Refused(file.place(place), NEEDED[0], why)
+    return found
 
 
 def _bar(total: int, done: str) -> Callable[[int], None]:
@@ -161,7 +174,12 @@ def _show_plan(plan: Plan, session: Session, client: GatewayClient) -> None:
     )
     if plan.file.read_as:
         pairs = ", ".join(f"{head} as {name}" for head, name in plan.file.read_as)
-        st.html(f'<p class="page-line muted">Read: {escape(pairs)}.</p>')
+        twice = (
+            " Homes that are here under another key would come twice."
+            if plan.file.keyed_by_mls_number
+            else ""
+        )
+        st.html(f'<p class="page-line muted">Read: {escape(pairs)}.{twice}</p>')
     if plan.file.left_out:
         st.html(f'<p class="page-line muted">Not read: {escape(", ".join(plan.file.left_out))}.</p>')
     if plan.refused:

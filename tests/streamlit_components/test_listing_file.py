@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from ghl_real_estate_ai.errors import InputError
 from ghl_real_estate_ai.limits import LISTING_BODY_BYTES
@@ -25,6 +27,7 @@ def test_columns_are_found_by_resos_names_however_they_are_written() -> None:
         {"ListingKey": "A-1", "ListPrice": "450000", "City": "Austin", "PoolPrivateYN": "Yes"}
     ]
     assert found.left_out == ["Agent Notes"]
+    assert not found.keyed_by_mls_number
     assert Listing.model_validate(found.rows[0]).pool_private_yn is True
 
 
@@ -40,6 +43,7 @@ def test_common_heads_are_read_as_resos_and_the_page_is_told() -> None:
         }
     ]
     assert ("MLS #", "ListingKey") in found.read_as
+    assert found.keyed_by_mls_number
     assert ("City", "City") not in found.read_as
 
 
@@ -47,6 +51,45 @@ def test_resos_own_column_is_read_before_one_that_means_the_same() -> None:
     found = table("Price,ListPrice,ListingKey,City,Beds,Bedrooms\n1,2,A-1,Austin,3,4\n")
     assert found.rows == [{"ListPrice": "2", "ListingKey": "A-1", "City": "Austin", "BedroomsTotal": "3"}]
     assert list(found.left_out) == ["Price", "Bedrooms"]
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("LotSizeAcres", "0,25"),
+        ("LotSizeAcres", "1,250"),
+        ("ListPrice", "450.000"),
+        ("ListPrice", "450.000,00"),
+        ("LivingArea", "1.650"),
+    ],
+)
+def test_where_a_comma_may_be_the_decimal_mark_nothing_is_guessed(name: str, cell: str) -> None:
+    heads = ("ListingKey", "City", "ListPrice", "LivingArea", "LotSizeAcres")
+    good = {"ListingKey": "A", "City": "Austin", "ListPrice": "$450,000", "LotSizeAcres": "0.125"}
+    rows = [";".join(row.get(head, "") for head in heads) for row in (good, good | {name: cell})]
+    with pytest.raises(
+        InputError, match=f"Row 3 says {re.escape(cell)} as {name}. Decimals are to have a point"
+    ):
+        table("\n".join((";".join(heads), *rows)))
+
+
+def test_a_comma_that_is_not_between_thousands_is_left_for_the_gateway_to_refuse() -> None:
+    found = table(
+        'ListingKey,City,ListPrice,LotSizeAcres\nA,Austin,"$1,450,000.00","0,25"\nB,Austin,"45,00",0.25\n'
+    )
+    assert [(row["ListPrice"], row["LotSizeAcres"]) for row in found.rows] == [
+        ("1450000.00", "0,25"),
+        ("45,00", "0.25"),
+    ]
+    for row in found.rows:
+        with pytest.raises(ValidationError):
+            Listing.model_validate(row)
+
+
+@pytest.mark.parametrize("head", ["MLS", "ListingId"])
+def test_the_name_of_an_mls_and_resos_other_id_are_no_key(head: str) -> None:
+    with pytest.raises(InputError, match="no column ListingKey"):
+        table(f"{head},ListPrice,City\nA,1,Austin\n")
 
 
 def test_rows_are_named_as_a_spreadsheet_counts_them_and_its_empty_end_is_no_row() -> None:

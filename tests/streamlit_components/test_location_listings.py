@@ -88,6 +88,22 @@ def test_the_same_file_again_changes_nothing_and_a_new_price_is_a_change(
     assert price_of(gateway, "S0") == "100"
 
 
+def test_a_key_that_stands_twice_in_a_file_is_one_home_and_its_last_row_counts(
+    gateway: LiveGateway, page: AppTest
+) -> None:
+    between = "".join(f"T{number},100,Austin,3\n" for number in range(BATCH_ROWS))
+    choose(
+        page,
+        f"MLS #,ListPrice,City,Beds\nT-twice,1,Austin,3\n{between}T-bad,x,Austin,3\nT-twice,2,Austin,3\n",
+    )
+    assert figures(page) == [str(BATCH_ROWS + 1), "0", "0", "2"]
+    assert f"Row 2</th><td>ListingKey</td><td>The same key stands again in Row {BATCH_ROWS + 4}" in html(page)
+    assert f"Row {BATCH_ROWS + 3}</th><td>ListPrice</td>" in html(page)
+    assert "Homes that are here under another key would come twice." in html(page)
+    press(page, "listing_import")
+    assert price_of(gateway, "T-twice") == "2"
+
+
 def test_a_file_that_is_none_says_what_it_lacks(page: AppTest) -> None:
     choose(page, "Key,Town\n1,2\n")
     assert "There is no column ListingKey" in told(page)
