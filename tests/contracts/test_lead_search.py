@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from ghl_real_estate_ai.models.identifiers import LeadId
 from ghl_real_estate_ai.models.leads import Contact, Lead
+from ghl_real_estate_ai.ports import UnitOfWork
 from ghl_real_estate_ai.storage.database import Database
 from ghl_real_estate_ai.storage.schema import leads
 from tests.support.facts import LOCATION
@@ -20,11 +21,12 @@ EVERYONE = ("Ada Lovelace", "ADA 100%", "Émile Zola", "a_b", "acb")
 
 
 async def put(memory: Database) -> None:
-    everyone = [
-        Lead(location_id=LOCATION, lead_id=LeadId(name), contact=Contact(name=name, phone="+15125550142"))
-        for name in EVERYONE
-    ]
-    await memory.write(lambda uow: [uow.leads.put(one, None) for one in everyone])
+    def everyone(uow: UnitOfWork) -> None:
+        for name in EVERYONE:
+            contact = Contact(name=name, phone="+15125550142")
+            uow.leads.put(Lead(location_id=LOCATION, lead_id=LeadId(name), contact=contact), None)
+
+    await memory.write(everyone)
 
 
 async def found(memory: Database, query: str) -> set[str]:
