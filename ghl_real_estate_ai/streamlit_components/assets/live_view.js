@@ -194,7 +194,7 @@ export class HubView {
     const parts = [3, 2, 1].map((stage) => [count(stage), STAGE_WORDS[stage].toLowerCase()]).filter(([n]) => n);
     const horizon = risks.find((item) => item.churn.value)?.churn.value.horizon_days;
     const counts = parts.map(([n, word]) => `${n} ${word}`).join(", ");
-    writeNote(panel, horizon ? `${counts || "nobody at risk"} · slipping, most to lose first · silence for ${horizon} days` : "");
+    writeNote(panel, horizon ? `${counts || "nobody at risk"} · most to lose first · silence for ${horizon} days` : "");
   }
 
   #paintMatches() {
