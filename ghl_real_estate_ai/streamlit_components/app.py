@@ -39,7 +39,7 @@ from ghl_real_estate_ai.streamlit_components.page_frame import (
 )
 from ghl_real_estate_ai.streamlit_components.realtime_lead_intelligence_hub import show_hub
 from ghl_real_estate_ai.streamlit_components.score_track_record import HELD, show_track_record
-from ghl_real_estate_ai.streamlit_components.session_keeper import KEEPER, keep
+from ghl_real_estate_ai.streamlit_components.session_keeper import KEEPER, SCRIPT, keep
 from ghl_real_estate_ai.streamlit_components.team_response import show_team
 
 RENEW_AGAIN = timedelta(minutes=1)  # between two attempts, when the gateway does not answer
@@ -48,7 +48,7 @@ NOTICE = "notice"
 SEVERAL_LOCATIONS = "several_locations"
 PAGE = "page"
 SIGN_IN = "sign_in"
-_OUTLIVES_SESSION = frozenset({SEEN, PAGE, NOTICE, KEEPER})
+_OUTLIVES_SESSION = frozenset({SEEN, PAGE, NOTICE, KEEPER, SCRIPT})
 NOTICES = {
     EXPIRED: "Your session has expired. Sign in again to go on.",
     SIGNED_OUT: "You are signed out.",

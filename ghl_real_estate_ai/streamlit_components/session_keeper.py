@@ -6,6 +6,7 @@ query string of its own memory once Python has written to it, and the live scree
 
 from __future__ import annotations
 
+import secrets
 from typing import Final, NamedTuple
 
 import streamlit as st
@@ -15,6 +16,9 @@ from ghl_real_estate_ai.streamlit_components.realtime_lead_intelligence_hub impo
 
 KEEPER: Final = "session_keeper"
 """Its name in the tab's state: what the browser told once stays told when the session ends."""
+SCRIPT: Final = "session_keeper_script"
+"""Which of the server's sessions this is. A tab repeats to a server that was started again what it told the one before: that
+is no answer to the question of the new one."""
 
 
 class Kept(NamedTuple):
@@ -34,13 +38,25 @@ _mount = st.components.v2.component(
 
 def keep(session: Session | None, *, ask: bool, page: str) -> Kept:
     """Have the tab keep ``session``, or keep none; with ``ask`` tell what it kept. The URL says ``page`` from here on."""
+    script: str = st.session_state.setdefault(SCRIPT, secrets.token_hex(8))
     result = _mount(
         key=KEEPER,
-        data={"session": session.model_dump_json() if session else None, "ask": ask, "page": page},
+        data={
+            "session": session.model_dump_json() if session else None,
+            "ask": ask,
+            "script": script,
+            "page": page,
+        },
         on_found_change=_nothing,
         on_went_change=_nothing,
     )
-    return Kept(found=result.found, went=result.went)
+    return Kept(found=told_to(script, result.found), went=result.went)
+
+
+def told_to(script: str, found: object) -> str | None:
+    """What the tab kept, of an answer to this session of the server; None: it told another, or nothing yet."""
+    asked_by, _, kept = str(found or "").partition(":")
+    return kept if asked_by == script else None
 
 
 def _nothing() -> None:

@@ -202,7 +202,25 @@ def test_a_suggested_reply_has_grounds_is_copied_and_nothing_is_sent(desk: Desk)
     dialog.wait_for(state="hidden")
 
 
-def test_the_live_screen_goes_on_while_the_pages_own_server_is_away(desk: Desk) -> None:
+def test_the_live_screen_goes_on_while_the_pages_own_server_is_away(desk: Desk, browser: Any) -> None:
+    page = desk.page
+    with (
+        open_page(browser, size=PHONE, reduced_motion=True) as never_reloaded,
+        no_script_fails(never_reloaded),
+    ):
+        sign_in(never_reloaded, desk.house.url, email=EMAILS[Role.AGENT])
+        wait_until_live(never_reloaded)
+        screens = [(one, one.wait_for_selector(".st-key-live_hub")) for one in (never_reloaded, page)]
+        _outlive_the_pages_own_server(desk)
+        for one, before in screens:
+            before.wait_for_element_state(
+                "hidden"
+            )  # the server that was started again has looked who is there
+            one.get_by_text("Password").wait_for(state="detached")
+            wait_until_live(one)
+
+
+def _outlive_the_pages_own_server(desk: Desk) -> None:
     page = desk.page
     with desk.house.without_dashboard():
         away = page.get_by_role("alert").filter(has_text="Live data goes on")

@@ -25,16 +25,25 @@ function keeper({ kept = null, search = "" } = {}) {
 
 test("what the tab kept is told once, and nothing is thrown away before it was looked at", () => {
   const { one, held, told } = keeper({ kept: EARLY });
-  one.run({ session: null, ask: true, page: "now" });
-  one.run({ session: null, ask: true, page: "now" });
-  assert.deepEqual(told, [["found", EARLY]]);
+  one.run({ session: null, ask: true, script: "s1", page: "now" });
+  one.run({ session: null, ask: true, script: "s1", page: "now" });
+  assert.deepEqual(told, [["found", `s1:${EARLY}`]]);
+  assert.equal(held.get(KEPT), EARLY);
+});
+
+test("a server that was started again is told anew: what the one before was told answers nothing", () => {
+  const { one, held, told } = keeper();
+  one.run({ session: null, ask: true, script: "s1", page: "now" });
+  one.run({ session: EARLY, ask: false, script: "s1", page: "now" });
+  one.run({ session: null, ask: true, script: "s2", page: "now" });
+  assert.deepEqual(told.at(-1), ["found", `s2:${EARLY}`]);
   assert.equal(held.get(KEPT), EARLY);
 });
 
 test("a tab that kept nothing says so", () => {
   const { one, told } = keeper();
-  one.run({ session: null, ask: true, page: "now" });
-  assert.deepEqual(told, [["found", ""]]);
+  one.run({ session: null, ask: true, script: "s1", page: "now" });
+  assert.deepEqual(told, [["found", "s1:"]]);
 });
 
 test("a session is kept, and forgotten when it has ended", () => {
@@ -47,9 +56,9 @@ test("a session is kept, and forgotten when it has ended", () => {
 
 test("a token that the live screen renewed meanwhile is handed over, not written over", () => {
   const { one, held, told } = keeper({ kept: LATE });
-  one.run({ session: EARLY, ask: false, page: "team" });
+  one.run({ session: EARLY, ask: false, script: "s1", page: "team" });
   assert.equal(held.get(KEPT), LATE);
-  assert.deepEqual(told, [["found", LATE]]);
+  assert.deepEqual(told, [["found", `s1:${LATE}`]]);
 });
 
 test("another user's session, an older one, or nonsense gives way", () => {

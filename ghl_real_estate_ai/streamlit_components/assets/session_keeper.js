@@ -10,14 +10,15 @@ const KEEPERS = new WeakMap(); // parentElement -> its keeper: Streamlit calls a
 export class SessionKeeper {
   constructor({ storage, place, setState, setTrigger }) {
     Object.assign(this, { storage, place, setState, setTrigger });
-    this.asked = false;
+    this.answered = null; // whose question: a server that was started again asks anew
     this.page = null;
     this.answering = true; // the next run answers what the URL said: it corrects it, and takes no step
   }
 
-  /** One run of the script: `session` is what it holds (or null), `ask` that it wants what was kept, `page` what it shows. */
-  run({ session, ask, page }) {
-    this.#session(session, ask);
+  /** One run of the script: `session` is what it holds (or null), `ask` that it wants what was kept, `script` which of the
+   * server's sessions runs it, `page` what it shows. */
+  run({ session, ask, script, page }) {
+    this.#session(session, ask, script);
     const step = this.answering ? "replace" : "push";
     this.answering = false;
     if (page === this.page) return;
@@ -25,13 +26,13 @@ export class SessionKeeper {
     if (pageOf(this.place.search()) !== page) this.place[step](withPage(this.place.search(), page));
   }
 
-  #session(session, ask) {
+  #session(session, ask, script) {
     const kept = this.storage.get(KEPT);
     if (ask) {
-      if (!this.asked) this.setState("found", kept ?? "");
-      this.asked = true;
+      if (this.answered !== script) this.setState("found", `${script}:${kept ?? ""}`);
+      this.answered = script;
     } else if (session === null) this.storage.remove(KEPT);
-    else if (newer(kept, session)) this.setState("found", kept);
+    else if (newer(kept, session)) this.setState("found", `${script}:${kept}`);
     else this.storage.set(KEPT, session);
   }
 
