@@ -94,7 +94,7 @@ def test_the_next_action_is_answered_as_in_the_queue_and_taken_back_within_the_p
     assert longer.get_attribute("aria-expanded") == "true"
     page.keyboard.press("Tab")  # leaves the menu, and closes it
     dialog.get_by_role("menuitem", name="1 hour").wait_for(state="hidden")
-    assert longer.get_attribute("aria-expanded") == "false"
+    action.get_by_role("button", name="Snooze Maria Gomez for longer", expanded=False).wait_for()
     action.get_by_role("button", name="Snooze Maria Gomez for 2 hours").click()
     dialog.get_by_role("button", name="Undo").click()  # reachable: the line stands inside of the dialog
     action.get_by_text("Open again").wait_for()
