@@ -140,13 +140,16 @@ _ASKED: Final[tuple[tuple[AreaTopic, tuple[str, ...], re.Pattern[str]], ...]] = 
         rf"|\bsafe(?:r|ty)?\b[^.?!]{{0,40}}\b(?:{_PLACE}|there|area|live|night|walk|kids|around)\b|\b(?:{_PLACE}|it|there)\b[^.?!]{{0,25}}\bsafe(?:r|ty)?\b"
     )),
     (AreaTopic.SCHOOLS, ("school", "isd", "kinder", "daycare"), re.compile(r"\b(?:schools?|school\s+district|isd|greatschools|kindergarten|daycare)\b")),
-    (AreaTopic.PEOPLE, ("people", "neighb", "folks", "famil", "resid", "crowd", "person", "buyer", "who ", "demogr", "divers", "kids", "child", "couple", "retire", "senior", "muslim", "christ", "jew", "hisp", "latin", "asian", "immig", "white", "black", "mixed", "church", "mosque", "synag", "shul", "parish", "masjid", "temple", "cathedral", "gurdw", "mandir", "ans", "speak"), re.compile(
+    (AreaTopic.PEOPLE, ("people", "neighb", "folks", "famil", "resid", "crowd", "person", "buyer", "who ", "demogr", "divers", "kids", "child", "couple", "retire", "senior", "muslim", "christ", "jew", "hisp", "latin", "asian", "immig", "white", "black", "mixed", "church", "mosque", "synag", "shul", "parish", "masjid", "temple", "cathedral", "gurdw", "mandir", "ans", "speak", " live", "foreign", "refugee", "renter", "own kind", "mix of", "communit"), re.compile(
         r"\b(?:kind|type|sort)s?\s+of\s+(?:people|neighbou?rs|folks|families|residents|crowd|person|buyers?)\b|\bwho\s+(?:lives?|are\s+the\s+neighbou?rs)\b"
         r"|\bdemographics?\b|\b(?:diverse|diversity)\b|\bneighbou?rs\s+like\b|\b(?:people|families|kids|children|couples|retirees|seniors|muslims?|christians?|jews|jewish|"
         r"hispanics?|latinos?|asians?|immigrants?|whites?|blacks?)\b[^.?!]{0,30}\b(?:there|live|around|in\s+th(?:e|at|is)\s+(?:area|neighbou?rhood|street|building))\b"
         r"|\b(?:white|black|asian|hispanic|latino|jewish|muslim|christian|mixed)\s+(?:area|neighbou?rhood|community)\b"
         rf"|\b{_WORSHIP}\b[^.?!]{{0,20}}\b(?:close|near|nearby|around|walk)\b|\b(?:near|close\s+to|walk\w*\s+to)\s+(?:a\s+|the\s+|any\s+)?{_WORSHIP}{_STREET}\b"
         rf"|\b{_NATION}"
+        r"|\bpeople\s+(?:like|similar\s+to)\s+(?:us|me)\b|\b(?:my|our)\s+own\s+kind\b|\bmix\s+of\s+(?:\w+\s+)?(?:people|folks|families|cultures|residents)\b"
+        r"|\bno\s+(?:foreigners|refugees|immigrants|renters)\b|\b\d{2}\s*(?:\+|plus\b|and\s+(?:over|older|up)\b)[\s-]*(?:\w+\s+)?communit(?:y|ies)\b"
+        r"|\bwhere\s+(?:all\s+|most\s+(?:of\s+)?)?(?:the\s+|other\s+)?(?!(?:we|i|you|they|he|she|it|to|can|could|do|my|our|your)\b)(?:\w+\s+){1,2}live\b"
         r"|\b(?:are|is)\s+(?:most|the\s+majority|everyone|many)\b[^.?!]{0,20}\b(?:people|speak\w*|families)\b"
     )),
     (AreaTopic.AREA, ("area", "neighb", "communit", "part of", "district", "street", "block", "location", "good "), re.compile(
@@ -164,3 +167,43 @@ def area_topics(low: str) -> tuple[AreaTopic, ...]:
         for topic, first, pattern in _ASKED
         if any(piece in low for piece in first) and pattern.search(low)
     )
+
+
+_OWN_NOUN: Final = r"(?:family|couple|household|buyer|person|professional|empty[\s-]nester)"
+_STREET_NAME: Final = re.compile(r"\W?[A-Z]\w+\s+(?:Street|District)\b|(?<=\d)\s\w+\s+(?i:street)\b")
+_OF_THEMSELVES: Final = re.compile(rf"(?!(?:no|only|mostly|all|few)\b)[\w-]+\s+{_OWN_NOUN}", re.IGNORECASE)
+"""A phrase of ``check`` by which people say who they are: "Muslim family", "young couple"."""
+_AFTER_WE: Final = re.compile(
+    rf"(?:no|many|other|lots?\s+of)\s+(?:kids|children)|speaks?\s.*|\w+[\s-]+speaking|(?!(?:no|only|mostly)\b)[\w-]+\s+{_PEOPLE}|empty[\s-]nesters",
+    re.IGNORECASE,
+)
+"""What says so only after ``_WE``: "we have no kids", "we are young professionals"."""
+_WE: Final = re.compile(
+    r"\b(?:i|we)(?:'ve|'m|'re)?(?:\s+(?:am|are|also|both|all|two|have|had|got|can|don't|do\s+not|can't|not))*\s+(?:so\s+)?$"
+)
+_SPEAKING_BUYER: Final = re.compile(rf"\s+{_OWN_NOUN}\b", re.IGNORECASE)
+
+
+def wished_topics(text: str) -> tuple[AreaTopic, ...]:
+    """What a wish says of who lives somewhere, or of what a place is like: no home is named in answer to it.
+
+    Who they are themselves ("we're a Muslim family", "we have no kids") is no such wish and must change nothing; nor is a
+    street's name. ``text``: without the addresses of homes.
+    """
+    plain = text.replace("\u2019", "'")
+    found = [
+        category
+        for category, _, pattern in _RULES
+        for match in pattern.finditer(plain)
+        if not _of_themselves(plain, match)
+    ]
+    return tuple(dict.fromkeys(AreaTopic.AREA if one is Category.AREA else AreaTopic.PEOPLE for one in found))
+
+
+def _of_themselves(text: str, phrase: re.Match[str]) -> bool:
+    if _OF_THEMSELVES.fullmatch(phrase.group()) or _STREET_NAME.match(text, max(0, phrase.start() - 1)):
+        return True
+    if not _AFTER_WE.fullmatch(phrase.group()):
+        return False
+    before = text[max(0, phrase.start() - 40) : phrase.start()].lower()
+    return _WE.search(before) is not None or _SPEAKING_BUYER.match(text, phrase.end()) is not None

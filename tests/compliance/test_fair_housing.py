@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from ghl_real_estate_ai.compliance.fair_housing import AreaTopic, Category, area_topics, check, names_a_trait
+from ghl_real_estate_ai.compliance.fair_housing import (
+    AreaTopic,
+    Category,
+    area_topics,
+    check,
+    names_a_trait,
+    wished_topics,
+)
 
 FORBIDDEN = {
     Category.RACE_OR_ORIGIN: [
@@ -108,3 +115,28 @@ def test_a_trait_of_a_person_is_known(text: str) -> None:
 )
 def test_a_home_is_not_taken_for_a_person(text: str) -> None:
     assert not names_a_trait(text)
+
+
+@pytest.mark.parametrize(
+    "wish",
+    ["no Black people nearby", "not too ethnic", "English-speaking neighbors only", "adults only", "no kids around", "great for a young family",
+     "with young professionals around", "neighbors who are young professionals", "there are many kids", "Austin and many kids on the block"],
+)  # fmt: skip
+def test_a_wish_for_certain_neighbors_is_found(wish: str) -> None:
+    assert wished_topics(wish) == (AreaTopic.PEOPLE,)
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["We’re a Muslim family", "a young couple here", "we have no kids", "we have many kids", "I don't speak good English", "Spanish-speaking buyer",
+     "we're young professionals", "We are Hispanic buyers", "I'm an older buyer", "is 12 white street available", "Is White Street still open", "3 bedrooms, a pool"],
+)  # fmt: skip
+def test_who_somebody_is_and_a_streets_name_are_no_such_wish(said: str) -> None:
+    assert wished_topics(said) == ()
+
+
+@pytest.mark.parametrize(
+    "said", ["where we live now", "where do you live", "the community pool", "a mix of carpet and tile"]
+)
+def test_plain_words_ask_nothing_of_people(said: str) -> None:
+    assert area_topics(said) == ()
