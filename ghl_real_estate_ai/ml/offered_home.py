@@ -6,6 +6,7 @@ the message and known to miss none that was stated before.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -32,6 +33,26 @@ WISHED: Final = frozenset(
     }
 )
 _ONE_HOME: Final = frozenset({FactKind.HOME, FactKind.MEETING, FactKind.STOP})
+
+_ASIDE: Final = re.compile(
+    r"\b(?:besides|other\s+than|apart\s+from|aside\s+from|instead\s+of|except(?:\s+for)?|rather\s+than|like|similar\s+to)\s+"
+    r"(?:(?:the|that)\s+(?:one|home|house|place)\s+(?:at|on)\s+)?$"
+)
+
+
+def without_aside(low: str, facts: Sequence[MessageFact]) -> tuple[str, tuple[MessageFact, ...]]:
+    """A message that asks what there is, without the homes that it names only to ask for others: "anything besides 7 Elm Ave"."""
+    kept: list[MessageFact] = []
+    asks = asks_for_homes(low)
+    for fact in facts:
+        named = asks and fact.kind is FactKind.HOME
+        before, _, after = low.partition(fact.quote.lower()) if named else ("", "", "")
+        aside = _ASIDE.search(before)
+        if aside is None:
+            kept.append(fact)
+        else:
+            low = f"{before[: aside.start()]}{after}"
+    return low, tuple(kept)
 
 
 def wants_homes(low: str, facts: Sequence[MessageFact]) -> bool:

@@ -1,7 +1,7 @@
 """The words of a suggested reply: fixed templates, filled with nothing but fields of a listing and stated wishes.
 
 Called by: services/suggested_reply. The same question gets the same words, whoever asks: of the lead only the first name
-stands in the greeting. What the lead wrote is never repeated. Each reply ends in one question, about a time.
+stands in the greeting. What the lead wrote is never repeated. Each reply but that to mere thanks ends in one question, about a time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Question(NamedTuple):
     """What is to be answered; listings as they are now.
 
     ``names_home``: the message names one, found or not; ``home``: the one it is about. ``for_homes``: it asks what there
-    is. ``offer``: a home that fits ``wished``: the message's wishes over those that were known before, ``noted``.
+    is. ``thanks``: it is nothing but thanks. ``offer``: a home that fits ``wished``: the message's wishes over those that were known before, ``noted``.
     """
 
     facts: Sequence[MessageFact]
@@ -41,6 +41,7 @@ class Question(NamedTuple):
     names_home: bool
     home: Listing | None
     for_homes: bool
+    thanks: bool
     offer: Listing | None
     wished: Wishes
     noted: Wishes
@@ -105,13 +106,13 @@ def draft(asked: Question, *, first_name: str | None, writer: Writer) -> Draft:
     name = _plain_name(first_name)
     opening = f"Hi {name}" if name else "Hi"
     if asked.by_email:
-        body = "\n\n".join((" ".join(one.words for one in said), step))
+        body = "\n\n".join(part for part in (" ".join(one.words for one in said), step) if part)
         text = f"{opening},\n\n{body}\n\n{_cut(writer.agent)}\n{_cut(writer.brokerage)}"
     else:
         closing = f"- {_cut(writer.agent)}, {_cut(writer.brokerage)}"
         while len(said) > 1 and len(_line(f"{opening}!", said, step, closing)) > SMS_CHARS:
             said.pop()
-        body = " ".join([*(one.words for one in said), step])
+        body = " ".join(part for part in (*(one.words for one in said), step) if part)
         text = _line(f"{opening}!", said, step, closing)
     return Draft(
         text=text,
@@ -122,7 +123,7 @@ def draft(asked: Question, *, first_name: str | None, writer: Writer) -> Draft:
 
 
 def _line(opening: str, said: Sequence[_Said], step: str, closing: str) -> str:
-    return " ".join([opening, *(one.words for one in said), step, closing])
+    return " ".join(part for part in (opening, *(one.words for one in said), step, closing) if part)
 
 
 def _cut(name: str) -> str:
@@ -263,7 +264,9 @@ def _offers(home: Listing, wishes: Wishes) -> Iterator[tuple[str, str]]:
 
 def _of_statement(asked: Question) -> Iterator[_Said]:
     """To a message that asks nothing."""
-    if FactKind.OBJECTION in asked.kinds:
+    if asked.thanks:
+        yield _Said("You're welcome! I'm here whenever you need anything.")
+    elif FactKind.OBJECTION in asked.kinds:
         yield _Said("Thanks for telling me, that helps.")
     elif asked.kinds:
         yield _Said("Thanks, that helps.")
@@ -297,7 +300,9 @@ def _in_words(wishes: Wishes) -> Iterator[tuple[str, str]]:
 
 
 def _step(asked: Question, home: Listing | None) -> str:
-    """One question about a time. ``home``: what the reply speaks of. A home that is not on the market yet is shown to nobody."""
+    """One question about a time; none to who only says thanks. ``home``: what the reply speaks of. A home that is not on the market yet is shown to nobody."""
+    if asked.thanks:
+        return ""
     if any(fact.kind is FactKind.MEETING and _timed(fact.value) for fact in asked.facts):
         return "In case it's taken, what other day and time would work?"
     if FactKind.MEETING in asked.kinds:

@@ -33,6 +33,7 @@ class SuggestedReply(Frozen):
 
     text: str | None = None
     withheld: str | None = None
+    note: str | None = Field(default=None, description="what to know before sending it")
     grounds: tuple[Ground, ...] = ()
     answers: EventId | None = Field(default=None, description="the inbound message that it answers")
     by: Literal["rules"] = "rules"

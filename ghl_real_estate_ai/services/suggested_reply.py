@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Final, NamedTuple
 
-from ghl_real_estate_ai.compliance.fair_housing import area_topics, check
+from ghl_real_estate_ai.compliance.fair_housing import area_topics, check, wished_topics
 from ghl_real_estate_ai.compliance.revocation import WRONG_NUMBER, takes_back
 from ghl_real_estate_ai.errors import NotFound
 from ghl_real_estate_ai.limits import TIMELINE_EVENTS
-from ghl_real_estate_ai.ml.asked_topics import asks_for_homes
+from ghl_real_estate_ai.ml.asked_topics import asks_for_homes, only_thanks, rules_out
+from ghl_real_estate_ai.ml.lead_clicks import said_answered
 from ghl_real_estate_ai.ml.message_facts import facts_of
 from ghl_real_estate_ai.ml.message_text import MessageText
 from ghl_real_estate_ai.ml.named_homes import meant
-from ghl_real_estate_ai.ml.offered_home import offered, wants_homes, wishes_with
+from ghl_real_estate_ai.ml.offered_home import offered, wants_homes, wishes_with, without_aside
 from ghl_real_estate_ai.ml.reachability import heard, standing
 from ghl_real_estate_ai.ml.reply_words import Draft, Question, Writer, draft
 from ghl_real_estate_ai.models.conversations import Channel, FactKind, MessageFact
@@ -26,7 +28,7 @@ from ghl_real_estate_ai.models.events import MessageReceived, MessageSent, Recor
 from ghl_real_estate_ai.models.identifiers import LeadId, ListingKey, LocationId
 from ghl_real_estate_ai.models.leads import Identity, LastMessage, Lead, Stamp
 from ghl_real_estate_ai.models.matching_models import Verdict
-from ghl_real_estate_ai.models.properties import Listing
+from ghl_real_estate_ai.models.properties import Listing, Wishes
 from ghl_real_estate_ai.models.replies import EARLIER_LOOKED_AT, UNANSWERED_LOOKED_AT, SuggestedReply
 from ghl_real_estate_ai.models.switches import Switch
 from ghl_real_estate_ai.ports import Memory, UnitOfWork
@@ -35,6 +37,7 @@ _ASKS: Final = frozenset({FactKind.QUESTION, FactKind.MEETING, FactKind.HOME})
 _NUMBER: Final = re.compile(r"\d[\d,.]*\d|\d")
 _ADDRESS: Final = re.compile(r"\d+[a-z]?(?: [\w.'#-]+){1,4}", re.IGNORECASE)
 """A house number and a name. A longer text in that field may say anything, so it is checked like any other."""
+MARKED: Final = "This message was marked as answered: look first at what was said to the lead."
 _Said = MessageReceived | MessageSent
 
 
@@ -71,12 +74,17 @@ class SuggestedReplies:
         reason = _barred(view)
         if reason is not None:
             return SuggestedReply(withheld=reason)
-        waiting = _unanswered(view.messages)
+        through = said_answered(view.lead)
+        waiting = _unanswered(view.messages, through)
         if isinstance(waiting, str):
             return SuggestedReply(withheld=waiting)
-        newest = _asking(waiting)
-        written = _written(view, newest, Writer(agent=_first(by.name), brokerage=view.brokerage))
-        return _checked(written, newest)
+        owed = [event for event in waiting if through is None or event.occurred_at > through]
+        writer = Writer(agent=_first(by.name), brokerage=view.brokerage)
+        read = _read(owed or waiting)
+        newest = _asking(read, to=writer.agent)
+        ruled_out = any(rules_out(without_aside(one.low, one.facts)[0]) for one in read)
+        written = _written(view, newest, writer, ruled_out=ruled_out)
+        return _checked(written, newest, note=None if owed else MARKED)
 
 
 def _look(uow: UnitOfWork, location_id: LocationId, lead_id: LeadId) -> _View | None:
@@ -171,8 +179,11 @@ def _represented(messages: Sequence[_Said]) -> str | None:
     return None
 
 
-def _unanswered(messages: Sequence[_Said]) -> list[MessageReceived] | str:
-    """The lead's messages since the last human one, newest first; in words why there is none to answer."""
+def _unanswered(messages: Sequence[_Said], through: datetime | None) -> list[MessageReceived] | str:
+    """The lead's messages since the last human one, newest first; in words why there is none to answer.
+
+    ``through``: up to when they were marked as answered.
+    """
     waiting: list[MessageReceived] = []
     for event in messages:
         if isinstance(event, MessageSent):
@@ -185,6 +196,8 @@ def _unanswered(messages: Sequence[_Said]) -> list[MessageReceived] | str:
     told = [event for event in waiting if event.text and event.text.strip()]
     if told:
         return told[:UNANSWERED_LOOKED_AT]
+    if through is not None and waiting[0].occurred_at <= through:
+        return "This was marked as answered, and the lead left no text: nothing waits for an answer."
     if waiting[0].channel in {Channel.CALL, Channel.VOICEMAIL}:
         return "The lead called and left no text. Call back."
     return "The lead's message holds no text. Look at it in the CRM."
@@ -193,28 +206,40 @@ def _unanswered(messages: Sequence[_Said]) -> list[MessageReceived] | str:
 # --- the draft ----------------------------------------------------------------------------------------------------------
 
 
-def _asking(waiting: Sequence[MessageReceived]) -> _Newest:
-    """The newest message that asks something: "hello?" stands for the question before it. Else the newest."""
-    read = [
+def _read(waiting: Sequence[MessageReceived]) -> list[_Newest]:
+    return [
         _Newest(event, MessageText.of(event.text or "").low, facts_of(event.text or "")) for event in waiting
     ]
+
+
+def _asking(read: Sequence[_Newest], *, to: str) -> _Newest:
+    """The newest message that asks something: "hello?" stands for the question before it. Else the newest; before mere thanks
+    comes what was stated.
+    """
     for one in read:
         if area_topics(one.low) or any(fact.kind in _ASKS for fact in one.facts):
             return one
+    if only_thanks(read[0].low, to=to):
+        return next((one for one in read if one.facts), read[0])
     return read[0]
 
 
-def _written(view: _View, newest: _Newest, writer: Writer) -> Draft:
-    area, noted = area_topics(newest.low), view.lead.wishes
-    names_home = any(fact.kind is FactKind.HOME for fact in newest.facts)
-    wished = wishes_with(noted, newest.facts) if not area and wants_homes(newest.low, newest.facts) else None
+def _written(view: _View, newest: _Newest, writer: Writer, *, ruled_out: bool) -> Draft:
+    """``ruled_out``: the lead says what a home must not be, which no wish holds; then none is named to it, nor its wishes."""
+    low, facts = without_aside(newest.low, newest.facts)
+    area = area_topics(low) or wished_topics(_without_homes(newest))
+    noted = Wishes() if ruled_out else view.lead.wishes
+    names_home = any(fact.kind is FactKind.HOME for fact in facts)
+    offers = not area and not ruled_out and wants_homes(low, facts)
+    wished = wishes_with(noted, facts) if offers else None
     asked = Question(
-        facts=newest.facts,
+        facts=facts,
         area=area,
         names_home=names_home,
-        home=meant(newest.facts, view.homes) if names_home else _spoken_of(view, newest),
-        for_homes=asks_for_homes(newest.low),
-        offer=None if wished is None else offered(_unspoken_matches(view, newest), wished, newest.facts),
+        home=meant(facts, view.homes) if names_home else _spoken_of(view, newest),
+        for_homes=asks_for_homes(low),
+        thanks=only_thanks(low, to=writer.agent),
+        offer=None if wished is None else offered(_unspoken_matches(view, newest), wished, facts),
         wished=wished or noted,
         noted=noted,
         by_email=newest.message.channel is Channel.EMAIL,
@@ -222,12 +247,20 @@ def _written(view: _View, newest: _Newest, writer: Writer) -> Draft:
     return draft(asked, first_name=view.lead.contact.first_name, writer=writer)
 
 
+def _without_homes(newest: _Newest) -> str:
+    text = newest.message.text or ""
+    for fact in newest.facts:
+        if fact.kind is FactKind.HOME:
+            text = text.replace(fact.quote, "the home")
+    return text
+
+
 def _unspoken_matches(view: _View, newest: _Newest) -> Iterator[Listing]:
-    """The lead's matches, the best first, but those that were talked of lately or that the lead does not like."""
+    """The lead's matches, the best first, but those that were talked of lately or now, or that the lead does not like."""
     homes = {home.listing_key: home for home in view.homes}
     spoken = {
         home.listing_key
-        for text in _earlier(view.messages, newest.message)
+        for text in (newest.message.text or "", *_earlier(view.messages, newest.message))
         if (home := meant(facts_of(text), view.homes))
     }
     for key in view.matches:
@@ -254,7 +287,7 @@ def _earlier(messages: Sequence[_Said], than: MessageReceived) -> Iterator[str]:
             yield event.text
 
 
-def _checked(written: Draft, newest: _Newest) -> SuggestedReply:
+def _checked(written: Draft, newest: _Newest, *, note: str | None) -> SuggestedReply:
     """Withheld when a word must not be said, or a number has no ground."""
     answers = newest.message.event_id
     violations = check(_without(written.streets, written.text))
@@ -269,7 +302,7 @@ def _checked(written: Draft, newest: _Newest) -> SuggestedReply:
             withheld="A number in the draft has no source, so it is not shown. Write it yourself.",
             answers=answers,
         )
-    return SuggestedReply(text=written.text, grounds=written.grounds, answers=answers)
+    return SuggestedReply(text=written.text, note=note, grounds=written.grounds, answers=answers)
 
 
 def _without(streets: Sequence[str], text: str) -> str:

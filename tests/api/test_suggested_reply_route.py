@@ -39,7 +39,7 @@ async def asked(gateway: Gateway, name: str, text: str) -> dict[str, Any]:
 
 async def test_a_question_gets_a_signed_draft_that_answers_it(gateway: Gateway) -> None:
     reply = await asked(gateway, "Ana Diaz", "What are the HOA fees?")
-    assert set(reply) == {"text", "withheld", "grounds", "answers", "by", "lead_id"}
+    assert set(reply) == {"text", "withheld", "note", "grounds", "answers", "by", "lead_id"}
     assert "I'll check the association's fees and get back to you." in reply["text"]
     assert reply["text"].endswith("- Agent-Loc-Home, loc-home")
     detail = (await gateway.get(f"/v1/leads/{reply['lead_id']}", AGENT)).json()

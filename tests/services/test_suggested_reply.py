@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -15,6 +16,7 @@ from ghl_real_estate_ai.models.identifiers import (
     LeadId,
 )
 from ghl_real_estate_ai.models.leads import (
+    Answered,
     Contact,
 )
 from ghl_real_estate_ai.models.properties import StandardStatus, Wishes
@@ -25,6 +27,7 @@ from tests.support.reply_house import (
     ELM,
     LEAD,
     NAMES,
+    NOON,
     OAK,
     answered,
     house,
@@ -145,7 +148,7 @@ async def test_a_text_message_stays_short_whatever_is_asked_and_however_long_the
 
 @pytest.mark.parametrize(
     "text",
-    ["hi", "Thanks!", "ok", "too expensive", "we are pre approved", "What about the HOA fees?", "can you call me?", "Saturday at 2 works", "3 beds", "¿Sigue disponible?", "?", "MLS 4410927", "send photos please"],
+    ["hi", "Thanks, we will think", "ok", "too expensive", "we are pre approved", "What about the HOA fees?", "can you call me?", "Saturday at 2 works", "3 beds", "¿Sigue disponible?", "?", "MLS 4410927", "send photos please"],
 )  # fmt: skip
 async def test_every_message_gets_a_lawful_reply_that_ends_in_a_question_about_time(text: str) -> None:
     for channel in (Channel.SMS, Channel.EMAIL, Channel.LIVE_CHAT):
@@ -153,6 +156,49 @@ async def test_every_message_gets_a_lawful_reply_that_ends_in_a_question_about_t
         assert reply.text is not None
         assert check(reply.text) == ()
         assert re.search(r"(time|call|work)[^?]*\?", reply.text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Thanks so much!", "thank you!", "Ok great, thanks Maria", "Thx, have a great day", "Thanks for your help 🙏", "Muchas gracias!", "谢谢"],
+)  # fmt: skip
+async def test_mere_thanks_get_one_short_line_and_no_question(text: str) -> None:
+    assert await text_of(lead(OAK), wrote(text)) == (
+        "Hi Ana! You're welcome! I'm here whenever you need anything. - Maria, Sunrise Realty"
+    )
+    by_email = await text_of(lead(OAK), wrote(text, channel=Channel.EMAIL))
+    assert by_email == (
+        "Hi Ana,\n\nYou're welcome! I'm here whenever you need anything.\n\nMaria\nSunrise Realty"
+    )
+
+
+async def test_thanks_that_say_more_or_come_after_something_are_answered_for_that() -> None:
+    assert "$450,000" in await text_of(lead(OAK), wrote("Thanks! How much is 12 Oak St?"))
+    assert "$450,000" in await text_of(lead(OAK), wrote("How much is 12 Oak St?", 0), wrote("Thanks!", 5))
+    assert "that helps" in await text_of(lead(OAK), wrote("our budget is 500k", 0), wrote("Thanks!", 5))
+    for text in ("no thanks", "Thanks, we want 3 beds", "thanks?"):
+        assert "You're welcome" not in str((await suggested(lead(OAK), wrote(text))).text)
+
+
+async def test_what_was_marked_as_answered_gets_a_draft_that_says_so() -> None:
+    click = {
+        "a": Answered(at=NOON + timedelta(minutes=5), through=NOON + timedelta(minutes=2)),
+    }
+    asked = [wrote("How much is 12 Oak St?", 0), wrote("hello?", 2)]
+    marked = await suggested(lead(OAK, answered=click), *asked)
+    assert "$450,000" in str(marked.text)
+    assert "marked as answered" in str(marked.note)
+    since = await suggested(lead(OAK, answered=click), *asked, wrote("our budget is 500k", 9))
+    assert (since.note, since.answers) == (None, "in-9")
+    undone = await suggested(lead(OAK, answered=click, reopened={"a": NOON + timedelta(minutes=6)}), *asked)
+    assert undone.note is None
+
+
+async def test_a_call_that_was_marked_as_answered_asks_for_no_call() -> None:
+    click = {"a": Answered(at=NOON + timedelta(minutes=5), through=NOON)}
+    reply = await suggested(lead(OAK, answered=click), wrote(None, channel=Channel.CALL))
+    assert "marked as answered" in str(reply.withheld)
+    assert "Call back" not in str(reply.withheld)
 
 
 async def test_the_leads_words_are_never_repeated() -> None:
@@ -299,6 +345,9 @@ async def test_a_homes_own_address_is_no_forbidden_phrase(street: str) -> None:
     reply = await suggested(lead(home), wrote("is it still available?"), homes=[home])
     assert reply.text is not None, reply.withheld
     assert f"{street} is on the market" in reply.text
+    for text in (f"Is {street} still available?", f"is {street.lower()} still available?"):
+        named = await suggested(lead(home), wrote(text), homes=[home])
+        assert "who lives where" not in str(named.text)
 
 
 async def test_the_same_words_outside_the_address_are_caught() -> None:

@@ -125,9 +125,74 @@ async def test_a_question_about_an_area_is_never_answered_with_a_home() -> None:
     assert "Elm" not in reply.text
 
 
+@pytest.mark.parametrize(
+    "wish",
+    ["no Black people nearby", "not too ethnic", "English-speaking neighbors only", "adults only", "no disabled people", "no section 8 around",
+     "great for kids", "an exclusive area", "people like us", "where the Indians live", "no foreigners", "no refugees", "no renters", "a 55+ community",
+     "a nice mix of people"],
+)  # fmt: skip
+async def test_who_wishes_for_certain_neighbors_gets_no_home_and_no_opinion(wish: str) -> None:
+    reply = await offered(f"Looking for 3 bedrooms in Austin, {wish}")
+    assert reply.text is not None
+    assert "a visit at different times of day shows you most" in reply.text
+    assert "Elm" not in reply.text
+    assert reply.grounds == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Under 450k and no pool please", "we don't want a pool, max 450k", "we dont want a pool. max 450k", "max 450k, without a pool", "450k max but I hate pools",
+     "under 450k but never in Austin"],
+)  # fmt: skip
+async def test_who_rules_something_out_is_offered_no_home_and_told_no_wish(text: str) -> None:
+    pool = ELM.model_copy(update={"pool_private_yn": True})
+    reply = await offered(text, matches=[pool], homes=[pool])
+    assert reply.text is not None
+    assert "Thanks, that helps. What time suits you" in reply.text
+
+
+async def test_what_was_ruled_out_just_before_still_holds() -> None:
+    reply = await offered("our budget is 500k", earlier=[wrote("no pool please", 45)])
+    assert "could be a match" not in str(reply.text)
+    after_an_answer = [wrote("no pool please", 40), answered("Noted!", 45)]
+    assert "could be a match" in str((await offered("our budget is 500k", earlier=after_an_answer)).text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["no rush, our budget is 500k", "no more than 500k", "we can't go over 500k, 3 bedrooms", "We have no car. Our budget is 500k"],
+)  # fmt: skip
+async def test_a_no_that_rules_out_no_home_keeps_the_offer(text: str) -> None:
+    assert "7 Elm Ave could be a match" in str((await offered(text)).text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Do you have anything else besides 7 Elm Ave?", "any other homes available other than 7 Elm Ave?", "Any other homes like 7 Elm Ave?"],
+)  # fmt: skip
+async def test_who_asks_for_homes_besides_one_is_offered_another(text: str) -> None:
+    reply = await offered(text)
+    assert "12 Oak St could be a match" in str(reply.text)
+    assert "Elm" not in str(reply.text)
+
+
+async def test_who_asks_about_one_home_and_for_others_is_answered_about_the_one() -> None:
+    reply = await offered("Is 12 Oak St still available, and do you have any other homes?")
+    assert "12 Oak St is on the market" in str(reply.text)
+
+
 async def test_an_offer_is_the_same_for_everybody() -> None:
     said = (
         "our budget is 500k",
+        "We're a Muslim family, our budget is 500k",
+        "Asian family of 5 here. Our budget is 500k",
+        "Young couple, our budget is 500k",
+        "Spanish-speaking family here, our budget is 500k",
+        "we have no kids. our budget is 500k",
+        "we have many kids, our budget is 500k",
+        "I don't speak good English, our budget is 500k",
+        "We are Hispanic buyers, our budget is 500k",
+        "I have a section 8 voucher, our budget is 500k",
         "My husband and I are Muslim, our budget is 500k",
         "we're on a visa. our budget is 500k",
     )

@@ -114,6 +114,7 @@ export function replyBox(reply, ways = []) {
   return el(
     "div.reply",
     {},
+    reply.note ? el("p.meta", {}, reply.note) : null,
     field,
     el("div.line", {}, el("button.take", { type: "button", onclick: copy, "data-focus": "reply-copy" }, "Copy"), ...withThis, told),
     el("p.meta", {}, NEVER_SENT),
