@@ -152,9 +152,10 @@ _ASKED: Final[tuple[tuple[AreaTopic, tuple[str, ...], re.Pattern[str]], ...]] = 
         r"|\bwhere\s+(?:all\s+|most\s+(?:of\s+)?)?(?:the\s+|other\s+)?(?!(?:we|i|you|they|he|she|it|to|can|could|do|my|our|your)\b)(?:\w+\s+){1,2}live\b"
         r"|\b(?:are|is)\s+(?:most|the\s+majority|everyone|many)\b[^.?!]{0,20}\b(?:people|speak\w*|families)\b"
     )),
-    (AreaTopic.AREA, ("area", "neighb", "communit", "part of", "district", "street", "block", "location", "good "), re.compile(
+    (AreaTopic.AREA, ("area", "neighb", "communit", "part of", "district", "street", "block", "location", "good ", "coming", "gentrif"), re.compile(
         rf"\b(?:good|nice|great|bad|decent|rough|best|better|friendly|quiet|family)\s+(?:\w+\s+)?{_PLACE}\b"
         rf"|\b(?:{_PLACE})\b[^.?!]{{0,20}}\b(?:good|nice|bad|like|decent|family|families)\b|\bhow(?:'?s|\s+is|\s+are)\s+the\s+{_PLACE}\b"
+        rf"|\bup[\s-]and[\s-]coming\b|\bgentrif\w+|\btraditional\s+{_PLACE}\b"
         r"|\bgood\s+(?:place\s+)?for\s+(?:famil\w+|kids|children|raising)\b"
     )),
 )  # fmt: skip
