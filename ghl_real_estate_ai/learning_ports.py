@@ -42,7 +42,7 @@ class LearnedModel(Frozen):
 
 
 class RiskTimer(Frozen):
-    """When a lead enters a stage of churn risk if it stays silent."""
+    """When a lead enters a stage of churn risk if it stays silent; NONE: when an action that was put off is back."""
 
     location_id: LocationId
     lead_id: LeadId

@@ -22,6 +22,7 @@ from ghl_real_estate_ai.models.identifiers import ActionId, UserId
 from ghl_real_estate_ai.models.leads import (
     ACKNOWLEDGED_KEPT,
     DECLINED_KEPT,
+    REOPENED_KEPT,
     Answered,
     Declined,
     Lead,
@@ -59,7 +60,9 @@ def clicked(lead: Lead, event: Click, stamp: Stamp) -> dict[str, object]:
             return {"declined": _declined(lead, event.user_id, stamp, declined=True)}
         case ActionReopened():
             return {
-                "reopened": with_newest(lead.reopened, event.action_id, event.occurred_at),
+                "reopened": with_newest(
+                    lead.reopened, event.action_id, event.occurred_at, most=REOPENED_KEPT
+                ),
                 "declined": _declined(lead, event.user_id, stamp, declined=False),
             }
 
@@ -76,22 +79,25 @@ def newest_snooze(lead: Lead, action_id: ActionId) -> Snooze | None:
     return None if snooze is None or _taken_back(lead, action_id, snooze.at) else snooze
 
 
-def longest_snooze(lead: Lead, now: datetime) -> Snooze | None:
-    """Of all actions of the lead, that which is put off for longest after ``now`` (the lead's own time)."""
-    standing = (newest_snooze(lead, action_id) for action_id in lead.snoozed)
-    return max(
-        (one for one in standing if one is not None and one.until > now),
-        key=lambda one: (one.until, one.taken_on),
-        default=None,
+def standing_snoozes(lead: Lead, now: datetime) -> dict[ActionId, Snooze]:
+    """Actions that are put off or taken on beyond ``now`` (the lead's own time), soonest back first."""
+    newest = ((action_id, newest_snooze(lead, action_id)) for action_id in lead.snoozed)
+    ahead = [(action_id, one) for action_id, one in newest if one is not None and one.until > now]
+    return dict(sorted(ahead, key=lambda each: (each[1].until, each[0])))
+
+
+def newest_answered(lead: AnswersSaid) -> Answered | None:
+    """The newest word of an agent that nothing waits for an answer, if nobody took it back."""
+    standing = (
+        said for action_id, said in lead.answered.items() if not _taken_back(lead, action_id, said.at)
     )
+    return max(standing, key=lambda said: (said.through, said.at), default=None)
 
 
 def said_answered(lead: AnswersSaid) -> datetime | None:
     """Up to which of its messages the lead waits for no answer, as an agent said and nobody took back."""
-    standing = (
-        said.through for action_id, said in lead.answered.items() if not _taken_back(lead, action_id, said.at)
-    )
-    return max(standing, default=None)
+    newest = newest_answered(lead)
+    return None if newest is None else newest.through
 
 
 def declined_by(lead: Lead) -> tuple[UserId, ...]:
@@ -99,11 +105,13 @@ def declined_by(lead: Lead) -> tuple[UserId, ...]:
     return tuple(sorted(user_id for user_id, said in lead.declined.items() if said.declined))
 
 
-def with_newest[K: str](known: dict[K, datetime], key: K, at: datetime) -> dict[K, datetime]:
-    """The newest time per key, of the ACKNOWLEDGED_KEPT newest keys; ties fall by key, so that arrival order never shows."""
+def with_newest[K: str](
+    known: dict[K, datetime], key: K, at: datetime, *, most: int = ACKNOWLEDGED_KEPT
+) -> dict[K, datetime]:
+    """The newest time per key, of the ``most`` newest keys; ties fall by key, so that arrival order never shows."""
     before = known.get(key)
     newest = {**known, key: at if before is None else max(before, at)}
-    return bounded(newest, ACKNOWLEDGED_KEPT, lambda name: (newest[name], name))
+    return bounded(newest, most, lambda name: (newest[name], name))
 
 
 def bounded[K, V](kept: dict[K, V], most: int, age: Callable[[K], tuple[object, ...]]) -> dict[K, V]:

@@ -45,6 +45,7 @@ from ghl_real_estate_ai.models.events import (
     WishesCorrected,
 )
 from ghl_real_estate_ai.models.identifiers import Frozen, ListingKey
+from ghl_real_estate_ai.models.intelligence import RiskStage
 from ghl_real_estate_ai.models.leads import (
     INBOUND_TIMES_KEPT,
     JUDGED_KEPT,
@@ -218,6 +219,8 @@ def summary(event: Event) -> str:
 
 
 def _silence_words(event: LeadWentQuiet) -> str:
+    if event.stage is RiskStage.NONE:
+        return "what was put off is due"
     if event.silent_since is None:
         return "silent"
     hours = (event.occurred_at - event.silent_since).total_seconds() / 3_600

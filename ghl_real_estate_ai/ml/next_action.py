@@ -17,7 +17,13 @@ from typing import Final, NamedTuple
 
 from ghl_real_estate_ai.limits import TAKEN_ON_HOURS
 from ghl_real_estate_ai.ml.action_evidence import duration, quote, silence, views
-from ghl_real_estate_ai.ml.lead_clicks import is_gone, longest_snooze, newest_snooze, said_answered
+from ghl_real_estate_ai.ml.lead_clicks import (
+    is_gone,
+    newest_answered,
+    newest_snooze,
+    said_answered,
+    standing_snoozes,
+)
 from ghl_real_estate_ai.ml.reachability import Refusal, channel_for, refusal
 from ghl_real_estate_ai.ml.shrinkage import PRIORS
 from ghl_real_estate_ai.ml.waiting import unanswered, waits_from
@@ -97,8 +103,8 @@ class _Place(NamedTuple):
     action_id: ActionId
     urgency: float
     reach: Reach | str
-    snooze: Snooze | None
-    """In force: of this action, or for a lesser one of any action of the lead."""
+    put_off: tuple[ActionId, Snooze] | None
+    """In force: of this action, or for a lesser one the longest of any action of the lead."""
     nobody_seen: bool
     """It was taken on, and no human was seen to do anything since."""
 
@@ -133,13 +139,13 @@ def next_action(
     """
     if lead.deleted or lead.stage in _CLOSED:
         return None
-    since, refused, put_off = waits_from(lead, now), refusal(lead), longest_snooze(lead, now)
+    since, refused, put_off = waits_from(lead, now), refusal(lead), standing_snoozes(lead, now)
     places = [
-        _place(lead, reason, refused=refused, put_off=put_off, now=now)
+        _place(lead, reason, refused=refused, put_off=put_off)
         for reason in _reasons(lead, known, since=since, refused=refused, now=now)
     ]
     open_ones = [place for place in places if not is_gone(lead, place.action_id)]
-    at_hand = [place for place in open_ones if place.snooze is None]
+    at_hand = [place for place in open_ones if place.put_off is None]
     if at_hand:
         first = max(at_hand, key=lambda place: (place.weight, place.urgency, place.reason.kind))
     elif open_ones:
@@ -176,9 +182,8 @@ def _reasons(
     yield from _unconfirmed(lead, now)
     if refused is not None:
         return
-    touched, answered = lead.activity.last_agent_at, said_answered(lead)
     rest = timedelta(days=REST_AFTER_TOUCH_DAYS)
-    if any(at is not None and now - at < rest for at in (touched, answered)):
+    if any(at is not None and now - at < rest for at in (lead.activity.last_agent_at, _marked_at(lead))):
         return
     yield from _going_silent(lead, known.churn, now)
     yield from _worth_sending(known.matches)
@@ -186,20 +191,22 @@ def _reasons(
 
 
 def _place(
-    lead: Lead, reason: _Reason, *, refused: Refusal | None, put_off: Snooze | None, now: datetime
+    lead: Lead,
+    reason: _Reason,
+    *,
+    refused: Refusal | None,
+    put_off: Mapping[ActionId, Snooze],
 ) -> _Place:
     parts = ("NextAction", lead.location_id, lead.lead_id, reason.kind, reason.cause)
     action_id = ActionId(derived_id(*parts))
     own = newest_snooze(lead, action_id)
-    in_force = own if own is not None and own.until > now else None
-    if put_off is not None and reason.kind in _LESSER:
-        in_force = put_off
+    holding = [each for each in put_off.items() if each[0] == action_id or reason.kind in _LESSER]
     return _Place(
         reason=reason,
         action_id=action_id,
         urgency=URGENCY_FLOOR[reason.kind] + URGENCY_OF_PRESSURE[reason.kind] * reason.pressure,
         reach=channel_for(lead.contact, reason.kind, answers=reason.answers, refused=refused),
-        snooze=in_force,
+        put_off=holding[-1] if holding else None,
         nobody_seen=own is not None and own.taken_on and not _touched_since(lead, own),
     )
 
@@ -210,7 +217,13 @@ def _touched_since(lead: Lead, taken: Snooze) -> bool:
 
 
 def _back_at(place: _Place, now: datetime) -> datetime:
-    return now if place.snooze is None else place.snooze.until
+    return now if place.put_off is None else place.put_off[1].until
+
+
+def _marked_at(lead: Lead) -> datetime | None:
+    """When an agent last said that nothing waits: clicks carry the clock's time, and a simulated lead has one of its own."""
+    said = newest_answered(lead)
+    return None if said is None else said.through if lead.simulated else said.at
 
 
 def _action(
@@ -224,6 +237,7 @@ def _action(
     now: datetime,
 ) -> NextAction:
     reason, reach = place.reason, place.reach
+    put_off_by, snooze = place.put_off or (None, None)
     evidence = [*views(lead, now, known.homes), *reason.evidence]
     if place.nobody_seen:
         evidence.insert(0, _NOBODY_SEEN)
@@ -246,8 +260,9 @@ def _action(
         value_assumed=not worth.stated,
         reach=reach if isinstance(reach, Reach) else None,
         no_reach=None if isinstance(reach, Reach) else reach,
-        snoozed_until=None if place.snooze is None else place.snooze.until,
-        taken_on=place.snooze is not None and place.snooze.taken_on,
+        snoozed_until=None if snooze is None else snooze.until,
+        taken_on=snooze is not None and snooze.taken_on,
+        put_off_by=put_off_by,
         evidence=tuple(evidence),
         waiting_since=since,
     )

@@ -214,13 +214,16 @@ class LeadIntelligenceUpdated(BaseEvent):
 
 
 class LeadWentQuiet(BaseEvent):
-    """A lead stayed silent until a stage of churn risk was due: its timer ran out. No activity of the lead or the team.
+    """A timer of the lead ran out: it stayed silent until a stage of churn risk was due, or the time of an action that was put
+    off has come. No activity of the lead or the team.
 
     Published by: silence_watch. Heard by: realtime_lead_intelligence, which judges the lead anew.
     """
 
     type: Literal["LeadWentQuiet"] = "LeadWentQuiet"
-    stage: RiskStage = Field(description="the highest stage that was due")
+    stage: RiskStage = Field(
+        description="the highest stage that was due; NONE: only an action that was put off is"
+    )
     due_at: UtcTime
     silent_since: UtcTime | None = Field(default=None, description="the lead's last sign of life")
 

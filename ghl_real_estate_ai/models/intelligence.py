@@ -235,6 +235,10 @@ class NextAction(Frozen):
         default=False,
         description="put off because somebody took it on: it is back if nobody was seen to do it",
     )
+    put_off_by: ActionId | None = Field(
+        default=None,
+        description="the action that was put off or taken on: this one, or one that takes it along",
+    )
     evidence: tuple[Evidence, ...]
     waiting_since: UtcTime | None = Field(
         default=None, description="since when the lead waits for a human, if it does"

@@ -195,6 +195,9 @@ RECENT_LISTINGS_KEPT = 20
 ACKNOWLEDGED_KEPT = 32
 """Actions of which something was said that a lead remembers, newest kept."""
 
+REOPENED_KEPT = 4 * ACKNOWLEDGED_KEPT
+"""Undos that a lead remembers, newest kept: more than the answers that they took back, or one of those would count again."""
+
 INBOUND_TIMES_KEPT = 32
 """Times at which the lead wrote or called that are remembered, newest kept: since when it waits for a human."""
 

@@ -2,7 +2,7 @@
 
 Called by: services/realtime_lead_intelligence (``timers_of``, stored in the transaction of the look), bootstrap (``run``).
 
-Each look leaves a timer per stage of churn risk that the lead will enter if it stays silent. A timer that runs out becomes a
+Each look leaves a timer per stage of churn risk that the lead will enter if it stays silent, and one for what is put off. A timer that runs out becomes a
 fact in the log, ``LeadWentQuiet``, in the transaction that removes it; the orchestrator hears the fact and judges the lead
 anew. So nothing is lost over a restart, and the fact's id (lead, stage, due time) lets no second process repeat it.
 Where the switch SILENCE_WATCH is off the timers wait; what ran out meanwhile is told when it is on again.
@@ -30,6 +30,7 @@ from ghl_real_estate_ai.limits import (
     SILENCE_SIMULATED_LOOK_S,
 )
 from ghl_real_estate_ai.ml.churn_risk import watched_from
+from ghl_real_estate_ai.ml.lead_clicks import standing_snoozes
 from ghl_real_estate_ai.ml.risk_stages import due_at
 from ghl_real_estate_ai.models.events import Delivery, LeadWentQuiet, RecordedEvent, Source
 from ghl_real_estate_ai.models.identifiers import CorrelationId, EventId, LocationId, derived_id
@@ -49,14 +50,20 @@ _log = telemetry.get_logger("silence_watch")
 
 
 def timers_of(lead: Lead, seen: LeadIntelligence) -> list[RiskTimer]:
-    """What the look wants to be woken for: one timer per stage ahead, on the lead's own time line."""
+    """What the look wants to be woken for, on the lead's own time line: one timer per stage ahead, and the soonest end of
+    what is put off (stage NONE): it may stand behind another action by then, and nothing else would bring it back.
+    """
     risk, watched = seen.churn.value, watched_from(lead)
+    due: dict[RiskStage, datetime] = {}
+    put_off = {} if lead.deleted else standing_snoozes(lead, seen.as_of)
+    if put_off:
+        due[RiskStage.NONE] = next(iter(put_off.values())).until
     if watched is None:
-        return []
-    if risk is None or seen.churn.stale_reason is not None:
-        due = {_next_stage(risk): seen.as_of + _again_after(lead, seen)}
+        pass
+    elif risk is None or seen.churn.stale_reason is not None:
+        due[_next_stage(risk)] = seen.as_of + _again_after(lead, seen)
     else:
-        due = {ahead.stage: due_at(ahead.at, watched) for ahead in risk.crossings}
+        due |= {ahead.stage: due_at(ahead.at, watched) for ahead in risk.crossings}
     return [
         RiskTimer(
             location_id=lead.location_id,

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from statistics import median
 from typing import Final
 
-from ghl_real_estate_ai.ml.lead_clicks import said_answered
+from ghl_real_estate_ai.ml.lead_clicks import newest_answered, said_answered
 from ghl_real_estate_ai.ml.waiting import arrived
 from ghl_real_estate_ai.models.identifiers import LeadId, UserId
 from ghl_real_estate_ai.models.intelligence import NEW_LEAD_DAYS, RiskStage
@@ -120,13 +120,13 @@ def _waiting_since(lead: LeadGist, known: LookGist) -> datetime | None:
 
 
 def _marked_at(lead: LeadGist) -> datetime | None:
-    through, newest = said_answered(lead), lead.last_inbound
+    said, newest = newest_answered(lead), lead.last_inbound
     wrote_at = (*lead.inbound_times, *(() if newest is None else (newest.stamp.at,)))
-    if through is None or any(at > through for at in wrote_at):
+    if said is None or any(at > said.through for at in wrote_at):
         return None
-    if lead.simulated:
-        return through  # a click has the time of its agent, and these leads have one of their own
-    return max(said.at for said in lead.answered.values() if said.through == through)
+    return (
+        said.through if lead.simulated else said.at
+    )  # a click has the clock's time, a simulated lead one of its own
 
 
 def _closed_at(lead: LeadGist) -> datetime | None:

@@ -41,6 +41,14 @@ async def until_action(gateway: Gateway, lead_id: str, action_id: str, *, there:
     await eventually(is_so)
 
 
+async def write_again(gateway: Gateway, lead_id: str, text: str) -> None:
+    at = gateway.services.clock.now().isoformat()
+    message = {"contactId": lead_id, "body": text, "messageType": "SMS", "direction": "inbound"}
+    await gateway.deliver(
+        "InboundMessage", messageId=f"{lead_id}-again", dateAdded=at, timestamp=at, **message
+    )
+
+
 async def negated(is_so: Callable[[], Awaitable[bool]]) -> bool:
     return not await is_so()
 
@@ -177,12 +185,42 @@ async def test_what_is_marked_as_answered_waits_no_more_until_that_is_taken_back
         return action is not None and action["waiting_since"] is not None
 
     await eventually(lambda: negated(waits))
-    refused = await gateway.post(f"/v1/leads/{lead_id}/actions/unknown/answered", AGENT)
-    assert refused.status_code == 422
-    assert "nothing of this lead waits" in refused.json()["error"]["message"]
+    assert (await gateway.post(f"/v1/leads/{lead_id}/actions/unknown/answered", AGENT)).status_code == 404
     assert (await gateway.post(f"{path}/reopen", MANAGER)).status_code == 202
     await until_action(gateway, lead_id, action_id)
     assert await waits()
+
+
+async def test_answered_never_covers_a_message_that_the_click_has_not_seen(gateway: Gateway) -> None:
+    lead_id = await gateway.lead("Ana Crossed")
+    action_id = await action_of(gateway, lead_id)
+    path = f"/v1/leads/{lead_id}/actions/{action_id}"
+    for verb in ("acknowledge", "reopen"):  # something was said of it: it was shown
+        assert (await gateway.post(f"{path}/{verb}", AGENT)).status_code == 202
+    await until_action(gateway, lead_id, action_id)
+    await write_again(gateway, lead_id, "My offer expires tonight")
+    await until_action(gateway, lead_id, action_id, there=False)
+    assert (await gateway.post(f"{path}/answered", AGENT)).status_code == 404
+    assert (await shown(gateway, lead_id))["next_action"]["waiting_since"] is not None
+
+
+async def test_not_mine_is_taken_back_on_whichever_action_the_lead_has_now(gateway: Gateway) -> None:
+    lead_id = await gateway.lead("Ana Returned")
+    action_id = await action_of(gateway, lead_id)
+    assert (await gateway.post(f"/v1/leads/{lead_id}/actions/{action_id}/not-mine", AGENT)).status_code == 202
+    await write_again(gateway, lead_id, "Hello?")
+    await until_action(gateway, lead_id, action_id, there=False)
+    now_shown = await action_of(gateway, lead_id)
+    first, again = [
+        await gateway.post(f"/v1/leads/{lead_id}/actions/{now_shown}/reopen", AGENT) for _ in range(2)
+    ]
+    assert first.status_code == 202, first.text
+    assert first.json() == again.json()
+
+    async def is_ours() -> bool:
+        return (await shown(gateway, lead_id))["declined_by"] == []
+
+    await eventually(is_ours)
 
 
 @pytest.mark.parametrize(

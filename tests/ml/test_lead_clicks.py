@@ -10,14 +10,14 @@ from typing import Any
 from ghl_real_estate_ai.ml.lead_clicks import (
     declined_by,
     is_gone,
-    longest_snooze,
     newest_snooze,
     said_answered,
+    standing_snoozes,
 )
 from ghl_real_estate_ai.ml.lead_state import apply, summary
 from ghl_real_estate_ai.models.events import RecordedEvent
 from ghl_real_estate_ai.models.identifiers import ActionId, UserId
-from ghl_real_estate_ai.models.leads import ACKNOWLEDGED_KEPT, DECLINED_KEPT, Lead
+from ghl_real_estate_ai.models.leads import ACKNOWLEDGED_KEPT, DECLINED_KEPT, REOPENED_KEPT, Lead
 from tests.support.lead_events import LEAD, LOCATION, START, EventMaker
 
 ACT = ActionId("act-1")
@@ -77,12 +77,21 @@ def test_a_snooze_ends_at_its_time_or_when_it_is_taken_back_and_the_newest_count
     short = make("ActionSnoozed", at=START + MINUTE, until=(START + DAY).isoformat(), **fields)
     undone = make("ActionReopened", at=START + 2 * MINUTE, **fields)
     for order in permutations((long, short)):
-        standing = longest_snooze(after(*order), START + MINUTE)
-        assert standing is not None
-        assert standing.until == START + DAY
-        assert longest_snooze(after(*order), START + DAY) is None
+        standing = standing_snoozes(after(*order), START + MINUTE)
+        assert {action_id: one.until for action_id, one in standing.items()} == {ACT: START + DAY}
+        assert standing_snoozes(after(*order), START + DAY) == {}
     for order in permutations((long, short, undone)):
-        assert longest_snooze(after(*order), START + MINUTE) is None
+        assert standing_snoozes(after(*order), START + MINUTE) == {}
+
+
+def test_an_undo_is_remembered_longer_than_what_it_took_back() -> None:
+    make = EventMaker().make
+    taken = make("ActionSnoozed", at=START, action_id=ACT, user_id="u1", until=(START + 9 * DAY).isoformat())
+    events = [taken, make("ActionReopened", at=START + MINUTE, action_id=ACT, user_id="u1")]
+    for number in range(ACKNOWLEDGED_KEPT + 5):
+        at = START + (number + 2) * MINUTE
+        events.append(make("ActionReopened", at=at, action_id=f"a{number}", user_id="u1"))
+    assert standing_snoozes(after(*events), START + DAY) == {}
 
 
 def test_a_lead_is_somebody_elses_for_the_user_who_says_so_until_they_take_it_back() -> None:
@@ -98,7 +107,7 @@ def test_a_lead_is_somebody_elses_for_the_user_who_says_so_until_they_take_it_ba
 def test_each_memory_of_clicks_is_bounded_and_forgets_the_oldest() -> None:
     make = EventMaker().make
     events = []
-    for number in range(ACKNOWLEDGED_KEPT + 5):
+    for number in range(REOPENED_KEPT + 5):
         at = START + number * MINUTE
         fields: dict[str, Any] = {"action_id": f"a{number}", "user_id": f"u{number}"}
         events.append(make("ActionSnoozed", at=at, until=(START + DAY).isoformat(), **fields))
@@ -106,7 +115,8 @@ def test_each_memory_of_clicks_is_bounded_and_forgets_the_oldest() -> None:
         events.append(make("LeadDeclined", at=at, **fields))
         events.append(make("ActionReopened", at=at + DAY, action_id=f"a{number}", user_id="nobody"))
     lead = after(*events)
-    assert len(lead.snoozed) == len(lead.answered) == len(lead.reopened) == ACKNOWLEDGED_KEPT
+    assert len(lead.snoozed) == len(lead.answered) == ACKNOWLEDGED_KEPT
+    assert len(lead.reopened) == REOPENED_KEPT
     assert len(lead.declined) == DECLINED_KEPT
     assert "a4" not in lead.snoozed
     assert after(*events[::-1]) == lead

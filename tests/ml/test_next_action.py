@@ -226,8 +226,11 @@ def test_what_is_put_off_takes_the_lesser_actions_along_but_not_a_meeting() -> N
     until = START + 9 * DAY
     said: dict[str, Any] = {"action_id": reply.action_id, "user_id": "u1", "until": until.isoformat()}
     quiet = apply(lead, make("ActionSnoozed", **said))
-    slipping = must(decide(quiet, START + 5 * DAY, risk=0.9))
-    assert slipping.snoozed_until == until
+    answered = make("MessageSent", at=START + 3 * HOUR, channel="sms", text="Yes", human=True)
+    slipping = must(decide(apply(quiet, answered), START + 5 * DAY, risk=0.9))
+    assert slipping.kind is ActionKind.RE_ENGAGE
+    assert (slipping.snoozed_until, slipping.put_off_by) == (until, reply.action_id)
+    assert slipping.action_id != reply.action_id
     booked = make(
         "AppointmentChanged",
         at=START + 4 * DAY,
@@ -263,6 +266,10 @@ def test_what_is_said_to_be_answered_waits_no_more_and_the_next_message_is_a_rep
     answered = apply(lead, make("MarkedAnswered", at=START + HOUR, through=START.isoformat(), **said))
     assert decide(answered, START + 2 * HOUR) is None
     assert must(decide(answered, START + 3 * DAY)).kind is ActionKind.ASK_WISHES
+    late = apply(lead, make("MarkedAnswered", at=START + 4 * DAY, through=START.isoformat(), **said))
+    assert (
+        decide(late, START + 5 * DAY, risk=0.9) is None
+    )  # two days of rest since the click, not since the message
     written = apply(answered, make("MessageReceived", at=START + 3 * HOUR, channel="sms", text="And?"))
     reply = must(decide(written, START + 4 * HOUR))
     assert (reply.kind, reply.waiting_since) == (ActionKind.REPLY, START + 3 * HOUR)

@@ -22,10 +22,22 @@ from ghl_real_estate_ai.limits import (
 )
 from ghl_real_estate_ai.ml.churn_risk import KNOWN_FOR
 from ghl_real_estate_ai.ml.risk_stages import DWELL
-from ghl_real_estate_ai.models.events import LEAD_NEWS, Event, LeadIntelligenceUpdated, LeadWentQuiet
-from ghl_real_estate_ai.models.identifiers import LeadId, LocationId, UserId, lead_hash
-from ghl_real_estate_ai.models.intelligence import ChurnRisk, Crossing, RiskStage
-from ghl_real_estate_ai.models.leads import Lead, LeadActivity, Location
+from ghl_real_estate_ai.models.events import (
+    LEAD_NEWS,
+    Delivery,
+    Event,
+    LeadIntelligenceUpdated,
+    LeadWentQuiet,
+)
+from ghl_real_estate_ai.models.identifiers import ActionId, EventId, LeadId, LocationId, UserId, lead_hash
+from ghl_real_estate_ai.models.intelligence import (
+    ActionKind,
+    ChurnRisk,
+    Crossing,
+    LeadIntelligence,
+    RiskStage,
+)
+from ghl_real_estate_ai.models.leads import Lead, LeadActivity, Location, Snooze
 from ghl_real_estate_ai.models.switches import Switch
 from ghl_real_estate_ai.ports import Memory, UnitOfWork
 from ghl_real_estate_ai.services.churn_prediction_service import ChurnPredictionService
@@ -41,6 +53,7 @@ from ghl_real_estate_ai.storage.schema import leads, risk_timers
 from tests.support.clock import FakeClock, settle
 from tests.support.facts import LEAD, LOCATION, NOON, message
 from tests.support.fake_memory import FakeMemory
+from tests.support.lead_events import EventMaker
 from tests.support.looks import look, stamp
 from tests.support.memory import spoil
 
@@ -121,6 +134,21 @@ class House:
 
     async def quiet(self) -> list[LeadWentQuiet]:
         return [event for event in await self.events() if isinstance(event, LeadWentQuiet)]
+
+    async def fact(self, kind: str, **fields: object) -> None:
+        """Something else about the lead happens now, handled."""
+        recorded = EventMaker().make(kind, at=self.clock.now(), **fields)
+        same = {"location_id": LOCATION, "lead_id": LEAD, "event_id": EventId(f"{kind}-{self.clock.now()}")}
+        event = recorded.event.model_copy(update=same)
+        await self.bus.publish(
+            [Delivery(delivery_id=event.event_id, event=event, received_at=self.clock.now())]
+        )
+        await self.handled()
+
+    async def seen(self) -> LeadIntelligence:
+        found = await self.memory.read(lambda uow: uow.leads.intelligence(LOCATION, LEAD))
+        assert found is not None
+        return found
 
     async def shown(self, lead: LeadId = LEAD) -> ChurnRisk:
         seen = await self.memory.read(lambda uow: uow.leads.intelligence(LOCATION, lead))
@@ -444,6 +472,45 @@ def test_a_lead_whose_deal_is_done_or_that_was_deleted_has_no_timers() -> None:
     seen = seen.model_copy(update={"churn": seen.churn.model_copy(update={"value": risk})})
     assert len(timers_of(a_lead(), seen)) == 1
     assert timers_of(a_lead().model_copy(update={"deleted": True}), seen) == []
+
+
+def test_the_soonest_end_of_what_is_put_off_wakes_too_but_not_for_a_lead_that_is_gone() -> None:
+    ends = {
+        ActionId("late"): NOON + 9 * HOUR,
+        ActionId("soon"): NOON + 2 * HOUR,
+        ActionId("past"): NOON - HOUR,
+    }
+    snoozed = {action_id: Snooze(at=NOON - DAY, until=until) for action_id, until in ends.items()}
+    lead = a_lead().model_copy(update={"snoozed": snoozed})
+    due = {timer.stage: timer.due_at for timer in timers_of(lead, look())}
+    assert due[RiskStage.NONE] == NOON + 2 * HOUR
+    assert timers_of(lead.model_copy(update={"deleted": True}), look()) == []
+
+
+@pytest.mark.asyncio
+async def test_what_was_put_off_and_stands_behind_a_meeting_is_looked_at_again_at_its_time() -> None:
+    house = await a_house_with_a_lead()
+    async with house.open():
+        await house.write_in("Can I see it?")
+        action = (await house.seen()).next_action
+        assert action is not None
+        now = house.clock.now()
+        await house.fact(
+            "ActionSnoozed", action_id=action.action_id, user_id="u1", until=(now + 2 * HOUR).isoformat()
+        )
+        start = (now + 9 * HOUR).isoformat()
+        await house.fact(
+            "AppointmentChanged", appointment_id="a1", created=True, status="new", start_time=start
+        )
+        meeting = (await house.seen()).next_action
+        assert meeting is not None
+        assert meeting.kind is ActionKind.CONFIRM_APPOINTMENT
+        await house.clock.advance((2 * HOUR).total_seconds() + 1)
+        await house.handled()
+        back = (await house.seen()).next_action
+        assert back is not None
+        assert back.action_id == action.action_id
+        assert (await house.quiet())[-1].stage is RiskStage.NONE
 
 
 @pytest.mark.asyncio

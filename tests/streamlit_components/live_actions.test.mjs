@@ -195,6 +195,12 @@ test("what was put off is opened again however long ago, posted once, and its un
   assert.equal(told.at(-1).text, "Nothing to take back.");
 });
 
+test("what another action took along is opened by that action", async () => {
+  const { answers, paths } = screen(answer(202));
+  await answers.reopen({ ...item, action: { ...item.action, snoozed_until: "2026-01-03T00:00:00Z", put_off_by: "a0" } });
+  assert.deepEqual(paths(), ["a0 reopen"]);
+});
+
 test("an opening that the gateway refuses leaves the row put off, with the reason", async () => {
   const { answers, told } = screen("unreachable", answer(202));
   await answers.reopen(item);

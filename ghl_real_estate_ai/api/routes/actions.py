@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, NamedTuple
 
 from fastapi import APIRouter, Path
 
-from ghl_real_estate_ai.api.dependencies import IdentityDep, ServicesDep, now_of
+from ghl_real_estate_ai.api.dependencies import IdentityDep, ServicesDep
 from ghl_real_estate_ai.bootstrap import Services
 from ghl_real_estate_ai.errors import NotFound, UnprocessableInput
 from ghl_real_estate_ai.limits import CLICKS_LOOKED_AT, SNOOZE_DAYS, TAKEN_ON_HOURS
@@ -37,7 +37,7 @@ from ghl_real_estate_ai.models.identifiers import (
     UtcTime,
     derived_id,
 )
-from ghl_real_estate_ai.models.intelligence import LeadIntelligence
+from ghl_real_estate_ai.models.intelligence import ActionKind, LeadIntelligence
 from ghl_real_estate_ai.models.leads import Identity, Lead
 from ghl_real_estate_ai.ports import UnitOfWork
 
@@ -47,6 +47,8 @@ LeadPath = Annotated[LeadId, Path(min_length=1, max_length=100)]
 ActionPath = Annotated[ActionId, Path(min_length=1, max_length=100)]
 
 NO_LEAD: Final = "no such lead in this location"
+_NOT_OPEN: Final = "this action is not open for the lead any more; look at its newest one"
+_ANSWERABLE: Final = frozenset({ActionKind.FIRST_RESPONSE, ActionKind.REPLY})
 _ANSWERS: Final = (ActionAcknowledged, ActionSnoozed, MarkedAnswered, ActionReopened)
 """What is said of the action itself, by whomever."""
 _CLICKS: Final = frozenset(kind.__name__ for kind in (*_ANSWERS, LeadDeclined))
@@ -67,18 +69,22 @@ class PutOff(Frozen):
 
 
 class _Past(NamedTuple):
-    """A click on this action that is in the log."""
+    """A click on the lead that is in the log."""
 
     recorded: RecordedEvent
     click: Click
 
 
 class _Desk(NamedTuple):
-    """The lead, what is shown of it, and the clicks on the action, newest first: ahead of what the house has made of them."""
+    """The lead, what is shown of it, and the clicks, newest first: ahead of what the house has made of them."""
 
     lead: Lead
     known: LeadIntelligence | None
+    now: datetime
+    """On the lead's own time line: simulated leads share one that is not the clock's."""
+    every: list[_Past]
     past: list[_Past]
+    """Of ``every`` those on the action."""
 
 
 @router.post("/acknowledge", status_code=202)
@@ -90,10 +96,10 @@ async def acknowledge(
     It is open again after TAKEN_ON_HOURS, if no human's message or call was seen until then.
     """
     desk = await _desk(services, identity, lead_id, action_id)
-    now, last = now_of(services, desk.known), _last(desk.past, *_ANSWERS)
-    if last is not None and isinstance(last.click, ActionAcknowledged) and _holds(last.click, now):
+    last = _last(desk.past, *_ANSWERS)
+    if last is not None and isinstance(last.click, ActionAcknowledged) and _holds(last.click, desk.now):
         return _same(last)
-    until = now + timedelta(hours=TAKEN_ON_HOURS)
+    until = desk.now + timedelta(hours=TAKEN_ON_HOURS)
     return await _say(
         services,
         identity,
@@ -111,7 +117,7 @@ async def snooze(
 ) -> Clicked:
     """It leaves the queue until then, or until the lead gives another reason."""
     desk = await _desk(services, identity, lead_id, action_id)
-    _check(put_off.until, now_of(services, desk.known))
+    _check(put_off.until, desk.now)
     last = _last(desk.past, *_ANSWERS)
     if last is not None and isinstance(last.click, ActionSnoozed) and last.click.until == put_off.until:
         return _same(last)
@@ -125,14 +131,21 @@ async def snooze(
 async def answered(
     lead_id: LeadPath, action_id: ActionPath, identity: IdentityDep, services: ServicesDep
 ) -> Clicked:
-    """Nothing waits for an answer: it was given by another way, or none is needed. Stops the clock of the wait."""
+    """Nothing waits for an answer: it was given by another way, or none is needed. Stops the clock of the wait.
+
+    Up to the lead's newest message, or its arrival if it never wrote; only of the action that is shown, so that a click never
+    covers a message that its agent has not seen.
+    """
     desk = await _desk(services, identity, lead_id, action_id)
-    through = max(desk.lead.inbound_times, default=now_of(services, desk.known))
-    last = _last(desk.past, *_ANSWERS)
-    if last is not None and isinstance(last.click, MarkedAnswered) and last.click.through == through:
+    newest, last = max(desk.lead.inbound_times, default=None), _last(desk.past, *_ANSWERS)
+    if last is not None and isinstance(last.click, MarkedAnswered) and _covers(last.click, newest):
         return _same(last)
-    if desk.known is None or desk.known.next_action is None or desk.known.next_action.waiting_since is None:
-        raise UnprocessableInput("nothing of this lead waits for an answer; look at its newest action")
+    action = None if desk.known is None else desk.known.next_action
+    if action is None or action.action_id != action_id:
+        raise NotFound(_NOT_OPEN)
+    if action.kind not in _ANSWERABLE or action.waiting_since is None:
+        raise UnprocessableInput("nothing waits for an answer in this action; look at the lead's newest one")
+    through = newest or action.waiting_since
     return await _say(
         services,
         identity,
@@ -160,10 +173,12 @@ async def not_mine(
 async def reopen(
     lead_id: LeadPath, action_id: ActionPath, identity: IdentityDep, services: ServicesDep
 ) -> Clicked:
-    """Takes back that the action was taken on, put off or answered, by whomever, and that the lead is not the caller's."""
+    """Takes back that the action was taken on, put off or answered, by whomever, and that the lead is not the caller's,
+    on whichever action they said so.
+    """
     desk = await _desk(services, identity, lead_id, action_id)
     answer = _last(desk.past, *_ANSWERS)
-    own = _last(desk.past, LeadDeclined, ActionReopened, by=identity.user_id)
+    own = _last(desk.every, LeadDeclined, ActionReopened, by=identity.user_id)
     standing = [last for last in (answer, own) if last and not isinstance(last.click, ActionReopened)]
     if standing:
         newest = max(standing, key=lambda last: last.recorded.position)
@@ -177,25 +192,22 @@ async def reopen(
 async def _desk(services: Services, identity: Identity, lead_id: LeadId, action_id: ActionId) -> _Desk:
     location_id = identity.location_id
 
-    def look(uow: UnitOfWork) -> tuple[Lead | None, LeadIntelligence | None, list[RecordedEvent]]:
-        return (
-            uow.leads.get(location_id, lead_id),
-            uow.leads.intelligence(location_id, lead_id),
-            uow.events.of_lead(location_id, lead_id, before=None, limit=CLICKS_LOOKED_AT, types=_CLICKS),
+    def look(uow: UnitOfWork) -> _Desk:
+        lead = uow.leads.get(location_id, lead_id)
+        if lead is None:
+            raise NotFound(NO_LEAD)
+        simulated_now = uow.leads.newest_simulated(location_id) if lead.simulated else None
+        events = uow.events.of_lead(location_id, lead_id, before=None, limit=CLICKS_LOOKED_AT, types=_CLICKS)
+        every = [_Past(one, one.event) for one in events if isinstance(one.event, Click)]
+        return _Desk(
+            lead=lead,
+            known=uow.leads.intelligence(location_id, lead_id),
+            now=simulated_now or services.clock.now(),
+            every=every,
+            past=[one for one in every if one.click.action_id == action_id],
         )
 
-    lead, known, events = await services.memory.read(look)
-    if lead is None:
-        raise NotFound(NO_LEAD)
-    return _Desk(lead, known, list(_clicks(events, action_id)))
-
-
-def _clicks(events: Sequence[RecordedEvent], action_id: ActionId) -> list[_Past]:
-    return [
-        _Past(recorded, recorded.event)
-        for recorded in events
-        if isinstance(recorded.event, Click) and recorded.event.action_id == action_id
-    ]
+    return await services.memory.read(look)
 
 
 def _last(past: Sequence[_Past], *kinds: type[Click], by: UserId | None = None) -> _Past | None:
@@ -208,6 +220,10 @@ def _declines(past: Sequence[_Past], who: UserId) -> bool:
     """Whether they say that the lead is not theirs: taking that back is their own word, whoever else clicks meanwhile."""
     last = _last(past, LeadDeclined, ActionReopened, by=who)
     return last is not None and isinstance(last.click, LeadDeclined)
+
+
+def _covers(said: MarkedAnswered, newest: datetime | None) -> bool:
+    return newest is None or newest <= said.through
 
 
 def _holds(taken: ActionAcknowledged, now: datetime) -> bool:
@@ -248,7 +264,7 @@ async def _say(
         event = kind(
             event_id=event_id,
             location_id=location_id,
-            occurred_at=_later_than(desk.past, services.clock.now()),
+            occurred_at=_later_than(desk.every, services.clock.now()),
             correlation_id=CorrelationId(event_id),
             source=Source.API,
             simulated=desk.lead.simulated,
@@ -276,7 +292,7 @@ def _event_id(
     after: _Past | None,
     said: dict[str, Any],
 ) -> EventId:
-    own = kind is LeadDeclined or (kind is ActionReopened and _declines(desk.past, identity.user_id))
+    own = kind is LeadDeclined or (kind is ActionReopened and _declines(desk.every, identity.user_id))
     whose = identity.user_id if own else ""
     before = "" if after is None else after.recorded.event.event_id
     words = [f"{name}={value}" for name, value in said.items()]
@@ -289,7 +305,7 @@ def _still_open(desk: _Desk, action_id: ActionId) -> None:
     """The action that is shown, or one of which something was said: it was shown."""
     action = None if desk.known is None else desk.known.next_action
     if not desk.past and (action is None or action.action_id != action_id):
-        raise NotFound("this action is not open for the lead any more; look at its newest one")
+        raise NotFound(_NOT_OPEN)
 
 
 def _later_than(past: Sequence[_Past], now: datetime) -> datetime:

@@ -67,13 +67,14 @@ export class Answers {
     return this.#inTurn(last.item, () => (last.refused ? this.#nothingToTakeBack(attempt) : this.#post(attempt, last)));
   }
 
-  /** Open again what was put off, however long ago. Its own undo has nothing to take back any more. */
+  /** Open again what was put off, itself or along with another action, however long ago. Its own undo has nothing to take back any more. */
   reopen(item) {
     const isSame = (other) => other.action.action_id === item.action.action_id;
     const attempt = this.attempts.get(item.action.action_id);
     if (attempt?.verb === "back" && attempt.name !== "failed") return; // said already
     this.done = this.done.filter((entry) => !isSame(entry.item));
     const mine = this.#begin(item, "back");
+    mine.actionId = item.action.put_off_by ?? item.action.action_id;
     return this.#inTurn(item, () => this.#post(mine, { item, at: this.outside.now(), refused: false }));
   }
 
@@ -140,8 +141,8 @@ export class Answers {
   }
 
   async #post(attempt, entry) {
-    const { item, verb, until } = attempt;
-    const path = `/v1/leads/${encodeURIComponent(item.lead_id)}/actions/${encodeURIComponent(item.action.action_id)}/${ANSWERS[verb].path}`;
+    const { item, verb, until, actionId = item.action.action_id } = attempt;
+    const path = `/v1/leads/${encodeURIComponent(item.lead_id)}/actions/${encodeURIComponent(actionId)}/${ANSWERS[verb].path}`;
     const answer = await this.api.post(path, until === null ? undefined : { until: new Date(until).toISOString() });
     if (!answer.ok) return this.#refused(attempt, entry, answer);
     if (!this.#isNewest(attempt)) return;

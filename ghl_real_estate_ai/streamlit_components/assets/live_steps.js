@@ -15,12 +15,12 @@ export class RowSteps {
     focusRow(nodes[at < 0 ? 0 : Math.min(nodes.length - 1, Math.max(0, at + by))]);
   }
 
-  /** Press a button of the lead that has the focus: act, snooze or decline. Without one the first row gets the focus. */
+  /** Press a button of the lead that has the focus: act, snooze, answered or decline. Without one the first row gets the focus. */
   press(what) {
     const { row } = this.#focused();
     if (!row) return this.step(1);
     const queued = this.queue.list.rows.get(row.dataset.key);
-    queued?.node.querySelector(`[data-do=${what}]:not([inert])`)?.click();
+    queued?.node.querySelector(`[data-do=${what}]:not([inert], [hidden])`)?.click();
   }
 
   goTo(stream) {
