@@ -6,7 +6,7 @@ Reads and changes ``/v1/users``; the people of the CRM come from ``/v1/team``.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from html import escape
 from typing import Final
@@ -50,6 +50,7 @@ def show_users(session: Session, client: GatewayClient) -> None:
     users = client.read(Users, "/v1/users", session).items
     people = {one.user_id: one.name for one in client.read(Team, "/v1/team", session).members}
     tell_results(_REMOVED)
+    _forget_password_of_nobody(users)
     for user in users:
         _row(user, session, client, people)
     tell_results(_PLACE)
@@ -110,6 +111,13 @@ def _new_password(*, of: UserId | None) -> None:
 
 def _forget_password() -> None:
     st.session_state.pop(_HANDED_OUT, None)
+
+
+def _forget_password_of_nobody(users: Sequence[UserView]) -> None:
+    """A password opens nothing once its user is removed, here or by another admin."""
+    held: tuple[str, str] | None = st.session_state.get(_HANDED_OUT)
+    if held is not None and held[0] not in {user.email for user in users}:
+        _forget_password()
 
 
 def _add(session: Session, client: GatewayClient, people: Mapping[UserId, str]) -> None:

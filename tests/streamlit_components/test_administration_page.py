@@ -234,6 +234,18 @@ def test_a_user_is_removed_after_a_second_click_and_the_last_admin_is_not(
     assert "admin@example.com is the last admin of this location" in told(page)
 
 
+def test_a_password_that_was_not_copied_is_gone_with_its_user(gateway: LiveGateway, page: AppTest) -> None:
+    section(page, "Users")
+    page.text_input(key="new_email").set_value("soon.gone@example.com")
+    page.text_input(key="new_name").set_value("Soon Gone")
+    add_button(page).click().run()
+    assert page.code[0].value
+    press(page, f"change_{users(gateway)['soon.gone@example.com'].user_id}")
+    press(press(page, "user_remove_ask"), "user_remove_yes")
+    assert "Soon Gone is removed." in told(page)
+    assert not page.code
+
+
 def test_an_admin_who_takes_a_new_password_sees_it_and_stays_signed_in(
     gateway: LiveGateway, page: AppTest
 ) -> None:
@@ -317,7 +329,7 @@ def test_locations_and_first_steps_say_how_things_stand(page: AppTest) -> None:
 
 
 def test_a_password_and_an_open_question_are_gone_with_the_session(page: AppTest) -> None:
-    page.session_state["user_handed_out"] = ("new@example.com", "SECRET-PW")
+    page.session_state["user_handed_out"] = (EMAILS[Role.AGENT], "SECRET-PW")
     press(section(page, "Users"), "kill_ask")
     assert "SECRET-PW" in told(page)
     press(page, "bar_sign_out")
