@@ -49,7 +49,7 @@ import ctypes, os, signal, sys
 ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG; outlives the exec
 if os.getppid() != int(sys.argv[1]):  # it ended before we asked
     sys.exit(1)
-os.execv(sys.argv[2], sys.argv[2:])
+os.execvp(sys.argv[2], sys.argv[3:])
 """
 
 _SWITCH_INTERVAL_S = 0.0005
@@ -187,21 +187,28 @@ def environment(settings: Settings) -> dict[str, str]:
     return {**os.environ, **values}
 
 
-def dying_with_us(command: list[str]) -> list[str]:
-    """The command, of a child that ends when we do, even by SIGKILL; elsewhere than on Linux as it is."""
+def dying_with_us(command: list[str], *, program: str | None = None) -> list[str]:
+    """The command, of a child that ends when we do, even by SIGKILL; elsewhere than on Linux as it is.
+
+    ``program``: the file to run, if the command goes by another name. The system watches the thread that starts the child.
+    """
     if sys.platform != "linux":
         return command
-    return [sys.executable, "-c", _DIE_WITH_PARENT, str(os.getpid()), *command]
+    start = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT]
+    return [*start, str(os.getpid()), program or command[0], *command]
 
 
 @contextmanager
 def child(
     command: list[str], *, env: Mapping[str, str], log: Path | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A child process in a session of its own (Ctrl-C reaches us first); stopped and reaped on leaving."""
+    """A child process in a session of its own (Ctrl-C reaches us first); stopped and reaped on leaving.
+
+    It ends with us even when we are killed: nothing of a demo or a bench stays behind. Call it from the main thread.
+    """
     with _output(log) as output:
         process = subprocess.Popen(  # noqa: S603  # reason: our own commands, no shell
-            command,
+            dying_with_us(command),
             env=dict(env),
             start_new_session=True,
             stdin=subprocess.DEVNULL,
@@ -241,7 +248,7 @@ def wait_until_ready(url: str, *, process: subprocess.Popen[bytes], log: Path | 
     while time.monotonic() - started < READY_TIMEOUT_S:
         if process.poll() is not None:
             raise ConfigurationError(
-                f"the process behind {url} ended with code {process.returncode}: {_last_words(log)}"
+                f"the process behind {url} ended with code {process.returncode}: {last_words(log)}"
             )
         try:
             with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310  # reason: our own http:// URL
@@ -250,7 +257,7 @@ def wait_until_ready(url: str, *, process: subprocess.Popen[bytes], log: Path | 
         except (OSError, HTTPException):  # the latter: connected with ourselves, nobody listens
             pass
         time.sleep(0.02)
-    raise ConfigurationError(f"{url} did not answer within {READY_TIMEOUT_S:.0f} s: {_last_words(log)}")
+    raise ConfigurationError(f"{url} did not answer within {READY_TIMEOUT_S:.0f} s: {last_words(log)}")
 
 
 def wait_until_listening(port: int, *, process: subprocess.Popen[bytes], name: str) -> None:
@@ -264,7 +271,8 @@ def wait_until_listening(port: int, *, process: subprocess.Popen[bytes], name: s
     raise ConfigurationError(f"{name} does not listen; it ended with {process.poll()}")
 
 
-def _last_words(log: Path | None) -> str:
+def last_words(log: Path | None) -> str:
+    """The last line that a child wrote."""
     if log is None or not log.exists():
         return "see its output above"
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
@@ -342,9 +350,8 @@ def serve(
     if not with_dashboard or not role.shows:
         run_gateway(settings, running=running, role=role)
         return
-    command = dying_with_us(dashboard_command(settings))
     # uvicorn raises the signal again after its clean stop: as an exception it lets the dashboard be stopped too
-    with sigterm_as_interrupt(), child(command, env=environment(settings)):
+    with sigterm_as_interrupt(), child(dashboard_command(settings), env=environment(settings)):
         run_gateway(settings, running=running, role=role)
 
 

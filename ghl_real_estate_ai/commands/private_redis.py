@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,9 +40,11 @@ def private_redis(executable: str) -> Iterator[str]:
             "--appendonly",
             "no",
         ]
+        # the name decides what the program does
+        command = launch.dying_with_us(["redis-server", *options], program=executable)
         server = subprocess.Popen(  # noqa: S603  # reason: the program that was just found, no shell
-            ["redis-server", *options],  # noqa: S607  # reason: the name decides what the program does
-            executable=executable,
+            command,
+            executable=None if sys.platform == "linux" else executable,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import secrets
+import subprocess
 import sys
 import tempfile
 import time
@@ -20,13 +21,14 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Never
 
 import httpx
 from pydantic import JsonValue
 
 from ghl_real_estate_ai import bootstrap
 from ghl_real_estate_ai.commands import launch, records
-from ghl_real_estate_ai.errors import ConfigurationError, InputError
+from ghl_real_estate_ai.errors import ConfigurationError, EnterpriseHubError, InputError
 from ghl_real_estate_ai.limits import LISTING_BATCH_ROWS, OUTBOUND_TIMEOUT_S
 from ghl_real_estate_ai.models.connections import LocationSetup
 from ghl_real_estate_ai.models.crm_account import AccountUser
@@ -44,6 +46,9 @@ Progress = Callable[[int, int | None], None]
 CITY_LISTINGS = 400
 DEMO_HOURS = 6.0
 """Real hours that a demo lasts at most. All lives of the city are drawn before its first event: a year of them takes 1.5 s."""
+
+GATEWAY_LOOK_S = 0.2
+"""So often a demo looks whether its gateway still runs."""
 
 DEMO_LOCATION = LocationId("simulated-city")
 DEMO_EMAIL = "manager@example.com"
@@ -143,7 +148,7 @@ async def run_city(
         live,
         location_id=source.location_id,
         speed=source.speed,
-        progress=lambda done, _total: progress(sent.sent + done, None),
+        progress=lambda done, _total: progress(sent.accepted + done, None),
     )
     return {"history": sent.as_dict(), "live": paced.as_dict()}
 
@@ -234,7 +239,7 @@ def _demo_folder(options: DemoOptions) -> Iterator[Path]:
 def _demo_in(folder: Path, options: DemoOptions, say: Say) -> None:
     with running_brokerage(folder, dashboard=options.dashboard) as brokerage:
         _announce(brokerage.settings, brokerage.password, options, say)
-        asyncio.run(_live(brokerage.source(options.speed), options, brokerage.password, say))
+        asyncio.run(_live(brokerage, options, say))
 
 
 @dataclass(frozen=True)
@@ -243,10 +248,23 @@ class Brokerage:
 
     settings: Settings
     password: str
+    gateway: subprocess.Popen[bytes]
+    log: Path
 
     def source(self, speed: float) -> Source:
         """Who sends to it, ``speed`` simulated seconds per second."""
         return Source(self.settings.gateway_url, DEMO_LOCATION, speed, self.settings.data_dir)
+
+    async def until_gone(self) -> Never:
+        """Raises EnterpriseHubError with the gateway's last words as soon as it has ended."""
+        while True:
+            code = self.gateway.poll()
+            if code is not None:
+                words = launch.last_words(self.log)
+                raise EnterpriseHubError(
+                    f"the demo's gateway ended with code {code}: {words}; start the demo again"
+                )
+            await asyncio.sleep(GATEWAY_LOOK_S)
 
 
 @contextmanager
@@ -278,7 +296,7 @@ def running_brokerage(folder: Path, *, dashboard: bool) -> Iterator[Brokerage]:
         launch.wait_until_ready(f"{settings.gateway_url}/health/ready", process=process, log=log)
         if dashboard:
             launch.wait_until_ready(f"{settings.dashboard_url}/_stcore/health", process=process, log=log)
-        yield Brokerage(settings, password)
+        yield Brokerage(settings, password, process, log)
 
 
 async def demo_people(settings: Settings, password: str) -> None:
@@ -334,8 +352,20 @@ def _announce(settings: Settings, password: str, options: DemoOptions, say: Say)
     say("  Ctrl-C stops it.")
 
 
-async def _live(source: Source, options: DemoOptions, password: str, say: Say) -> None:
-    token = await sign_in(source.gateway, password)
+async def _live(brokerage: Brokerage, options: DemoOptions, say: Say) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(options.seconds):
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    watch = tasks.create_task(brokerage.until_gone())
+                    await _send(brokerage, options, say)
+                    watch.cancel()
+            except ExceptionGroup as group:  # a dead gateway, or what the sender met: one of them is enough
+                raise group.exceptions[0] from None
+
+
+async def _send(brokerage: Brokerage, options: DemoOptions, say: Say) -> None:
+    source = brokerage.source(options.speed)
     days = options.speed * DEMO_HOURS / 24
     city = CityOptions(seed=options.seed, leads=options.leads, days=days, history_days=14.0)
     shown = time.monotonic()
@@ -346,9 +376,14 @@ async def _live(source: Source, options: DemoOptions, password: str, say: Say) -
             shown = time.monotonic()
             say(f"  {done} webhooks sent and taken")
 
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(options.seconds):
-            await run_city(source, city, truth=None, progress=progress, token=token)
+    try:
+        token = await sign_in(source.gateway, brokerage.password)
+        await run_city(source, city, truth=None, progress=progress, token=token)
+    except httpx.TransportError as error:
+        await asyncio.sleep(5 * GATEWAY_LOOK_S)  # if it has died, who watches it says so, and why
+        raise EnterpriseHubError(
+            f"the demo's gateway did not answer ({type(error).__name__}); start the demo again"
+        ) from error
 
 
 async def sign_in(gateway: str, password: str) -> str:

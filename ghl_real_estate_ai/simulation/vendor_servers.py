@@ -38,7 +38,7 @@ _SHUFFLE_REACH: Final = 32
 _WEBHOOK_IDS: Final = uuid.UUID("3e4b1c1e-8a53-4a0c-9c58-0f6c5f0a8f2d")
 
 Progress = Callable[[int, int | None], None]
-"""Deliveries settled so far, and how many there will be (None: unknown)."""
+"""Deliveries taken so far (answered 2xx), and how many there will be (None: unknown). Told when one is settled, taken or not."""
 
 
 class VendorEvent(Protocol):
@@ -297,15 +297,13 @@ class _Run:
     progress: Progress | None
     total: int | None
     tally: Tally = field(default_factory=Tally)
-    settled: int = 0
     is_over: bool = False
 
     def settle(self, outcome: str, reason: str | None) -> None:
         """Count a delivery's end and tell of it."""
         self.tally.add(outcome, reason)
-        self.settled += 1
         if self.progress is not None:
-            self.progress(self.settled, self.total)
+            self.progress(self.tally.accepted, self.total)
 
 
 def envelope(event: VendorEvent, *, location_id: str, run_id: str, name: str) -> bytes:

@@ -135,7 +135,7 @@ import sys, time
 from ghl_real_estate_ai.commands import launch
 import os
 listen = "import socket, time; s = socket.create_server(('127.0.0.1', {port})); time.sleep(60)"
-with launch.child(launch.dying_with_us([sys.executable, "-c", listen]), env=os.environ):
+with launch.child([sys.executable, "-c", listen], env=os.environ):
     time.sleep(60)
 """
     with launch.child([sys.executable, "-c", serving], env=os.environ, log=tmp_path / "log") as parent:

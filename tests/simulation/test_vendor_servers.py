@@ -213,6 +213,20 @@ async def test_progress_is_told_after_every_delivery() -> None:
 
 
 @pytest.mark.asyncio
+async def test_progress_counts_what_was_taken_not_what_was_refused() -> None:
+    receiver, told = gateway((503, "down"), (503, "down")), []
+    async with receiving(receiver):
+        once = RetryPolicy(attempts=1, first_wait_s=0, factor=1)
+        await vendor(receiver.url, concurrency=1, retries=once).run(
+            notes(4),
+            location_id=LOCATION,
+            speed=AT_ONCE,
+            progress=lambda done, _total: told.append(done),
+        )
+    assert told == [0, 0, 1, 2]
+
+
+@pytest.mark.asyncio
 async def test_a_broken_source_of_events_is_reported_as_itself() -> None:
     def broken() -> Iterator[Event]:
         yield from notes(2)
