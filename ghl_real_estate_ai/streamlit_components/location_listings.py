@@ -5,6 +5,7 @@ Asks ``/v1/listings/check`` first; what it refuses is left out of what goes to `
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from html import escape
 from typing import Final, NamedTuple
@@ -16,6 +17,7 @@ from ghl_real_estate_ai.limits import LISTING_FILE_MIB
 from ghl_real_estate_ai.streamlit_components.gateway_answers import (
     CheckedListings,
     FirstSteps,
+    RefusedListing,
     StoredListings,
 )
 from ghl_real_estate_ai.streamlit_components.listing_file import (
@@ -44,6 +46,8 @@ _EXAMPLE: Final = (
     (*NEEDED, "UnparsedAddress", "BedroomsTotal", "BathroomsTotalInteger", "LivingArea", "StandardStatus"),
     ("A-1001", 425_000, "Elm Harbor", "12 Oak St", 3, 2, 1_650, "Active"),
 )
+_NO_NUMBER: Final = re.compile(r"Input should be a (valid )?(decimal|number|integer)\b")
+"""How the gateway's reader of rows begins when a number is none."""
 _REFUSED_HEADS: Final = ("Where", "Field", "Why")
 
 
@@ -123,7 +127,9 @@ def _planned(file_id: str, name: str, file: ListingFile, session: Session, clien
         new, changed, same = new + answer.new, changed + answer.changed, same + answer.same
         for one in answer.refused:
             row = places[first + one.row]
-            refused[row] = Refused(file.place(row), one.field or "the whole row", one.reason)
+            refused[row] = Refused(
+                file.place(row), one.field or "the whole row", _in_words(one, file.rows[row])
+            )
         told(first + len(rows))
     return Plan(
         file_id=file_id,
@@ -135,6 +141,13 @@ def _planned(file_id: str, name: str, file: ListingFile, session: Session, clien
         changed=changed,
         same=same,
     )
+
+
+def _in_words(one: RefusedListing, row: Row) -> str:
+    """The commonest two reasons as people say them; the others in the gateway's words."""
+    if one.reason == "Field required":
+        return "It is missing"
+    return f"Not a number: {row.get(one.field)}" if _NO_NUMBER.match(one.reason) else one.reason
 
 
 def _repeated(file: ListingFile) -> dict[int, Refused]:

@@ -62,8 +62,8 @@ def test_a_file_is_looked_at_before_anything_is_saved_and_then_imported(
     choose(page, f"{HEADS}H1,100,Austin,3\nH2,200,Austin,many\nH3,,Austin,2\n")
     assert figures(page) == ["1", "0", "0", "2"]
     assert "Beds as BedroomsTotal" in html(page)
-    assert "Row 3</th><td>BedroomsTotal</td>" in html(page)
-    assert "Row 4</th><td>ListPrice</td><td>Field required</td>" in html(page)
+    assert "Row 3</th><td>BedroomsTotal</td><td>Not a number: many</td>" in html(page)
+    assert "Row 4</th><td>ListPrice</td><td>It is missing</td>" in html(page)
     assert "0 homes are here." in html(page)
     assert page.button(key="listing_import").label == "Import 1 home"
     press(page, "listing_import")
