@@ -16,7 +16,12 @@ import streamlit as st
 from ghl_real_estate_ai.errors import EnterpriseHubError, Unauthenticated
 from ghl_real_estate_ai.models.diagnosis import Finding, FindingStatus
 from ghl_real_estate_ai.streamlit_components.dead_letters import show_dead_letters
-from ghl_real_estate_ai.streamlit_components.gateway_answers import FirstSteps, Health, Locations
+from ghl_real_estate_ai.streamlit_components.gateway_answers import (
+    FirstSteps,
+    Health,
+    Locations,
+    LocationView,
+)
 from ghl_real_estate_ai.streamlit_components.live_client import GatewayClient, Session
 from ghl_real_estate_ai.streamlit_components.location_listings import PLAN, show_listings
 from ghl_real_estate_ai.streamlit_components.location_switches import CONFIRM, show_kill_switch, show_switches
@@ -158,14 +163,13 @@ def _first_upper(words: str) -> str:
 def _locations(session: Session, client: GatewayClient) -> None:
     heading("Locations")
     items = client.read(Locations, "/v1/locations", session).items
+    simulated = _is_simulated(session, client)
     columns = [Column("Location"), Column("Id"), Column("CRM"), Column("Leads", number=True), Column("")]
     rows = [
         [
             one.name,
             one.location_id,
-            mark("ok", one.connection)
-            if one.connection == "active"
-            else mark("warning", one.connection or "not connected"),
+            _connection_of(one, simulated=simulated and one.here),
             f"{one.leads:,}",
             "you are here" if one.here else NOTHING,
         ]
@@ -174,6 +178,13 @@ def _locations(session: Session, client: GatewayClient) -> None:
     show_table("Locations in which you are an admin", columns, rows)
     st.caption("To see another one, sign out and sign in with its id. To add one, run on the server:")
     st.code("enterprisehub connect --location <GHL locationId>", language=None, wrap_lines=True)
+
+
+def _connection_of(one: LocationView, *, simulated: bool) -> str:
+    """As Health has it: simulated leads need no account."""
+    if one.connection is None and simulated:
+        return mark("ok", "simulated: none needed")
+    return mark("ok" if one.connection == "active" else "warning", one.connection or "not connected")
 
 
 def _first_steps(session: Session, client: GatewayClient) -> None:

@@ -101,6 +101,7 @@ def test_a_location_of_simulated_leads_is_marked_and_needs_no_account(
     assert not page.exception
     assert "<strong>Simulated data</strong>" in html(page)
     assert "Simulated: not connected on purpose" in html(page)
+    assert "simulated: none needed" in html(section(page, "Locations"))
     assert "<strong>Simulated data</strong>" not in html(
         opened(gateway, monkeypatch, Role.ADMIN, page_frame.ADMIN)
     )
