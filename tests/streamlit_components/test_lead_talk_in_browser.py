@@ -132,6 +132,15 @@ def test_a_reply_that_is_withheld_says_why(page: Any, gateway: ScriptedGateway) 
     assert talk.get_by_role("button", name="Copy").count() == 0
 
 
+def test_a_reply_to_what_was_marked_as_answered_says_so(page: Any, gateway: ScriptedGateway) -> None:
+    note = "This message was marked as answered: look first at what was said to the lead."
+    gateway.answers["GET", f"{PATH}/suggested-reply"] = (200, {**SUGGESTED, "note": note})
+    talk = part(open_lead(page), "Conversation")
+    talk.get_by_role("button", name="Suggest a reply").click()
+    talk.get_by_text(note).wait_for()
+    talk.get_by_label("Suggested reply").wait_for()
+
+
 def test_the_timeline_goes_by_day_with_own_answers_and_conclusions_on_demand(page: Any) -> None:
     timeline = part(open_lead(page), "Timeline")
     timeline.get_by_text("action snoozed by you").wait_for()
