@@ -19,6 +19,7 @@ from ghl_real_estate_ai.errors import TranslationError
 from ghl_real_estate_ai.ml.features import observe, seen
 from ghl_real_estate_ai.ml.lead_clicks import bounded, clicked
 from ghl_real_estate_ai.ml.reachability import heard
+from ghl_real_estate_ai.ml.waiting import is_talk
 from ghl_real_estate_ai.ml.wish_voices import crm_words, stated
 from ghl_real_estate_ai.models.conversations import Channel
 from ghl_real_estate_ai.models.events import (
@@ -262,6 +263,7 @@ def _changes(lead: Lead, event: Event, stamp: Stamp) -> dict[str, object]:
                 "last_inbound": _newest(lead.last_inbound, _last_message(event, stamp)),
                 "inbound_times": _inbound_times(lead, event.occurred_at),
                 "refusals": _refusals(lead, event, stamp),
+                **_talked(lead, event),
             }
         case MessageSent(human=True):
             return {"last_outbound": _newest(lead.last_outbound, _last_message(event, stamp))}
@@ -314,6 +316,16 @@ def _inbound_times(lead: Lead, at: datetime) -> tuple[datetime, ...]:
     if not times or (at > times[0] and len(times) < INBOUND_TIMES_KEPT):
         return (at, *times)
     return tuple(sorted({at, *times}, reverse=True)[:INBOUND_TIMES_KEPT])
+
+
+def _talked(lead: Lead, event: MessageReceived) -> dict[str, object]:
+    if not is_talk(event):
+        return {}
+    at = event.occurred_at
+    return {
+        "first_talk_at": min(lead.first_talk_at or at, at),
+        "last_talk_at": max(lead.last_talk_at or at, at),
+    }
 
 
 def _refusals(lead: Lead, event: MessageReceived, stamp: Stamp) -> Mapping[str, Stamp]:

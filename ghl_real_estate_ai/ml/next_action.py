@@ -26,7 +26,7 @@ from ghl_real_estate_ai.ml.lead_clicks import (
 )
 from ghl_real_estate_ai.ml.reachability import Refusal, channel_for, refusal
 from ghl_real_estate_ai.ml.shrinkage import PRIORS
-from ghl_real_estate_ai.ml.waiting import unanswered, waits_from
+from ghl_real_estate_ai.ml.waiting import first_touched, last_touched, unanswered, waits_from
 from ghl_real_estate_ai.models.identifiers import ActionId, ListingKey, derived_id
 from ghl_real_estate_ai.models.intelligence import (
     CONFIRM_WITHIN_HOURS,
@@ -183,7 +183,7 @@ def _reasons(
     if refused is not None:
         return
     rest = timedelta(days=REST_AFTER_TOUCH_DAYS)
-    if any(at is not None and now - at < rest for at in (lead.activity.last_agent_at, _marked_at(lead))):
+    if any(at is not None and now - at < rest for at in (last_touched(lead), _marked_at(lead))):
         return
     yield from _going_silent(lead, known.churn, now)
     yield from _worth_sending(known.matches)
@@ -212,7 +212,7 @@ def _place(
 
 
 def _touched_since(lead: Lead, taken: Snooze) -> bool:
-    touched = lead.activity.last_agent_at
+    touched = last_touched(lead)
     return touched is not None and touched > taken.until - timedelta(hours=TAKEN_ON_HOURS)
 
 
@@ -291,7 +291,7 @@ def _unanswered(lead: Lead, since: datetime | None, now: datetime) -> Iterator[_
     waiting = f"waiting {duration(now - since)} for a human answer"
     if len(messages) > 1:
         waiting += f", after {len(messages)} messages"
-    first = lead.activity.first_agent_at is None and said_answered(lead) is None
+    first = first_touched(lead) is None and said_answered(lead) is None
     yield _Reason(
         kind=ActionKind.FIRST_RESPONSE if first else ActionKind.REPLY,
         cause=message.stamp.event_id,

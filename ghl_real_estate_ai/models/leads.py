@@ -332,6 +332,10 @@ class Lead(Frozen):
     inbound_times: tuple[UtcTime, ...] = Field(
         default=(), description="when the lead wrote or called, newest first, at most INBOUND_TIMES_KEPT"
     )
+    first_talk_at: UtcTime | None = Field(
+        default=None, description="when the lead first called and somebody of the team talked with it"
+    )
+    last_talk_at: UtcTime | None = Field(default=None, description="when it last did")
     refusals: dict[str, Stamp] = Field(
         default_factory=dict,
         description="when the lead last asked to be left alone, by what it asked, and when for messages again",

@@ -193,6 +193,8 @@ class LeadGist(_Gist):
     opportunities: dict[str, Opportunity] = Field(default_factory=dict)
     last_inbound: MessageGist | None = None
     inbound_times: tuple[AwareDatetime, ...] = ()
+    first_talk_at: AwareDatetime | None = None
+    last_talk_at: AwareDatetime | None = None
     answered: dict[ActionId, Answered] = Field(default_factory=dict)
     reopened: dict[ActionId, AwareDatetime] = Field(default_factory=dict)
     activity: ActivityGist = ActivityGist()

@@ -13,7 +13,7 @@ from statistics import median
 from typing import Final
 
 from ghl_real_estate_ai.ml.lead_clicks import newest_answered, said_answered
-from ghl_real_estate_ai.ml.waiting import arrived
+from ghl_real_estate_ai.ml.waiting import arrived, first_touched, last_touched
 from ghl_real_estate_ai.models.identifiers import LeadId, UserId
 from ghl_real_estate_ai.models.intelligence import NEW_LEAD_DAYS, RiskStage
 from ghl_real_estate_ai.models.leads import StageRole
@@ -88,8 +88,8 @@ def team_lead(lead: LeadGist, look: LookGist | None, *, created: bool) -> TeamLe
         wants_no_messages=lead.contact.dnd is True,
         first_at=activity.first_at,
         arrived_at=arrived(activity) if is_arrival_known else None,
-        first_touch_at=activity.first_agent_at,
-        last_touch_at=activity.last_agent_at,
+        first_touch_at=first_touched(lead),
+        last_touch_at=last_touched(lead),
         waiting_since=_waiting_since(lead, known),
         closed_at=_closed_at(lead),
         marked_at=_marked_at(lead),
@@ -108,7 +108,7 @@ def _waiting_since(lead: LeadGist, known: LookGist) -> datetime | None:
     if known.next_action is not None:
         return known.next_action.waiting_since
     activity = lead.activity
-    touched_at, answered_at, came_at = activity.last_agent_at, said_answered(lead), arrived(activity)
+    touched_at, answered_at, came_at = last_touched(lead), said_answered(lead), arrived(activity)
     newest = () if lead.last_inbound is None else (lead.last_inbound.stamp.at,)
     settled_at = max((at for at in (touched_at, answered_at) if at is not None), default=None)
     wrote_at = [at for at in (*lead.inbound_times, *newest) if settled_at is None or at > settled_at]

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import permutations
+
+import pytest
 
 from ghl_real_estate_ai.ml.lead_state import apply
+from ghl_real_estate_ai.ml.waiting import SHORTEST_TALK_S, first_touched, last_touched, waits_from
+from ghl_real_estate_ai.models.intelligence import ActionKind
 from tests.support.decisions import DAY, HOUR, a_lead, asking, decide, in_conversation, must
 from tests.support.lead_events import START, EventMaker
 
@@ -46,3 +51,27 @@ def test_the_clock_runs_on_when_the_answer_was_only_taken_on() -> None:
 def test_a_lead_stored_before_its_times_were_kept_waits_since_its_newest_message() -> None:
     lead = in_conversation().model_copy(update={"inbound_times": ()})
     assert must(decide(lead, START + 5 * HOUR)).waiting_since == START + 2 * HOUR
+
+
+def test_a_call_that_somebody_took_is_an_answer_and_begins_no_wait_in_any_order() -> None:
+    make = EventMaker().make
+    events = [
+        make("MessageReceived", channel="sms", text="Hi"),
+        make("MessageReceived", at=START + HOUR, channel="call", call_seconds=466.0),
+        make("MessageReceived", at=START + 3 * HOUR, channel="sms", text="One thing more"),
+    ]
+    assert waits_from(a_lead(*events[:2]), START + 2 * HOUR) is None
+    for some in permutations(events):
+        lead = a_lead(*some)
+        assert first_touched(lead) == last_touched(lead) == START + HOUR
+        action = must(decide(lead, START + 4 * HOUR))
+        assert (action.kind, action.waiting_since) == (ActionKind.REPLY, START + 3 * HOUR)
+
+
+@pytest.mark.parametrize(
+    ("channel", "seconds"), [("call", None), ("call", SHORTEST_TALK_S - 1), ("voicemail", 466.0)]
+)
+def test_a_call_that_may_have_reached_nobody_waits_for_an_answer(channel: str, seconds: float | None) -> None:
+    lead = a_lead(EventMaker().make("MessageReceived", channel=channel, call_seconds=seconds))
+    assert must(decide(lead, START + HOUR)).waiting_since == START
+    assert first_touched(lead) is None

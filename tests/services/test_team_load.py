@@ -100,6 +100,12 @@ def test_a_lead_that_nobody_touched_waits_since_it_came_unless_that_was_long_bef
     assert work(worked_lead("a", came=40 * DAY_MIN, wrote=(20,))).waiting_since == ago(20)
 
 
+def test_a_talk_on_the_leads_own_call_is_the_first_answer_and_ends_the_wait() -> None:
+    called = worked_lead("a", came=500, wrote=(450, 300, 20), first_talk_at=ago(300), last_talk_at=ago(300))
+    lead = work(called)
+    assert (lead.first_touch_at, lead.last_touch_at, lead.waiting_since) == (ago(300), ago(300), ago(20))
+
+
 def test_an_agents_word_that_it_is_answered_ends_the_wait_of_what_was_written_until_then() -> None:
     said = {ActionId("act"): Answered(at=ago(10), through=ago(20))}
     for wrote, waits in (((20,), None), ((20, 5), ago(5))):

@@ -95,7 +95,9 @@ _BODIES: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         }
     ),
     "LeadDeleted": st.just({}),
-    "MessageReceived": st.fixed_dictionaries({"channel": _CHANNEL, "text": _TEXT}),
+    "MessageReceived": st.fixed_dictionaries(
+        {"channel": _CHANNEL, "text": _TEXT, "call_seconds": st.sampled_from([None, 20.0, 466.0])}
+    ),
     "MessageSent": st.fixed_dictionaries({"channel": _CHANNEL, "text": _TEXT, "human": st.booleans()}),
     "OpportunityChanged": st.fixed_dictionaries(
         {

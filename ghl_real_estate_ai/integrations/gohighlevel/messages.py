@@ -87,6 +87,18 @@ def is_human(payload: Payload, how: Channel) -> bool:
     return how is Channel.CALL and _word(payload, "callStatus") == "completed"
 
 
+def call_seconds(payload: Payload, how: Channel, way: Direction) -> float | None:
+    """How long a call was. A call of the lead that nobody took has none: what is counted there is the ringing.
+
+    Rule: GHL calls a call that a person answered "completed", and names what else became of it (no-answer, busy, ...).
+    """
+    if how not in {Channel.CALL, Channel.VOICEMAIL}:
+        return None
+    seconds, became = payload.number("callDuration"), _word(payload, "callStatus")
+    missed = way is Direction.INBOUND and how is Channel.CALL and became not in {None, "completed"}
+    return None if missed else seconds
+
+
 def text(payload: Payload, how: Channel) -> str | None:
     """The words. Email bodies are HTML: tags are dropped, blocks become lines. Calls have none."""
     body = payload.text("body")

@@ -16,7 +16,7 @@ from ghl_real_estate_ai.integrations.gohighlevel.contacts import WishReader, con
 from ghl_real_estate_ai.integrations.gohighlevel.payload import ID_CHARACTERS, Payload
 from ghl_real_estate_ai.models import events
 from ghl_real_estate_ai.models.connections import OwnerKind
-from ghl_real_estate_ai.models.conversations import Channel, Direction
+from ghl_real_estate_ai.models.conversations import Direction
 from ghl_real_estate_ai.models.identifiers import (
     CorrelationId,
     EventId,
@@ -243,7 +243,7 @@ def _message(payload: Payload, envelope: Envelope, received_at: datetime) -> eve
     if way is None or lead_id is None:
         return None
     how = messages.channel(payload)
-    call_seconds = payload.number("callDuration") if how in {Channel.CALL, Channel.VOICEMAIL} else None
+    call_seconds = messages.call_seconds(payload, how, way)
     conversation_id = payload.identifier("conversationId")
     message_id = _own_id(payload, "messageId", envelope)
     if message_id is not None:

@@ -252,6 +252,24 @@ def test_a_message_about_nobody_is_kept() -> None:
     assert event("InboundMessage", conversationId="k", direction="inbound").type == "VendorEventKept"  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("type_", "status", "seconds"),
+    [
+        ("InboundMessage", "completed", 90.0),
+        ("InboundMessage", "voicemail", 90.0),
+        ("InboundMessage", None, 90.0),
+        ("InboundMessage", "no-answer", None),
+        ("InboundMessage", "busy", None),
+        ("OutboundMessage", "no-answer", 90.0),
+    ],
+)
+def test_a_leads_call_that_nobody_took_has_no_length(
+    type_: str, status: str | None, seconds: float | None
+) -> None:
+    fields = {} if status is None else {"callStatus": status}
+    assert message(type_, messageType="CALL", callDuration=90, **fields)["call_seconds"] == seconds
+
+
 def test_a_call_of_unreadable_length_is_named() -> None:
     for length in (-1, "long", True, []):
         assert reason("InboundMessage", contactId="c", messageType="CALL", callDuration=length).startswith(
