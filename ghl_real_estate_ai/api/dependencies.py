@@ -16,6 +16,7 @@ from starlette.requests import HTTPConnection
 
 from ghl_real_estate_ai.api.auth import TicketOffice, TokenIssuer
 from ghl_real_estate_ai.api.entrance import Entrance
+from ghl_real_estate_ai.api.refusals import Refusals
 from ghl_real_estate_ai.bootstrap import Services
 from ghl_real_estate_ai.errors import Forbidden, Unauthenticated
 from ghl_real_estate_ai.live_ports import RateLimit
@@ -34,6 +35,7 @@ class Doors:
     installs: RateLimit
     origins: frozenset[str]
     entrance: Entrance = field(default_factory=Entrance)
+    refusals: Refusals = field(default_factory=Refusals)
 
 
 async def running_services(connection: HTTPConnection) -> Services:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 
 from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.api.app import create_app
@@ -76,6 +77,15 @@ async def test_what_no_known_key_signed_is_refused(gateway: Gateway, signature: 
     response = await gateway.http.post("/webhooks/ghl", content=body, headers=headers)
     assert (response.status_code, response.json()["error"]["code"]) == (401, "signature_rejected")
     assert counted("bad_signature") == before + 1
+
+
+async def test_a_stranger_who_knocks_on_and_on_is_counted_and_fills_no_log(gateway: Gateway) -> None:
+    before = counted("bad_signature")
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(20):
+            assert (await gateway.http.post("/webhooks/ghl", content=b"{}")).status_code == 401
+    assert counted("bad_signature") == before + 20
+    assert len([log for log in logs if log["event"] == "webhook.refused"]) <= 1
 
 
 async def test_a_stranger_with_a_key_of_their_own_is_refused(gateway: Gateway) -> None:

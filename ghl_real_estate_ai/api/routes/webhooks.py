@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.api.dependencies import DoorsDep, ServicesDep
+from ghl_real_estate_ai.api.dependencies import Doors, DoorsDep, ServicesDep
 from ghl_real_estate_ai.bootstrap import Services
 from ghl_real_estate_ai.errors import (
     InputError,
@@ -23,8 +24,6 @@ from ghl_real_estate_ai.models.identifiers import Frozen
 from ghl_real_estate_ai.services.workflow_hints import is_simulated, location_with_key, take_hint
 
 PATH = "/webhooks/ghl"
-
-_log = telemetry.get_logger("webhooks")
 
 router = APIRouter(tags=["webhooks"])
 
@@ -48,7 +47,8 @@ async def receive(request: Request) -> Response:
         receipt = await services.inbox.receive(delivery)
     except (SignatureRejected, StorageUnavailable, HTTPException) as error:
         telemetry.webhooks_received.labels(_refusal(error)).inc()
-        _ring(error, Source.APP_WEBHOOK)
+        doors: Doors = request.app.state.doors
+        _ring(doors, error, Source.APP_WEBHOOK, services.clock.now())
         services.inbox.counter.count(Source.APP_WEBHOOK, _refusal(error))
         raise
     telemetry.webhooks_received.labels(receipt.outcome.value).inc()
@@ -81,18 +81,16 @@ async def receive_hint(key: str, request: Request, services: ServicesDep, doors:
         services.inbox.counter.count(Source.WORKFLOW_WEBHOOK, "unreadable", location_id)
         raise InputError(str(error)) from None
     except (TooManyRequests, StorageUnavailable, HTTPException) as error:
-        _ring(error, Source.WORKFLOW_WEBHOOK)
+        _ring(doors, error, Source.WORKFLOW_WEBHOOK, services.clock.now())
         services.inbox.counter.count(Source.WORKFLOW_WEBHOOK, _refusal(error), location_id)
         raise
     return WebhookAnswer(status=receipt.outcome.value, reason=receipt.reason)
 
 
-def _ring(error: Exception, source: Source) -> None:
+def _ring(doors: Doors, error: Exception, source: Source, now: datetime) -> None:
     """Any refusal counts against the URL's health at GoHighLevel, and one that was not stored is ours to mend."""
-    if isinstance(error, StorageUnavailable):
-        _log.error("webhook.not_stored", source=source.value, reason=str(error))
-    else:
-        _log.warning("webhook.refused", source=source.value, why=_refusal(error))
+    not_stored = str(error) if isinstance(error, StorageUnavailable) else None
+    doors.refusals.refused(source, _refusal(error), now=now, not_stored=not_stored)
 
 
 def _refusal(error: Exception) -> str:
