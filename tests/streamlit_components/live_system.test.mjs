@@ -68,4 +68,5 @@ test("a fact says what the message above it does not say at once", () => {
   assert.deepEqual(asks("Is the price firm?", `${"We looked at many homes. ".repeat(5)}Is the price firm?`), ["asks", " Is the price firm?"]);
   assert.deepEqual(factInWords({ kind: "budget", value: "up to $450,000" }, "Our budget is $450,000."), ["budget", " up to $450,000"]);
   assert.deepEqual(factInWords({ kind: "stop", value: "wants no more messages" }, "Stop texting me"), ["asked to stop", " wants no more messages"]);
+  assert.deepEqual(asks("asks something", "Hello? Anybody there?"), ["asks something", ""]);
 });

@@ -31,6 +31,7 @@ const READ_AT_ONCE = 80; // letters of a message that is not cut in its two line
 /** A fact in few words, [kind, value]. Of one that is most of the message again, or a question that stands above it, the kind is enough. */
 export function factInWords(fact, text) {
   const kind = FACT_WORDS[fact.kind] ?? fact.kind.replaceAll("_", " ");
+  if (fact.value.startsWith(`${kind} `)) return [fact.value, ""]; // "asks something": the kind is in it
   const isAbove = fact.value.length > text.length / 2 || (fact.kind === "question" && text.length <= READ_AT_ONCE);
   return text.includes(fact.value) && isAbove ? [BARE_WORDS[fact.kind] ?? kind, ""] : [kind, ` ${fact.value}`];
 }
