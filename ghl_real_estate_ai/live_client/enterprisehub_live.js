@@ -203,7 +203,7 @@ export class LiveConnection {
     if (answer.over || answer.status === 401 || answer.status === 403) {
       return this.#end("signed_out", "Your session has expired. Sign in again.");
     }
-    if (!answer.status) return this.#retry(`The gateway at ${this.apiUrl} does not answer. Start it with: enterprisehub serve`);
+    if (!answer.status) return this.#retry(`The gateway at ${this.apiUrl} does not answer. Start it with: enterprisehub serve. If somebody else runs it, tell them.`);
     this.#retry(`The gateway refused a ticket (HTTP ${answer.status}).`, answer.waitMs);
   }
 

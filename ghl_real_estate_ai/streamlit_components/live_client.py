@@ -104,7 +104,8 @@ class GatewayClient:
                 answer = client.request(method, self._url + path, headers=headers, json=body)
         except httpx.TransportError as error:
             raise Unreachable(
-                f"The gateway at {self._url} does not answer. Start it with: enterprisehub serve"
+                f"The gateway at {self._url} does not answer. Start it with: enterprisehub serve. "
+                "If somebody else runs it, tell them."
             ) from error
         if not answer.is_success:
             raise _refusal(answer)

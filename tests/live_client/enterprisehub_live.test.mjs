@@ -133,7 +133,7 @@ test("an unreachable gateway is named with the fix, tried again, and makes the s
   const outside = new FakeOutside({ tickets: ["unreachable"], random: 1 });
   const { line, states } = connection(outside);
   await line.start();
-  assert.match(line.state.detail, /http:\/\/gateway does not answer\. Start it with: enterprisehub serve/);
+  assert.match(line.state.detail, /http:\/\/gateway does not answer\. Start it with: enterprisehub serve\. If somebody else runs it, tell them\./);
   await outside.pass(6_000);
   assert.equal(line.state.name, "stale");
   assert.ok(outside.requests.length >= 4);

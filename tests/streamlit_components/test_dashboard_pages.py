@@ -84,7 +84,8 @@ def test_a_gateway_that_does_not_answer_is_named_with_the_fix(monkeypatch: pytes
     monkeypatch.setenv("ENTERPRISEHUB_PORT", str(port := launch.free_port(0)))
     page = sign_in(AppTest.from_file(str(APP), default_timeout=30).run(), "dana@example.com", PASSWORD)
     assert as_read(page.error[0].value) == (
-        f"The gateway at http://127.0.0.1:{port} does not answer. Start it with: enterprisehub serve"
+        f"The gateway at http://127.0.0.1:{port} does not answer. Start it with: enterprisehub serve. "
+        "If somebody else runs it, tell them."
     )
 
 
