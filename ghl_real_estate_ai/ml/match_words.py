@@ -177,7 +177,11 @@ def _price_words(wish: str, wishes: Wishes, home: Listing) -> str:
 
 
 def _room_words(rooms: int | None, wanted: int, words: str) -> str:
-    said = f"{words} not stated" if rooms is None else f"{rooms} {words}"
+    said = (
+        f"{words} not stated"
+        if rooms is None
+        else f"{rooms} {words.removesuffix('s') if rooms == 1 else words}"
+    )
     return f"{said} (wished {wanted} or more)"
 
 

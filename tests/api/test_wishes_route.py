@@ -64,7 +64,7 @@ async def test_of_quick_corrections_each_knows_what_it_replaced_and_the_last_one
         ({}, "name at least one"),
         ({"shoe_size": 44}, "no such wish as 'shoe_size'"),
         ({"max_list_price": "cheap, my number is 555"}, "wishes.max_list_price"),
-        ({"max_list_price": -1}, "wishes.max_list_price"),
+        ({"max_list_price": -1}, "wishes.max_list_price: must be"),
         ({"min_bedrooms": 2.5}, "wishes.min_bedrooms"),
         ({"features": ["moat"]}, "wishes.features"),
         ({"city": "Aus\x00tin"}, "wishes.city: holds the character NUL"),
@@ -79,6 +79,15 @@ async def test_an_unusable_wish_is_refused_by_name_without_its_value(
     assert answer.status_code == 422
     assert words in answer.json()["error"]["message"]
     assert "555" not in answer.text
+
+
+async def test_prices_that_do_not_fit_together_are_told_of_the_one_that_was_changed(gateway: Gateway) -> None:
+    lead_id = await gateway.lead("Ana Odd")
+    await correct(gateway, lead_id, max_list_price=400_000)
+    await until_wished(gateway, lead_id, max_list_price="400000")
+    body = {"wishes": {"min_list_price": 500_000}}
+    message = (await gateway.post(f"/v1/leads/{lead_id}/wishes", AGENT, body)).json()["error"]["message"]
+    assert message.startswith("wishes.min_list_price: $500,000 is above the maximum of $400,000")
 
 
 async def test_blank_words_take_a_wish_out(gateway: Gateway) -> None:

@@ -75,6 +75,12 @@ def test_near_misses_are_named_with_how_far_they_miss() -> None:
     ]
 
 
+def test_one_room_is_one_room() -> None:
+    home = a_home("A", bathrooms_total_integer=1)
+    (told,) = said_of(Wishes(min_bathrooms=2), home)
+    assert told.detail == "1 bathroom (wished 2 or more)"
+
+
 def test_a_feature_is_there_is_not_or_is_not_spoken_of() -> None:
     wished = Wishes(city="Austin", features=frozenset({Feature.POOL}))
     said = [said_of(wished, a_home("A", pool_private_yn=fact)) for fact in (True, None, False)]

@@ -71,6 +71,7 @@ test("the speed is told by its newest sample, and lag only where there is one", 
   assert.deepEqual(figure.lines, [[5, 8], [20, 30]]);
   assert.deepEqual(figure.lag, [null, null]);
   assert.match(figure.words, /half within 8\.0 ms, 95\u00a0% within 30 ms\.$/);
+  assert.deepEqual([figure.empty, speedFigure([{ at: 1, p50: 1, p95: 2, lag: 0 }]).empty], [false, true]);
   assert.match(speedFigure([{ at: 1, p50: 1, p95: 2, lag: 40 }]).words, /40 events behind/);
   assert.equal(speedFigure([]).words, "Nothing measured on this screen yet.");
 });

@@ -16,7 +16,7 @@ test("a plain word comes first, and what is worst decides it", () => {
   assert.equal(verdictOf({ connected: true, lag: 40, p95: 5 }).word, "Behind by 40 events");
   assert.equal(verdictOf({ connected: true, lag: 0, p95: null }).word, "Ready");
   assert.equal(verdictOf({ connected: true, lag: 3, p95: 40 }).word, "Fast");
-  assert.equal(verdictOf({ connected: true, lag: 0, p95: 300 }).word, "Steady");
+  assert.equal(verdictOf({ connected: true, lag: 0, p95: 300 }).word, "Good");
   assert.equal(verdictOf({ connected: true, lag: 0, p95: 3_000 }).word, "Slow");
 });
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from ghl_real_estate_ai.api.dependencies import IdentityDep, ServicesDep, now_of
 from ghl_real_estate_ai.errors import NotFound, TranslationError, UnprocessableInput
@@ -76,7 +77,7 @@ async def correct_wishes(
         raise NotFound("no such lead in this location")
     wishes = _read(correction.wishes)
     if {"min_list_price", "max_list_price"} & set(wishes):
-        _fit_together({**_plain(lead.wishes), **wishes})
+        _fit_together({**_plain(lead.wishes), **wishes}, said=wishes)
     at = _later_than(lead, wishes, now_of(services, known))
     delivery = _delivery(identity, lead, wishes, at=at, received_at=services.clock.now())
     event_id = delivery.event.event_id
@@ -131,9 +132,19 @@ def _read(said: dict[str, Any]) -> dict[str, Any]:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise UnprocessableInput(f"wishes.{field}: {first['msg']}") from None
+        raise UnprocessableInput(f"wishes.{field}: {_in_words(first)}") from None
     plain = _plain(wishes)
     return {name: plain[name] for name in said}
+
+
+def _in_words(problem: ErrorDetails) -> str:
+    """The problem as somebody who corrects a wish reads it."""
+    bounds = problem.get("ctx") or {}
+    if "ge" in bounds:
+        return f"must be {bounds['ge']} or more"
+    if "gt" in bounds:
+        return f"must be more than {bounds['gt']}"
+    return str(problem["msg"])
 
 
 def _plain(wishes: Wishes) -> dict[str, Any]:
@@ -142,13 +153,19 @@ def _plain(wishes: Wishes) -> dict[str, Any]:
     return {**plain, "features": sorted(plain["features"])}
 
 
-def _fit_together(wishes: dict[str, Any]) -> None:
+def _fit_together(wishes: dict[str, Any], *, said: dict[str, Any]) -> None:
     known = Wishes.model_validate(wishes)
     low, high = known.min_list_price, known.max_list_price
-    if low is not None and high is not None and low > high:
+    if low is None or high is None or low <= high:
+        return
+    change = "change both, or take one out"
+    if "max_list_price" in said:
         raise UnprocessableInput(
-            f"wishes.max_list_price: ${high:,.0f} is below the minimum of ${low:,.0f}; change both, or take one out"
+            f"wishes.max_list_price: ${high:,.0f} is below the minimum of ${low:,.0f}; {change}"
         )
+    raise UnprocessableInput(
+        f"wishes.min_list_price: ${low:,.0f} is above the maximum of ${high:,.0f}; {change}"
+    )
 
 
 def _later_than(lead: Lead, wishes: dict[str, Any], now: datetime) -> datetime:

@@ -142,8 +142,8 @@ export function speedFigure(samples) {
     times: samples.map((sample) => sample.at / 1_000),
     lines: [samples.map((sample) => sample.p50), samples.map((sample) => sample.p95)],
     lag: behind ? lag : lag.map(() => null),
-    empty: samples.length === 0,
-    caption: samples.length === 0 ? "" : `Event to screen: p50 solid, p95 dashed${behind ? ", lag as bars" : ""}`,
+    empty: samples.length < 2, // one is no line yet
+    caption: samples.length < 2 ? "" : `Event to screen: p50 solid, p95 dashed${behind ? ", lag as bars" : ""}`,
     words: newest ? `From an event to this screen: half within ${milliseconds(newest.p50)}, ${percent(0.95)} within ${milliseconds(newest.p95)}${newest.lag ? `; ${newest.lag} events behind` : ""}.` : "Nothing measured on this screen yet.",
   };
 }

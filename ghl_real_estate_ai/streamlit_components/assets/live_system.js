@@ -21,7 +21,7 @@ export function verdictOf({ connected, lag, p95 }) {
   if (lag > MANY_BEHIND) return { word: `Behind by ${lag} events`, tone: "critical", sentence: "The gateway works them off in their order." };
   if (p95 === null) return { word: "Ready", tone: "good", sentence: "Nothing has happened since this screen was opened." };
   if (p95 < FAST_MS) return { word: "Fast", tone: "good", sentence: `95 % of events are on this screen within ${quick(p95)}.` };
-  if (p95 < SLOW_MS) return { word: "Steady", tone: "good", sentence: `95 % of events are on this screen within ${quick(p95)}.` };
+  if (p95 < SLOW_MS) return { word: "Good", tone: "good", sentence: `95 % of events are on this screen within ${quick(p95)}.` };
   return { word: "Slow", tone: "early", sentence: `Some events take ${quick(p95)} to this screen: look at the machine or the network.` };
 }
 
