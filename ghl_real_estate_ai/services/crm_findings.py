@@ -161,11 +161,11 @@ def webhook_findings(facts: StoredFacts) -> Iterator[Finding]:
 def _app_webhooks(facts: StoredFacts, last: datetime | None) -> Finding:
     check, connection = "app_webhook", facts.connection
     seen = None if last is None else f"last one {_ago(last, facts.now)}"
+    if seen and last is not None and facts.now - last <= QUIET_WARNING:
+        return finding(check, OK, seen)
     if connection is None or connection.kind is ConnectionKind.PRIVATE_TOKEN:
         why = "no app is connected" if connection is None else "private tokens have no app webhooks"
         return finding(check, UNKNOWN, seen or f"{why}; none is expected")
-    if last is not None and facts.now - last <= QUIET_WARNING:
-        return finding(check, OK, seen or "")
     if last is None and _is_young(facts, QUIET_WARNING):
         return finding(check, UNKNOWN, "no app webhook has come in yet; the connection is new")
     return finding(

@@ -121,6 +121,8 @@ async def test_a_private_token_has_no_app_webhooks_to_miss() -> None:
     bench = Bench()
     await bench.connected(kind=ConnectionKind.PRIVATE_TOKEN)
     await bench.expect("app_webhook", UNKNOWN, says="none is expected")
+    await bench.tallied(1)
+    await bench.expect("app_webhook", OK, says="5 minutes ago")  # what comes in is known all the same
 
 
 async def test_a_workflows_webhook_is_missed_only_once_it_is_set_up() -> None:
