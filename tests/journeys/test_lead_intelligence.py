@@ -121,4 +121,10 @@ def test_a_webhook_moves_the_screen_and_the_agents_click_becomes_an_event(tmp_pa
     (taken,) = [event for event in events if isinstance(event, ActionAcknowledged)]
     assert (taken.lead_id, taken.user_id) == (LeadId("lead-1"), user.user_id)
     known = [event.intelligence for event in events if isinstance(event, LeadIntelligenceUpdated)]
-    assert known[-1].next_action is None or known[-1].next_action.action_id != taken.action_id
+    put_off = known[-1].next_action
+    assert put_off is not None
+    assert (put_off.action_id, put_off.taken_on, put_off.snoozed_until) == (
+        taken.action_id,
+        True,
+        taken.until,
+    )
