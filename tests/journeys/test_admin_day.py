@@ -46,8 +46,15 @@ class Desk:
 
     def open(self, section: str) -> None:
         """A section of the page."""
-        self.page.get_by_text(section, exact=True).first.click()
-        self.page.get_by_role("heading", name=section).wait_for()
+        heading = self.page.get_by_role("heading", name=section)
+
+        def is_open() -> bool:  # a click that falls into a run of the page's script may be lost
+            if not heading.is_visible():
+                self.page.get_by_text(section, exact=True).first.click()
+                self.page.wait_for_timeout(2_000)
+            return bool(heading.is_visible())
+
+        until(self.page, is_open)
         self.page.wait_for_function("!document.querySelector('[data-stale=true]')")
 
 
