@@ -187,28 +187,31 @@ def environment(settings: Settings) -> dict[str, str]:
     return {**os.environ, **values}
 
 
-def dying_with_us(command: list[str], *, program: str | None = None) -> list[str]:
-    """The command, of a child that ends when we do, even by SIGKILL; elsewhere than on Linux as it is.
+def _dying_with_us(command: list[str], program: str | None) -> tuple[list[str], str | None]:
+    """What to start, and as which file, for a child that ends when we do, even by SIGKILL; elsewhere than on Linux it may stay.
 
-    ``program``: the file to run, if the command goes by another name. The system watches the thread that starts the child.
+    The system watches the thread that starts the child.
     """
     if sys.platform != "linux":
-        return command
+        return command, program
     start = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT]
-    return [*start, str(os.getpid()), program or command[0], *command]
+    return [*start, str(os.getpid()), program or command[0], *command], None
 
 
 @contextmanager
 def child(
-    command: list[str], *, env: Mapping[str, str], log: Path | None = None
+    command: list[str], *, env: Mapping[str, str], log: Path | None = None, program: str | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A child process in a session of its own (Ctrl-C reaches us first); stopped and reaped on leaving.
 
     It ends with us even when we are killed: nothing of a demo or a bench stays behind. Call it from the main thread.
+    ``program``: the file to run, if the command goes by another name.
     """
+    arguments, executable = _dying_with_us(command, program)
     with _output(log) as output:
         process = subprocess.Popen(  # noqa: S603  # reason: our own commands, no shell
-            dying_with_us(command),
+            arguments,
+            executable=executable,
             env=dict(env),
             start_new_session=True,
             stdin=subprocess.DEVNULL,

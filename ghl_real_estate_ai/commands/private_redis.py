@@ -5,17 +5,14 @@ Debian's server is the program that checks its dumps, under another name: `redis
 
 from __future__ import annotations
 
+import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from pathlib import Path
 
 from ghl_real_estate_ai.commands import launch
-
-_STOP_S: Final = 10.0
 
 
 def program() -> str | None:
@@ -40,17 +37,8 @@ def private_redis(executable: str) -> Iterator[str]:
             "--appendonly",
             "no",
         ]
-        # the name decides what the program does
-        command = launch.dying_with_us(["redis-server", *options], program=executable)
-        server = subprocess.Popen(  # noqa: S603  # reason: the program that was just found, no shell
-            command,
-            executable=None if sys.platform == "linux" else executable,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
+        command = ["redis-server", *options]  # the name decides what the program does
+        log = Path(folder) / "redis.log"
+        with launch.child(command, env=os.environ, log=log, program=executable) as server:
             launch.wait_until_listening(port, process=server, name="Redis")
             yield f"redis://127.0.0.1:{port}/0"
-        finally:
-            server.terminate()
-            server.wait(_STOP_S)

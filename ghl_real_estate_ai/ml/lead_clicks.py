@@ -47,6 +47,15 @@ class AnswersSaid(Protocol):
         ...
 
 
+class Marked(AnswersSaid, Protocol):
+    """The same, with whose time line it is."""
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the simulator made it."""
+        ...
+
+
 def clicked(lead: Lead, event: Click, stamp: Stamp) -> dict[str, object]:
     """The fields of the lead that the click changes."""
     match event:
@@ -92,6 +101,12 @@ def newest_answered(lead: AnswersSaid) -> Answered | None:
         said for action_id, said in lead.answered.items() if not _taken_back(lead, action_id, said.at)
     )
     return max(standing, key=lambda said: (said.through, said.at), default=None)
+
+
+def marked_at(lead: Marked) -> datetime | None:
+    """When that word came, on the lead's own time line: a click has the clock's time, a simulated lead that of its message."""
+    newest = newest_answered(lead)
+    return None if newest is None else newest.through if lead.simulated else newest.at
 
 
 def said_answered(lead: AnswersSaid) -> datetime | None:

@@ -19,7 +19,7 @@ from ghl_real_estate_ai.limits import TAKEN_ON_HOURS
 from ghl_real_estate_ai.ml.action_evidence import duration, quote, silence, views
 from ghl_real_estate_ai.ml.lead_clicks import (
     is_gone,
-    newest_answered,
+    marked_at,
     newest_snooze,
     said_answered,
     standing_snoozes,
@@ -183,7 +183,7 @@ def _reasons(
     if refused is not None:
         return
     rest = timedelta(days=REST_AFTER_TOUCH_DAYS)
-    if any(at is not None and now - at < rest for at in (last_touched(lead), _marked_at(lead))):
+    if any(at is not None and now - at < rest for at in (last_touched(lead), marked_at(lead))):
         return
     yield from _going_silent(lead, known.churn, now)
     yield from _worth_sending(known.matches)
@@ -218,12 +218,6 @@ def _touched_since(lead: Lead, taken: Snooze) -> bool:
 
 def _back_at(place: _Place, now: datetime) -> datetime:
     return now if place.put_off is None else place.put_off[1].until
-
-
-def _marked_at(lead: Lead) -> datetime | None:
-    """When an agent last said that nothing waits: clicks carry the clock's time, and a simulated lead has one of its own."""
-    said = newest_answered(lead)
-    return None if said is None else said.through if lead.simulated else said.at
 
 
 def _action(

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from statistics import median
 from typing import Final
 
-from ghl_real_estate_ai.ml.lead_clicks import newest_answered, said_answered
+from ghl_real_estate_ai.ml.lead_clicks import marked_at, said_answered
 from ghl_real_estate_ai.ml.waiting import arrived, first_touched, last_touched
 from ghl_real_estate_ai.models.identifiers import LeadId, UserId
 from ghl_real_estate_ai.models.intelligence import NEW_LEAD_DAYS, RiskStage
@@ -109,24 +109,27 @@ def _waiting_since(lead: LeadGist, known: LookGist) -> datetime | None:
         return known.next_action.waiting_since
     activity = lead.activity
     touched_at, answered_at, came_at = last_touched(lead), said_answered(lead), arrived(activity)
-    newest = () if lead.last_inbound is None else (lead.last_inbound.stamp.at,)
     settled_at = max((at for at in (touched_at, answered_at) if at is not None), default=None)
-    wrote_at = [at for at in (*lead.inbound_times, *newest) if settled_at is None or at > settled_at]
+    wrote_at = [at for at in _wrote_at(lead) if settled_at is None or at > settled_at]
     if not wrote_at:
         return came_at if settled_at is None else None
     first = min(wrote_at)
-    untouched = settled_at is None and came_at is not None and came_at < first
-    return came_at if untouched and first - came_at <= LATELY else first
+    if settled_at is None and came_at is not None and came_at < first <= came_at + LATELY:
+        return came_at
+    return first
 
 
 def _marked_at(lead: LeadGist) -> datetime | None:
-    said, newest = newest_answered(lead), lead.last_inbound
-    wrote_at = (*lead.inbound_times, *(() if newest is None else (newest.stamp.at,)))
-    if said is None or any(at > said.through for at in wrote_at):
+    through = said_answered(lead)
+    if through is None or any(at > through for at in _wrote_at(lead)):
         return None
-    return (
-        said.through if lead.simulated else said.at
-    )  # a click has the clock's time, a simulated lead one of its own
+    return marked_at(lead)
+
+
+def _wrote_at(lead: LeadGist) -> tuple[datetime, ...]:
+    """Of a lead that was stored before the times were kept, the newest alone."""
+    newest = () if lead.last_inbound is None else (lead.last_inbound.stamp.at,)
+    return (*lead.inbound_times, *newest)
 
 
 def _closed_at(lead: LeadGist) -> datetime | None:

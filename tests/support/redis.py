@@ -10,7 +10,6 @@ import itertools
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -20,11 +19,12 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.support.ports import port_of_its_own
+
 MISSING = "Redis is missing; `apt-get install --no-install-recommends redis-tools` brings its program, and no service"
 START_WAIT_S = 60.0
 STOP_WAIT_S = 10.0
 DATABASES = 16
-PORTS_TRIED = 5
 
 
 def find_program() -> str | None:
@@ -42,12 +42,6 @@ def required_program() -> str:
     pytest.skip(MISSING)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class RedisServer:
     """One server on one port. ``kill`` and ``start`` are there for tests of a lost broker."""
 
@@ -55,25 +49,14 @@ class RedisServer:
         self._program = program
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = port_of_its_own()
 
     def url(self, database: int = 0) -> str:
         """The URL as an operator writes it."""
         return f"redis://127.0.0.1:{self.port}/{database}"
 
     def start(self, *, keeps: bool = False) -> None:
-        """Start, and return when it answers. ``keeps``: what was written survives a kill (append-only file).
-
-        Another program of another test may have taken the port meanwhile: a first start takes the next one then.
-        """
-        for _ in range(PORTS_TRIED):
-            if self._started(keeps=keeps):
-                return
-            self.port = _free_port()
-        raise AssertionError(f"Redis does not start; see {self._folder / 'redis.log'}")
-
-    def _started(self, *, keeps: bool) -> bool:
-        """Whether it answers; False: it ended, for the port is another program's."""
+        """Start, and return when it answers. ``keeps``: what was written survives a kill (append-only file)."""
         options = {
             "port": self.port,
             "bind": "127.0.0.1",
@@ -93,17 +76,12 @@ class RedisServer:
             try:
                 with redis.Redis.from_url(self.url()) as client:
                     client.ping()
-            except (
-                redis.ConnectionError,
-                redis.InvalidResponse,
-            ):  # refused, still loading, or another program answers
-                if self._process.poll() is not None:
-                    return False
-                if time.monotonic() > deadline:
+            except redis.ConnectionError:  # refused, or still loading its file
+                if self._process.poll() is not None or time.monotonic() > deadline:
                     raise
                 time.sleep(0.02)
             else:
-                return self._process.poll() is None
+                return
 
     def kill(self) -> None:
         """SIGKILL: as good as a power cut for the process."""

@@ -1,5 +1,7 @@
 // The keyboard's way through the rows of the panels, and to their buttons. Made by live_view.js.
 
+import { headOf } from "./live_dom.js";
+
 export class RowSteps {
   /** `panels`: stream -> {node, list}; `putOff`: live_put_off.PutOff, whose rows follow the queue's; `choseTab(stream)`. */
   constructor({ root, panels, putOff, choseTab }) {
@@ -28,7 +30,7 @@ export class RowSteps {
     const panel = this.panels.get(stream);
     panel.node.scrollIntoView({ block: "nearest" });
     if (panel.list?.nodes.length) focusRow(panel.list.nodes[0]);
-    else focusHeading(panel);
+    else headOf(panel.node).focus();
   }
 
   /** An answer was taken back by somebody who stood among the open rows: the next key means the row that is back. */
@@ -54,11 +56,4 @@ export class RowSteps {
 function focusRow(node) {
   node?.querySelector("button.lead")?.focus({ preventScroll: true });
   node?.scrollIntoView({ block: "nearest" });
-}
-
-/** To the panel's heading, where no row is left to go to. */
-export function focusHeading({ node }) {
-  const heading = node.querySelector("h2");
-  heading.tabIndex = -1;
-  heading.focus();
 }

@@ -3,14 +3,14 @@
 import { QUEUE_ROWS, TABLE_ROWS, FEED_ROWS, STREAMS, RANK_AGAIN_MS } from "./live_store.js";
 import { span } from "../../live_client/enterprisehub_live.js";
 import { ago, STAGE_WORDS } from "./live_words.js";
-import { el, KeyedList, setClass, setText } from "./live_dom.js";
+import { el, headOf, KeyedList, setClass, setText } from "./live_dom.js";
 import { matchRow, riskRow, scoreRow } from "./live_rows.js";
 import { ClockWall, nowRow } from "./live_now.js";
 import { FeedReplies, feedRow, isUnanswered } from "./live_feed.js";
 import { hiddenWords, sayEmpty, NOTHING_YET, UNTOLD } from "./live_empty.js";
 import { FirstRun } from "./live_first_run.js";
 import { PutOff } from "./live_put_off.js";
-import { focusHeading, RowSteps } from "./live_steps.js";
+import { RowSteps } from "./live_steps.js";
 import { HubCharts } from "./live_charts.js";
 import { SystemPanel } from "./live_system.js";
 
@@ -89,7 +89,7 @@ export class HubView {
       this.choosePutOff(shown);
       this.repaint("next_actions");
     };
-    return new PutOff(panel, { ...deps, store: this.store, filter: this.filter, isShown: this.putOffShown, chosen, leftEmpty: () => focusHeading(panel) });
+    return new PutOff(panel, { ...deps, store: this.store, filter: this.filter, isShown: this.putOffShown, chosen, leftEmpty: () => headOf(panel.node).focus() });
   }
 
   showPutOff(shown) {
