@@ -13,4 +13,6 @@ rm -f .coverage .coverage.*
 # One worker more than there are cores: some test always waits for a server that starts. A file stays with one worker: its
 # tests share what it has started, and those of a journey go on from each other. Which file comes next: tests/support/schedule.py.
 workers=$(($(getconf _NPROCESSORS_ONLN) + 1))
-exec .venv/bin/pytest -n "$workers" --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90 "$@"
+# On a shared machine a browser or a server may stand still for longer than a test can wait. There, a test that fails has one
+# more go, and the summary lists it as RERUN: to be mended. At a desk it fails at once.
+exec .venv/bin/pytest ${CI:+--reruns 1 -raR} -n "$workers" --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=90 "$@"
