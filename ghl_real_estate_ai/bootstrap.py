@@ -333,6 +333,7 @@ def _subscribe_handlers(services: Services) -> None:
 def _subscribe_listeners(services: Services) -> None:
     """What each process must know of the others' facts, and what the only process shows at once."""
     bus, hub, clock = services.bus, services.hub, services.clock
+    hub.give_way_to(services.inbox.has_work)
 
     def to_screens(recorded: RecordedEvent) -> None:
         now = clock.now()

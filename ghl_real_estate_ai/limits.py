@@ -31,6 +31,9 @@ LISTING_FILE_MIB: Final = 32
 DURABLE_BATCH: Final = 64
 """Most events that a durable subscriber applies in one transaction."""
 
+DURABLE_BATCH_S: Final = 0.03
+"""After handling for so long it commits what it has: what follows from an event is shown after the commit, and all of it at once."""
+
 RECENT_FACTS: Final = 32
 """Newest facts of a tenant that are handed to handlers from memory; older ones are read from the log."""
 
@@ -45,6 +48,9 @@ DURABLE_POLL_S: Final = 1.0
 
 LIVE_QUEUE: Final = 4_096
 """Events waiting for one live subscriber; the oldest are dropped and counted beyond it."""
+
+LIVE_TURN_S: Final = 0.002
+"""So long they are told in one go before the event loop may do something else."""
 
 WRITE_QUEUE: Final = 10_000
 """Writes waiting for the group commit; beyond it a webhook is answered 429."""
@@ -121,20 +127,17 @@ CONNECTIONS_PER_USER: Final = 10
 CLOSE_WAIT_S: Final = 2.0
 """How long a closing socket may take to hand over its close code; then it is dropped without."""
 
-WRITE_BYTES: Final = 65_536
-"""Most bytes of one write to a socket, a single larger message aside; then the other sockets have their turn."""
+WRITE_BYTES: Final = 262_144
+"""Most bytes of one write to a socket, a single larger message aside: what a very busy office (900 KB/s) has in three passes."""
 
-SWEEP_SOCKETS: Final = 256
+SWEEP_SOCKETS: Final = 64
 """Sockets that the hub writes to before the event loop may do something else."""
 
-SWEEP_REST_TURNS: Final = 8
-"""Turns of the event loop between two passes over the sockets, as long as SWEEP_REST_SHARE allows."""
+SWEEP_REST_SHARE: Final = 1.5
+"""How long the loop is left to others between two passes over the sockets, as a share of what the pass before took."""
 
-SWEEP_REST_SHARE: Final = 0.25
-"""How long these turns may take, as a share of what the pass before took: webhooks wait behind thousands of writes else."""
-
-SWEEP_SHORT_S: Final = 0.001
-"""After a pass that took no longer than this the next one may follow at once."""
+SWEEP_REST_S: Final = 0.02
+"""And how long at most: what is published meanwhile waits."""
 
 WATCH_INTERVAL_S: Final = 1.0
 """How often heartbeats and the ends of tokens are looked at: so late may either be noticed."""

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+import httpx
 import uvloop
 
 from ghl_real_estate_ai.commands import launch, measuring, rig, senders
@@ -40,7 +41,8 @@ class Load:
 class Account:
     """What came of it. ``received`` of ``expected`` messages of the feed; ``ages`` of all publications; ``acks`` in ms.
 
-    CPU shares are of one processor: the gateway's, and that of the process with screens and senders.
+    CPU shares are of one processor: the gateway's, and that of the process with screens and senders. ``judged_after_s``:
+    from a webhook to what follows from it (score, risk, matches, next action) being published, on average.
     """
 
     load: Load
@@ -52,6 +54,7 @@ class Account:
     acks: list[float]
     cpu_share: float
     own_cpu_share: float
+    judged_after_s: float
     trouble: str
 
     def as_dict(self) -> dict[str, object]:
@@ -75,6 +78,7 @@ class Account:
                     ("50", "95", "99", "99_9"), self.ages.quantiles(0.5, 0.95, 0.99, 0.999), strict=True
                 )
             },
+            "webhook_to_scores_published_mean_s": round(self.judged_after_s, 3),
             "gateway_cpu_share": round(self.cpu_share, 2),
             "screens_cpu_share": round(self.own_cpu_share, 2),
         }
@@ -88,7 +92,10 @@ def run(load: Load, *, say: Say) -> Account:
         measuring.gateway(settings) as gateway,
     ):
         say(f"{load.viewers} viewers, {load.per_second:g} events/s for {load.seconds:g} s")
-        return uvloop.run(_put_load(settings, vendor, gateway.pid, load))
+        with rig.on_processor(
+            1
+        ):  # in life screens are elsewhere; here they leave the gateway at least one processor
+            return uvloop.run(_put_load(settings, vendor, gateway.pid, load))
 
 
 @asynccontextmanager
@@ -123,8 +130,16 @@ async def _put_load(settings: Settings, vendor: FakeGoHighLevel, pid: int, load:
             acks=acks,
             cpu_share=share,
             own_cpu_share=own_share,
+            judged_after_s=await _judged_after_s(settings),
             trouble=", ".join(filter(None, (watching.trouble(), missing))),
         )
+
+
+async def _judged_after_s(settings: Settings) -> float:
+    """The mean over all events, from the gateway's own metrics."""
+    async with httpx.AsyncClient(base_url=settings.gateway_url) as client:
+        told = dict(line.rsplit(" ", 1) for line in (await client.get("/metrics")).text.splitlines())
+    return float(told["event_to_publish_ms_sum"]) / float(told["event_to_publish_ms_count"]) / 1_000
 
 
 async def _settled(watching: Crowd, count: int) -> str:

@@ -5,7 +5,6 @@ Called by ``cli.py``. The dashboard is a process of its own: a Streamlit rerun m
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import signal
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ghl_real_estate_ai import bootstrap, telemetry
+from ghl_real_estate_ai.commands import garbage
 from ghl_real_estate_ai.errors import ConfigurationError, EnterpriseHubError
 from ghl_real_estate_ai.limits import CLIENT_FRAME_BYTES
 from ghl_real_estate_ai.settings import Settings
@@ -56,10 +56,6 @@ _SWITCH_INTERVAL_S = 0.0005
 """Threads beside the loop may hold the interpreter this long; the default of 5 ms would be seen on the screens."""
 
 
-_COLLECT_AFTER = 10_000
-"""New objects before Python looks for rings of garbage; its own 700 walk all sockets of a storm of handshakes again and again."""
-
-
 def run_gateway(
     settings: Settings,
     *,
@@ -82,7 +78,7 @@ def run_gateway(
     async def watched(settings: Settings) -> AsyncIterator[bootstrap.Services]:
         try:
             async with running(settings) as services:
-                _settle()
+                garbage.settle()
                 yield services
         except Exception as error:
             failures.append(_what_stopped_it(error))
@@ -100,13 +96,6 @@ def run_gateway(
             raise
     if failures:
         raise failures[0]
-
-
-def _settle() -> None:
-    """What was loaded at start stays for good: never walk it again. A walk over it all would hold up every screen."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER)
 
 
 def _what_stopped_it(error: Exception) -> EnterpriseHubError:

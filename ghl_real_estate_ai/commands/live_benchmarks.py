@@ -262,6 +262,7 @@ def whole_path(say: Say) -> Row:
         beside={
             "webhook to 2xx": f"p50 {measuring.quantile(result.acks, 0.5):.1f} ms,"
             f" p99 {measuring.quantile(result.acks, 0.99):.1f} ms",
+            "webhook to scores published": f"{result.judged_after_s:.2f} s on average",
             "messages received": f"{result.received} of {result.expected}",
             "lead scores received": f"{result.publications.get(Stream.LEAD_SCORES, 0)}",
             "CPU": f"gateway {result.cpu_share:.0%} of a processor, screens and senders {result.own_cpu_share:.0%}",

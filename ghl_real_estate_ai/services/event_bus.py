@@ -17,7 +17,6 @@ Called by ``event_inbox``, the API routes and ``bootstrap``.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,16 +26,17 @@ from ghl_real_estate_ai import telemetry
 from ghl_real_estate_ai.errors import BrokerUnavailable, Overtaken, StorageUnavailable
 from ghl_real_estate_ai.limits import (
     DURABLE_BATCH,
+    DURABLE_BATCH_S,
     DURABLE_POLL_S,
     DURABLE_RETRY_DELAYS_S,
     GIVE_WAY_STEP_S,
     GIVE_WAY_STEPS,
-    LIVE_QUEUE,
 )
 from ghl_real_estate_ai.live_ports import WorkShare
 from ghl_real_estate_ai.models.events import DeadLetter, Delivery, RecordedEvent
 from ghl_real_estate_ai.models.identifiers import LocationId
 from ghl_real_estate_ai.ports import Clock, DurableHandler, DurableWork, Memory, UnitOfWork
+from ghl_real_estate_ai.services.live_subscriber import LiveSubscriber
 from ghl_real_estate_ai.services.recent_facts import RecentFacts
 
 _log = telemetry.get_logger("event_bus")
@@ -61,6 +61,7 @@ class _Durable:
     positions: dict[LocationId, int] = field(default_factory=dict)
     persisted: dict[LocationId, int] = field(default_factory=dict)
     is_stale: bool = False  # what is remembered may be of an earlier time
+    at_work: bool = False
 
     def look_at(self, location_id: LocationId) -> None:
         self.dirty.add(location_id)
@@ -92,21 +93,6 @@ class _Follower:
         self.positions = dict(self.begun or {})
 
 
-@dataclass(eq=False)
-class _Live:
-    name: str
-    hear: Callable[[RecordedEvent], None]
-    types: frozenset[str]
-    queue: deque[RecordedEvent] = field(default_factory=lambda: deque(maxlen=LIVE_QUEUE))
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def offer(self, recorded: RecordedEvent) -> None:
-        if len(self.queue) == self.queue.maxlen:
-            telemetry.live_dropped.labels(self.name).inc()
-        self.queue.append(recorded)
-        self.wake.set()
-
-
 class EventBus:
     """One per process. Subscribe first, then ``run``."""
 
@@ -127,7 +113,7 @@ class EventBus:
         self._poll_s = poll_s
         self._sleep = sleep
         self._durable: list[_Durable] = []
-        self._live: list[_Live] = []
+        self._live: list[LiveSubscriber] = []
         self._followers: list[_Follower] = []
         self._share = share
         self._busy: Callable[[], bool] = lambda: False
@@ -140,6 +126,11 @@ class EventBus:
     def give_way_to(self, busy: Callable[[], bool]) -> None:
         """While ``busy()``, handling goes slowly: those who wait for an answer are served first."""
         self._busy = busy
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a durable subscriber has an event in hand."""
+        return any(subscriber.at_work for subscriber in self._durable)
 
     # --- subscribing ---------------------------------------------------------------------------------------------
 
@@ -164,7 +155,7 @@ class EventBus:
         self, name: str, hear: Callable[[RecordedEvent], None], *, types: frozenset[str]
     ) -> None:
         """Hear events of these types soon after they became true; under pressure the oldest are dropped."""
-        self._live.append(_Live(name, hear, types))
+        self._live.append(LiveSubscriber(name, hear, types))
 
     def subscribe_follower(
         self, name: str, hear: Callable[[RecordedEvent], None], *, types: frozenset[str]
@@ -255,7 +246,7 @@ class EventBus:
                 for durable in self._durable:
                     tasks.create_task(self._dispatch(durable), name=f"durable:{durable.name}")
                 for live in self._live:
-                    tasks.create_task(_deliver(live), name=f"live:{live.name}")
+                    tasks.create_task(live.run(), name=f"live:{live.name}")
                 for follower in self._followers:
                     tasks.create_task(self._follow(follower), name=f"follower:{follower.name}")
         finally:
@@ -269,8 +260,10 @@ class EventBus:
             for location_id in tuple(subscriber.dirty):
                 subscriber.dirty.discard(location_id)
                 subscriber.drop_if_stale()
+                subscriber.at_work = True
                 if self._handles(location_id) and await self._go_on(subscriber, location_id):
                     subscriber.dirty.add(location_id)
+                subscriber.at_work = False
 
     async def _go_on(self, subscriber: _Durable, location_id: LocationId) -> bool:
         """One batch; whether to look again."""
@@ -320,7 +313,8 @@ class EventBus:
         if upto <= after or not self._handles(location_id):  # it may have changed hands while it was read
             return False
         try:
-            await self._apply(subscriber, location_id, wanted, upto=upto)
+            while rest := await self._apply(subscriber, location_id, wanted, upto=upto):
+                wanted = rest
         except (*_AWAY, Overtaken):
             raise
         except Exception as error:  # noqa: BLE001  # reason: bus handler; one guilty event must not take its neighbours along
@@ -354,15 +348,25 @@ class EventBus:
         return wanted, upto
 
     async def _apply(
-        self, subscriber: _Durable, location_id: LocationId, events: Sequence[RecordedEvent], *, upto: int
-    ) -> None:
-        """Handle events and commit what they want, with the cursor, in one transaction."""
+        self, subscriber: _Durable, location_id: LocationId, events: list[RecordedEvent], *, upto: int
+    ) -> list[RecordedEvent]:
+        """Handle events and commit what they want, with the cursor, in one transaction. After DURABLE_BATCH_S of handling
+        those that it has not come to are left: returns them. While others are served first, few commits are better.
+        """
         works: list[DurableWork] = []
-        for recorded in events:
+        rest = list[RecordedEvent]()
+        now = asyncio.get_running_loop().time
+        spent = 0.0
+        for handled, recorded in enumerate(events, start=1):
             await self._give_way()
+            started = now()
             work = await subscriber.handler(recorded)
+            spent += now() - started
             if work is not None:
                 works.append(work)
+            if handled < len(events) and spent >= DURABLE_BATCH_S and not self._busy():
+                events, rest, upto = events[:handled], events[handled:], recorded.position
+                break
 
         before = subscriber.persisted[location_id]
 
@@ -377,6 +381,7 @@ class EventBus:
             self.announce(facts)
         telemetry.events_handled.labels(subscriber.name).inc(len(events))
         subscriber.positions[location_id] = upto
+        return rest
 
     async def _give_way(self) -> None:
         """Wait for a quieter moment, but not for long: under steady pressure handling goes on, an event at a time."""
@@ -478,21 +483,3 @@ async def _woken(subscriber: _Durable) -> None:
             async with asyncio.timeout_at(subscriber.look_again_at):
                 await subscriber.wake.wait()
     subscriber.wake.clear()
-
-
-async def _deliver(subscriber: _Live) -> None:
-    while True:
-        await subscriber.wake.wait()
-        subscriber.wake.clear()
-        while subscriber.queue:
-            recorded = subscriber.queue.popleft()
-            try:
-                subscriber.hear(recorded)
-            except Exception as error:  # noqa: BLE001  # reason: bus handler; a screen's trouble must not stop the others
-                _log.error(
-                    "live.failed",
-                    subscriber=subscriber.name,
-                    type=recorded.event.type,
-                    **telemetry.crash_of(error),
-                )
-        await asyncio.sleep(0)

@@ -46,6 +46,10 @@ class EventInbox:
         self.counter = counter or DeliveryCounter(memory=memory, clock=clock)
         bus.give_way_to(self._shared.is_busy)
 
+    def has_work(self) -> bool:
+        """Whether somebody waits for an answer, or an event that was taken in is being handled."""
+        return self._shared.under_way > 0 or self._bus.has_work
+
     async def receive(
         self,
         delivery: AnyDelivery,

@@ -8,15 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.limits import SWEEP_REST_SHARE, SWEEP_REST_TURNS, SWEEP_SHORT_S, SWEEP_SOCKETS
+from ghl_real_estate_ai.limits import (
+    SWEEP_REST_S,
+    SWEEP_REST_SHARE,
+    SWEEP_SOCKETS,
+)
 from ghl_real_estate_ai.live_ports import ClientConnection
 from ghl_real_estate_ai.models.frames import Bundle, framed
 from ghl_real_estate_ai.models.streams import Stream
 from ghl_real_estate_ai.services.log_places import NOWHERE, Heads, Place, Step, step_from
 from ghl_real_estate_ai.services.topic_log import TopicLog
+
+SHORT_S: Final = 0.001
+"""After a pass that took no longer than this the next one may follow at once."""
+
+REST_STEP_S: Final = 0.002
+"""How often a rest looks whether there is still work for it to make room for."""
 
 _log = telemetry.get_logger("fan_out")
 
@@ -72,7 +84,11 @@ class FanOut:
         self._due = False
         self._spent_s = 0.0  # on this pass, so far
         self._rest_until = 0.0
-        self._rest_turns = 0
+        self._busy: Callable[[], bool] = lambda: False
+
+    def give_way_to(self, busy: Callable[[], bool]) -> None:
+        """While ``busy()``, a long pass over the sockets is followed by a rest."""
+        self._busy = busy
 
     def changed(self, topic: Topic) -> None:
         """Something was published: those who follow the topic have their turn."""
@@ -96,7 +112,7 @@ class FanOut:
         """One turn. Who is not served in it comes in the next; a new pass begins when everybody was, and others had time."""
         started = time.perf_counter()
         if not self._turn and self._rests(started):
-            asyncio.get_running_loop().call_soon(self._sweep)
+            asyncio.get_running_loop().call_later(REST_STEP_S, self._sweep)
             return
         self._due = False
         if not self._turn:
@@ -111,9 +127,8 @@ class FanOut:
             now = time.perf_counter()
             self._spent_s += now - started
             if not self._turn:
-                if self._spent_s > SWEEP_SHORT_S:
-                    self._rest_until = now + self._spent_s * SWEEP_REST_SHARE
-                    self._rest_turns = SWEEP_REST_TURNS
+                if self._spent_s > SHORT_S:
+                    self._rest_until = now + min(self._spent_s * SWEEP_REST_SHARE, SWEEP_REST_S)
                 self._spent_s = 0.0
             if self._turn or self._touched or self._changed:
                 self._arrange()
@@ -122,11 +137,10 @@ class FanOut:
             telemetry.sweep.observe((now - started) * 1_000)
 
     def _rests(self, now: float) -> bool:
-        """Whether the next pass waits a little, so that others have their share of a busy loop. An idle loop is through with
-        these turns in no time; a busy one handles what came in, and the next pass takes that along.
+        """Whether the next pass waits a little, so that work in hand has its share of the loop; what is published meanwhile
+        goes along in it.
         """
-        self._rest_turns -= 1
-        return self._rest_turns > 0 and now < self._rest_until
+        return now < self._rest_until and self._busy()
 
     def _serve(self, some: list[Follower]) -> None:
         writes = frames = 0

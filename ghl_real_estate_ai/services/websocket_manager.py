@@ -80,6 +80,10 @@ class WebSocketManager:
         self._empty.set()
         self._closing = False
 
+    def give_way_to(self, busy: Callable[[], bool]) -> None:
+        """While ``busy()``, a crowd of screens leaves the event loop to others for a while after each pass over them."""
+        self._fan_out.give_way_to(busy)
+
     # --- what goes in --------------------------------------------------------------------------------------------
 
     def publish(self, location_id: LocationId, stream: Stream, item: StreamItem) -> None:

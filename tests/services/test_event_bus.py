@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 
 import pytest
 
 from ghl_real_estate_ai.bootstrap import SystemClock
 from ghl_real_estate_ai.errors import StorageUnavailable
-from ghl_real_estate_ai.limits import LIVE_QUEUE
+from ghl_real_estate_ai.limits import DURABLE_BATCH_S, LIVE_QUEUE, LIVE_TURN_S
 from ghl_real_estate_ai.models.events import NoteAdded, RecordedEvent, Source
 from ghl_real_estate_ai.models.identifiers import CorrelationId, EventId, LocationId
 from ghl_real_estate_ai.models.leads import Location
@@ -96,6 +97,87 @@ async def test_durable_subscriber_hears_every_event_once_in_log_order(sqlite_mem
         f"note:m{number}" for number in range(150)
     ]
     assert await bus.lag(LOCATION) == 0
+
+
+@pytest.mark.asyncio
+async def test_what_follows_from_the_first_is_heard_before_the_last_of_many_is_handled(
+    sqlite_memory: Database,
+) -> None:
+    await serve(sqlite_memory, LOCATION)
+    bus, heard = make_bus(sqlite_memory), list[str]()
+
+    def slow(_recorded: RecordedEvent) -> None:
+        time.sleep(DURABLE_BATCH_S / 3)  # three or four make a group
+
+    collector = Collector(fail=slow)
+    bus.subscribe_durable("collector", collector, types=MESSAGES)
+    handled_by_then = list[int]()
+
+    def hear(fact: RecordedEvent) -> None:
+        heard.append(fact.delivery_id)
+        handled_by_then.append(len(collector.seen))
+
+    bus.subscribe_live("notes", hear, types=frozenset({"NoteAdded"}))
+    await bus.publish([message(f"m{number}") for number in range(40)])
+    assert not bus.has_work
+    async with dispatching(bus):
+        await eventually(lambda: bus.has_work)
+        await eventually(lambda: len(heard) == 40)
+        await eventually(lambda: not bus.has_work)
+    assert collector.seen == [f"m{number}" for number in range(40)]
+    assert heard == [f"note:m{number}" for number in range(40)]
+    assert handled_by_then[0] < 20
+    assert await bus.lag(LOCATION) == 0
+
+
+@pytest.mark.asyncio
+async def test_a_poison_event_after_a_group_that_was_committed_is_buried_alone(
+    sqlite_memory: Database,
+) -> None:
+    await serve(sqlite_memory, LOCATION)
+    bus = make_bus(sqlite_memory)
+
+    def fail(recorded: RecordedEvent) -> None:
+        time.sleep(DURABLE_BATCH_S / 3)
+        if recorded.delivery_id == "m9":
+            raise ValueError("poison")
+
+    collector = Collector(fail=fail)
+    bus.subscribe_durable("collector", collector, types=MESSAGES, on_rollback=collector.rolled_back)
+    await bus.publish([message(f"m{number}") for number in range(12)])
+    async with dispatching(bus):
+        await eventually(lambda: collector.seen[-1:] == ["m11"] and not bus.has_work)
+    assert list(dict.fromkeys(collector.seen)) == [f"m{number}" for number in range(12) if number != 9]
+    assert collector.seen.count("m0") == 1  # its group stands
+    assert collector.rollbacks > 0
+    notes = await sqlite_memory.read(
+        lambda uow: uow.events.count(LOCATION, after=0, types=frozenset({"NoteAdded"}))
+    )
+    assert notes == 11
+
+
+@pytest.mark.asyncio
+async def test_a_live_subscriber_leaves_the_loop_to_others_between_many_facts(
+    sqlite_memory: Database,
+) -> None:
+    await serve(sqlite_memory, LOCATION)
+    bus, heard, turns = make_bus(sqlite_memory), list[str](), set[int]()
+    turn = 0
+
+    def hear(fact: RecordedEvent) -> None:
+        time.sleep(LIVE_TURN_S)
+        heard.append(fact.delivery_id)
+        turns.add(turn)
+
+    bus.subscribe_live("slow", hear, types=MESSAGES)
+    async with dispatching(bus):
+        await bus.publish([message(f"m{number}") for number in range(10)])
+        async with asyncio.timeout(30):
+            while len(heard) < 10:
+                await asyncio.sleep(0)
+                turn += 1
+    assert heard == [f"m{number}" for number in range(10)]
+    assert len(turns) >= 5
 
 
 @pytest.mark.asyncio

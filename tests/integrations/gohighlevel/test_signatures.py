@@ -34,6 +34,20 @@ def test_every_listed_key_is_tried_and_names_its_signer(signed_by: GhlSigner, ex
     assert verifier().signer(BODY, signed_by.headers(BODY)) is expected
 
 
+def test_who_signed_before_makes_no_difference() -> None:
+    one = verifier()
+    for signed_by, expected in (
+        (SIMULATOR, Signer.SIMULATOR),
+        (SIMULATOR, Signer.SIMULATOR),
+        (NEW, Signer.GOHIGHLEVEL),
+        (OLD, Signer.GOHIGHLEVEL),
+        (SIMULATOR, Signer.SIMULATOR),
+    ):
+        assert one.signer(BODY, signed_by.headers(BODY)) is expected
+        with pytest.raises(SignatureRejected):
+            one.signer(BODY, STRANGER.headers(BODY))
+
+
 def test_header_names_are_read_in_any_case() -> None:
     assert verifier().signer(BODY, {"x-ghl-signature": OLD.sign(BODY)}) is Signer.GOHIGHLEVEL
 
