@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.untraced]
 SCREENS = 1_000
 BURST = 32
 ROUNDS = 40
-SETS_MOST = 6
+SETS_MOST = 12
 """Sets of ROUNDS, each with a hub of its own, before a ratio is believed: a busy neighbour can spoil one, slow code spoils all."""
 FEED = Stream.CONVERSATION_FEED
 REST_S = 0.005

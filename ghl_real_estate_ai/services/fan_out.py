@@ -13,11 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.limits import (
-    SWEEP_REST_S,
-    SWEEP_REST_SHARE,
-    SWEEP_SOCKETS,
-)
+from ghl_real_estate_ai.limits import SWEEP_REST_S, SWEEP_REST_SHARE, SWEEP_SOCKETS
 from ghl_real_estate_ai.live_ports import ClientConnection
 from ghl_real_estate_ai.models.frames import Bundle, framed
 from ghl_real_estate_ai.models.streams import Stream
@@ -75,7 +71,9 @@ class Topic:
 class FanOut:
     """All sockets of this process. What is published together leaves together; alone, it leaves in the loop's next turn."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, now: Callable[[], float] = time.perf_counter) -> None:
+        """``now``: seconds, of any origin."""
+        self._now = now
         self._changed: set[Topic] = set()
         self._touched: set[Follower] = set()
         self._turn: list[Follower] = []  # of this pass, those that have not been served yet
@@ -110,7 +108,7 @@ class FanOut:
 
     def _sweep(self) -> None:
         """One turn. Who is not served in it comes in the next; a new pass begins when everybody was, and others had time."""
-        started = time.perf_counter()
+        started = self._now()
         if not self._turn and self._rests(started):
             asyncio.get_running_loop().call_later(REST_STEP_S, self._sweep)
             return
@@ -124,7 +122,7 @@ class FanOut:
         try:
             self._serve(some)
         finally:
-            now = time.perf_counter()
+            now = self._now()
             self._spent_s += now - started
             if not self._turn:
                 if self._spent_s > SHORT_S:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import AsyncExitStack
 from itertools import groupby
 
@@ -12,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ghl_real_estate_ai import telemetry
-from ghl_real_estate_ai.limits import CLIENT_BEHIND_BYTES, SWEEP_SOCKETS, WRITE_BYTES
+from ghl_real_estate_ai.limits import CLIENT_BEHIND_BYTES, SWEEP_REST_S, SWEEP_SOCKETS, WRITE_BYTES
 from ghl_real_estate_ai.models.frames import Bundle
 from ghl_real_estate_ai.models.identifiers import LeadId
 from ghl_real_estate_ai.models.streams import LAG_POLICY, CloseCode, LagPolicy, LeadRemovedItem, Stream
-from ghl_real_estate_ai.services.fan_out import REST_STEP_S, SHORT_S
+from ghl_real_estate_ai.services.fan_out import REST_STEP_S, SHORT_S, FanOut
 from ghl_real_estate_ai.services.websocket_manager import WebSocketManager
 from tests.support.clock import FakeClock, settle
 from tests.support.facts import LOCATION, NOON
@@ -175,36 +174,41 @@ async def test_the_loop_is_free_between_so_many_sockets(hub: WebSocketManager) -
 
 @pytest.mark.asyncio
 async def test_a_long_pass_is_followed_by_a_rest_while_there_is_work_in_hand(hub: WebSocketManager) -> None:
+    seconds, in_hand, asked = [0.0], [False], list[bool]()
+
     class Slow(FakeSocket):
         def offer(self, bundle: Bundle) -> None:
-            time.sleep(4 * SHORT_S)  # reason: what a crowd of sockets costs the loop
+            seconds[0] += 2 * SHORT_S  # what a crowd of sockets costs the loop
             super().offer(bundle)
 
-    asked = list[bool]()
-
     def busy() -> bool:
-        asked.append(True)
-        return len(asked) < 3
+        asked.append(in_hand[0])
+        return in_hand[0]
 
-    async with connected(hub) as other, asyncio.TaskGroup() as tasks:
+    hub._fan_out = FanOut(now=lambda: seconds[0])
+    hub.give_way_to(busy)
+    async with asyncio.TaskGroup() as tasks:
         slow = Slow()
         tasks.create_task(hub.serve(slow, identity(user="u-2"), slow.incoming()))
-        for socket in (slow, other):
-            await socket.say(follow(FEED))
-        await settle()
-        publish(hub, FEED, "of nobody's work")
-        await settle()
-        assert of(slow, FEED)[-1]["o"] == 1
-        hub.give_way_to(busy)
-        publish(hub, FEED, "first")
-        publish(hub, FEED, "second")
-        await asyncio.sleep(0)
-        assert of(slow, FEED)[-1]["o"] == 1  # it rests
+        await slow.say(follow(FEED))
         async with asyncio.timeout(30):
-            while of(slow, FEED)[-1]["o"] < 3:
+            while not of(slow, FEED):
+                await asyncio.sleep(REST_STEP_S)
+            in_hand[0] = True
+            asked.clear()
+            publish(hub, FEED, "first")
+            while len(asked) < 3:
+                await asyncio.sleep(REST_STEP_S)
+            assert of(slow, FEED)[-1].get("o") is None  # it rests after the opening
+            in_hand[0] = False
+            while of(slow, FEED)[-1].get("o") != 1:  # and goes on as soon as nothing is in hand
+                await asyncio.sleep(REST_STEP_S)
+            in_hand[0] = True
+            publish(hub, FEED, "second")
+            seconds[0] += SWEEP_REST_S
+            while of(slow, FEED)[-1].get("o") != 2:  # or when the rest is over
                 await asyncio.sleep(REST_STEP_S)
         await slow.leave()
-    assert len(asked) == 3  # and goes on as soon as there is none
 
 
 @pytest.mark.asyncio
