@@ -130,7 +130,7 @@ CLOSE_WAIT_S: Final = 2.0
 WRITE_BYTES: Final = 262_144
 """Most bytes of one write to a socket, a single larger message aside: what a very busy office (900 KB/s) has in three passes."""
 
-SWEEP_SOCKETS: Final = 128
+SWEEP_SOCKETS: Final = 256
 """Sockets that the hub writes to before the event loop may do something else."""
 
 SWEEP_REST_SHARE: Final = 1.5

@@ -30,7 +30,7 @@ def test_every_close_code_has_a_row_and_no_other_does() -> None:
         ("SNAPSHOT_ITEMS", "500"),
         ("CLIENT_BEHIND_BYTES", "1 MiB"),
         ("WRITE_BYTES", "256 KiB"),
-        ("SWEEP_SOCKETS", "128"),
+        ("SWEEP_SOCKETS", "256"),
         ("SOCKETS_OPEN", "20,000"),
         ("SOCKETS_NOT_SIGNED_IN", "5,000"),
         ("HANDSHAKE_RETRY_S", "5 s"),
