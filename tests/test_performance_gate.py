@@ -36,7 +36,6 @@ ROUNDS = 40
 SETS_MOST = 12
 """Sets of ROUNDS, each with a hub of its own, before a ratio is believed: a busy neighbour can spoil one, slow code spoils all."""
 FEED = Stream.CONVERSATION_FEED
-REST_S = 0.005
 
 BURST_RATIO_MOST = 0.045
 """Our time per delivery over the plain loop's when BURST publications leave together."""
@@ -118,7 +117,6 @@ async def until(is_so: Callable[[], bool]) -> None:
 async def publish(hub: WebSocketManager, sockets: list[NullSocket], burst: list[ConversationItem]) -> float:
     """Processor seconds from publishing to the last socket's write, per delivery."""
     last = sockets[-1].messages + len(burst)
-    await asyncio.sleep(REST_S)  # after a pass the sweep gives way; here nobody would use that
     started = time.process_time()
     for item in burst:
         hub.publish(LOCATION, FEED, item)

@@ -6,6 +6,7 @@ Called by ``enterprisehub load``, ``live_benchmarks`` and ``painting`` (the crow
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -92,9 +93,8 @@ def run(load: Load, *, say: Say) -> Account:
         measuring.gateway(settings) as gateway,
     ):
         say(f"{load.viewers} viewers, {load.per_second:g} events/s for {load.seconds:g} s")
-        with rig.on_processor(
-            1
-        ):  # in life screens are elsewhere; here they leave the gateway at least one processor
+        # In life screens are elsewhere; here they leave the gateway at least one processor.
+        with rig.on_processor(1):
             return uvloop.run(_put_load(settings, vendor, gateway.pid, load))
 
 
@@ -136,10 +136,11 @@ async def _put_load(settings: Settings, vendor: FakeGoHighLevel, pid: int, load:
 
 
 async def _judged_after_s(settings: Settings) -> float:
-    """The mean over all events, from the gateway's own metrics."""
+    """The mean over all events, from the gateway's own metrics; nan when nothing was judged."""
     async with httpx.AsyncClient(base_url=settings.gateway_url) as client:
         told = dict(line.rsplit(" ", 1) for line in (await client.get("/metrics")).text.splitlines())
-    return float(told["event_to_publish_ms_sum"]) / float(told["event_to_publish_ms_count"]) / 1_000
+    judged = float(told["event_to_publish_ms_count"])
+    return float(told["event_to_publish_ms_sum"]) / judged / 1_000 if judged else math.nan
 
 
 async def _settled(watching: Crowd, count: int) -> str:

@@ -39,8 +39,7 @@ class Stayers:
 
 
 def settle() -> None:
-    """What was loaded at start stays for good, and so do those that come to stay."""
-    gc.collect()
-    gc.freeze()
+    """From here on: what was loaded at start has come to stay."""
     gc.set_threshold(COLLECT_AFTER)
     gc.callbacks.append(Stayers())
+    gc.collect()

@@ -24,8 +24,8 @@ class LiveSubscriber:
     name: str
     hear: Callable[[RecordedEvent], None]
     types: frozenset[str]
-    _queue: deque[RecordedEvent] = field(default_factory=lambda: deque(maxlen=LIVE_QUEUE))
-    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _queue: deque[RecordedEvent] = field(init=False, default_factory=lambda: deque(maxlen=LIVE_QUEUE))
+    _wake: asyncio.Event = field(init=False, default_factory=asyncio.Event)
 
     def offer(self, recorded: RecordedEvent) -> None:
         """Take it. Never blocks."""
@@ -42,9 +42,8 @@ class LiveSubscriber:
             self._wake.clear()
             enough = now() + LIVE_TURN_S
             while self._queue:
-                if (
-                    now() >= enough
-                ):  # facts come as many as a commit had: the first are on screens before the last is told
+                # Facts come as many as a commit had: the first are on screens before the last is told.
+                if now() >= enough:
                     await asyncio.sleep(0)
                     enough = now() + LIVE_TURN_S
                 self._tell(self._queue.popleft())

@@ -60,6 +60,11 @@ def note(name: str, recorded: RecordedEvent) -> Callable[[UnitOfWork], Sequence[
     return work
 
 
+def numbered(start: str, count: int) -> list[str]:
+    """Names of so many deliveries in a row."""
+    return [f"{start}{number}" for number in range(count)]
+
+
 class Collector:
     """A durable handler that remembers what it saw and appends one note per event."""
 
@@ -87,15 +92,9 @@ async def test_durable_subscriber_hears_every_event_once_in_log_order(sqlite_mem
         for number in range(150):
             await bus.publish([message(f"m{number}"), message(f"o{number}", location=OTHER)])
         await eventually(lambda: len(heard) == 300)
-    assert [name for name in collector.seen if name.startswith("m")] == [
-        f"m{number}" for number in range(150)
-    ]
-    assert [name for name in collector.seen if name.startswith("o")] == [
-        f"o{number}" for number in range(150)
-    ]
-    assert [name for name in heard if name.startswith("note:m")] == [
-        f"note:m{number}" for number in range(150)
-    ]
+    assert [name for name in collector.seen if name.startswith("m")] == numbered("m", 150)
+    assert [name for name in collector.seen if name.startswith("o")] == numbered("o", 150)
+    assert [name for name in heard if name.startswith("note:m")] == numbered("note:m", 150)
     assert await bus.lag(LOCATION) == 0
 
 
@@ -124,8 +123,8 @@ async def test_what_follows_from_the_first_is_heard_before_the_last_of_many_is_h
         await eventually(lambda: bus.has_work)
         await eventually(lambda: len(heard) == 40)
         await eventually(lambda: not bus.has_work)
-    assert collector.seen == [f"m{number}" for number in range(40)]
-    assert heard == [f"note:m{number}" for number in range(40)]
+    assert collector.seen == numbered("m", 40)
+    assert heard == numbered("note:m", 40)
     assert handled_by_then[0] < 20
     assert await bus.lag(LOCATION) == 0
 
@@ -176,7 +175,7 @@ async def test_a_live_subscriber_leaves_the_loop_to_others_between_many_facts(
             while len(heard) < 10:
                 await asyncio.sleep(0)
                 turn += 1
-    assert heard == [f"m{number}" for number in range(10)]
+    assert heard == numbered("m", 10)
     assert len(turns) >= 5
 
 

@@ -126,7 +126,7 @@ async def test_who_has_much_to_catch_up_with_does_not_delay_the_others(hub: WebS
         await asyncio.sleep(0)
         assert of(current, FEED)[-1]["o"] == 101
         assert of(behind, FEED)[-1]["o"] <= WRITE_BYTES // 8_000
-        async with asyncio.timeout(30):  # after a long pass the sweep rests
+        async with asyncio.timeout(30):
             while of(behind, FEED)[-1]["o"] < 101:
                 await settle()
         assert [m["o"] for m in of(behind, FEED)[1:]] == list(range(1, 102))

@@ -49,9 +49,8 @@ class SignatureVerifier:
                     "simulated events from real ones; remove it from one of them"
                 )
             keys.append((simulator, Signer.SIMULATOR))
-        self._keys = (
-            keys  # whose signature came last is tried first: a wrong key costs as much as the right one
-        )
+        # Whose signature came last is tried first: a wrong key costs as much as the right one.
+        self._keys = keys
 
     def signer(self, body: bytes, headers: Mapping[str, str]) -> Signer:
         """Whose key signed the body. Raises SignatureRejected."""
