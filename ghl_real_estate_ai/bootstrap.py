@@ -24,8 +24,16 @@ from ghl_real_estate_ai.integrations.gohighlevel.csv_export import CsvExportRead
 from ghl_real_estate_ai.integrations.gohighlevel.webhooks import GoHighLevelWebhookReader
 from ghl_real_estate_ai.limits import DATABASE_ANSWER_S
 from ghl_real_estate_ai.live_ports import SharedCache, WorkShare
-from ghl_real_estate_ai.models.events import LEAD_FACTS, LEAD_NEWS, LeadForgotten, RecordedEvent
+from ghl_real_estate_ai.models.events import (
+    LEAD_FACTS,
+    LEAD_NEWS,
+    LeadForgotten,
+    MessageReceived,
+    MessageSent,
+    RecordedEvent,
+)
 from ghl_real_estate_ai.models.identifiers import LocationId
+from ghl_real_estate_ai.models.streams import Stream
 from ghl_real_estate_ai.ports import Clock, DurableWork, Memory, UnitOfWork, WebhookReader
 from ghl_real_estate_ai.services.access_watch import AccessWatch
 from ghl_real_estate_ai.services.churn_prediction_service import ChurnPredictionService
@@ -48,7 +56,7 @@ from ghl_real_estate_ai.services.property_matching_service import PropertyMatchi
 from ghl_real_estate_ai.services.realtime_lead_intelligence import RealtimeLeadIntelligence
 from ghl_real_estate_ai.services.silence_watch import SilenceWatch
 from ghl_real_estate_ai.services.single_flight import SingleFlight
-from ghl_real_estate_ai.services.stream_projection import items_of
+from ghl_real_estate_ai.services.stream_projection import conversation_item, items_of
 from ghl_real_estate_ai.services.suggested_reply import SuggestedReplies
 from ghl_real_estate_ai.services.system_performance import SystemPerformance
 from ghl_real_estate_ai.services.team_response import TeamResponses
@@ -336,10 +344,14 @@ def _subscribe_listeners(services: Services) -> None:
     hub.give_way_to(services.inbox.has_work)
 
     def to_screens(recorded: RecordedEvent) -> None:
-        now = clock.now()
+        now, event = clock.now(), recorded.event
+        if isinstance(event, MessageReceived | MessageSent) and event.lead_id is not None:
+            make = partial(conversation_item, recorded, now=now)
+            hub.publish_when_seen(event.location_id, Stream.CONVERSATION_FEED, make)
+            return
         for stream, item in items_of(recorded, now=now):
-            hub.publish(recorded.event.location_id, stream, item)
-        if recorded.event.type == "LeadIntelligenceUpdated":
+            hub.publish(event.location_id, stream, item)
+        if event.type == "LeadIntelligenceUpdated":
             telemetry.event_to_publish.observe((now - recorded.received_at).total_seconds() * 1_000)
 
     def listings_changed(recorded: RecordedEvent) -> None:

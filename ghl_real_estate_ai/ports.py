@@ -453,7 +453,7 @@ class WebhookReader(Protocol):
     """A CRM's webhook door. Verification looks at raw bytes only; translation never raises on a genuine delivery."""
 
     def read(self, body: bytes, headers: Mapping[str, str], *, received_at: datetime) -> AnyDelivery:
-        """Raises SignatureRejected when no known key signed the bytes."""
+        """``headers``: finds a name in any case. Raises SignatureRejected when no known key signed the bytes."""
         ...
 
     def translate(

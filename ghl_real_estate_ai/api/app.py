@@ -80,12 +80,10 @@ def create_app(settings: Settings, *, running: Running = bootstrap.running) -> F
     ):  # fmt: skip
         app.include_router(module.router)
     add_error_handlers(app)
-    app.add_middleware(ShortWay, path=webhooks.PATH, endpoint=webhooks.receive)
     app.add_middleware(
         RequestGuard,
         default=REQUEST_BODY_BYTES,
         limits={
-            webhooks.PATH: WEBHOOK_BODY_BYTES,
             properties.PATH: LISTING_BODY_BYTES,
             properties.CHECK_PATH: LISTING_BODY_BYTES,
         },
@@ -97,6 +95,7 @@ def create_app(settings: Settings, *, running: Running = bootstrap.running) -> F
         allow_headers=["Authorization", "Content-Type"],
         expose_headers=["Retry-After"],
     )
+    app.add_middleware(ShortWay, path=webhooks.PATH, body_bytes=WEBHOOK_BODY_BYTES, endpoint=webhooks.receive)
     return app
 
 

@@ -8,17 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ghl_real_estate_ai.api.error_handlers import crashed, route_of
 
-_HEADERS: Final = {
-    "cache-control": "no-store",  # answers hold personal data
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-}
+_HEADERS: Final = (
+    (b"cache-control", b"no-store"),  # answers hold personal data
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
 
 
 class RequestGuard:
@@ -40,9 +39,9 @@ class RequestGuard:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
+                said = message["headers"]  # the route's own, which it may send again: not to be changed
+                names = {name for name, _ in said}
+                message["headers"] = [*said, *(header for header in _HEADERS if header[0] not in names)]
             await send(message)
 
         try:
@@ -56,8 +55,8 @@ class RequestGuard:
     def _bounded(self, scope: Scope, receive: Receive) -> Receive:
         """``receive`` that raises 413 instead of giving more than the path's limit."""
         limit = self._limits.get(scope["path"], self._default)
-        declared = Headers(scope=scope).get("content-length", "0")
-        announced = int(declared) if declared.isascii() and declared.isdigit() else 0
+        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+        announced = int(declared) if declared.isdigit() else 0
         counted = 0
 
         async def receive_within_limit() -> Message:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from ghl_real_estate_ai import bootstrap, budgets
-from ghl_real_estate_ai.commands import measuring, private_postgres, senders
+from ghl_real_estate_ai.commands import crowd, measuring, private_postgres, senders
 from ghl_real_estate_ai.commands.measuring import Say
 from ghl_real_estate_ai.commands.rows import Row
 from ghl_real_estate_ai.crm_ports import CrmPage
@@ -261,6 +261,7 @@ def webhook_throughput(say: Say) -> Row:
         more_is_better=True,
         beside={
             "p99": f"{ours.p99_ms:.0f} ms (at most {budgets.WEBHOOK_ACK_P99_MS:g})",
+            "with a screen on every stream": _told(burst_at_gateway(screens=1)),
             "PostgreSQL": _on_postgres(),
         },
     )
@@ -275,18 +276,29 @@ def _on_postgres() -> str:
     if programs is None:
         return "not measured: its server programs are not installed"
     with private_postgres.private_postgres(programs) as url:
-        burst = burst_at_gateway(database_url=url)
+        return _told(burst_at_gateway(database_url=url))
+
+
+def _told(burst: Burst) -> str:
     return f"{burst.per_s:.0f} /s, p99 {burst.p99_ms:.0f} ms"
 
 
-def burst_at_gateway(*, database_url: str = "", size: int = _BURST) -> Burst:
-    """One burst at a fresh gateway, as an operator starts it, whose vendor has one key as the real one has."""
+def burst_at_gateway(*, database_url: str = "", size: int = _BURST, screens: int = 0) -> Burst:
+    """One burst at a fresh gateway, as an operator starts it, whose vendor has one key as the real one has.
+
+    ``screens`` follow every stream. With none the feed's rows are not made before somebody looks.
+    """
     with measuring.installation(database_url=database_url) as (settings, vendor):
         trusting = settings.model_copy(
             update={"ghl_public_keys": (vendor.public_key,), "simulator_public_key": ""}
         )
         with measuring.gateway(trusting):
-            return asyncio.run(_burst(vendor, settings.port, size))
+            return asyncio.run(_watched_burst(settings, vendor, size, screens))
+
+
+async def _watched_burst(settings: Settings, vendor: FakeGoHighLevel, size: int, screens: int) -> Burst:
+    async with crowd.screens(settings, screens):
+        return await _burst(vendor, settings.port, size)
 
 
 def burst_at_bare_peer(*, size: int = _BURST) -> Burst:

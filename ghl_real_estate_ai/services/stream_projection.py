@@ -65,20 +65,15 @@ def items_of(recorded: RecordedEvent, *, now: datetime | None = None) -> Project
 
     ``stage_ms`` carries the event's own stages, ``log`` (its row is committed), and ``projected`` when ``now`` is given.
     """
-    event = recorded.event
-    received_at = recorded.received_at
-    stages = dict(event.stage_ms) if isinstance(event, LeadIntelligenceUpdated) else {}
-    if isinstance(event, MessageReceived | MessageSent):
-        stages["log"] = _ms_between(received_at, recorded.recorded_at)
-    if now is not None:
-        stages["projected"] = _ms_between(received_at, now)
+    event, received_at = recorded.event, recorded.received_at
+    stages = _stages(recorded, now)
     match event:
         case LeadIntelligenceUpdated() if event.intelligence.stage == DELETED:
             return _removed(event.intelligence)
         case LeadIntelligenceUpdated():
             return _of_intelligence(event.intelligence, received_at=received_at, stage_ms=stages)
         case MessageReceived() | MessageSent() if event.lead_id is not None:
-            return [(Stream.CONVERSATION_FEED, _conversation_item(event, received_at, stages))]
+            return [(Stream.CONVERSATION_FEED, conversation_item(recorded, now=now))]
         case ActionAcknowledged() if event.lead_id is not None:
             item = NextActionItem(
                 key=event.lead_id,
@@ -179,17 +174,17 @@ def message_of(event: MessageReceived | MessageSent) -> Message:
     )
 
 
-def _conversation_item(
-    event: MessageReceived | MessageSent, received_at: datetime, stages: dict[str, float]
-) -> ConversationItem:
+def conversation_item(recorded: RecordedEvent, *, now: datetime | None = None) -> ConversationItem:
+    """The feed's row of a message that has a lead. To read its text is what costs."""
+    event = recorded.event
+    assert isinstance(event, MessageReceived | MessageSent) and event.lead_id is not None  # noqa: S101, PT018  # reason: so the caller says
     message = message_of(event)
-    assert event.lead_id is not None  # noqa: S101  # reason: the caller matched on it
     return ConversationItem(
         key=event.event_id,
         at=event.occurred_at,
         simulated=event.simulated,
-        received_at=received_at,
-        stage_ms=stages,
+        received_at=recorded.received_at,
+        stage_ms=_stages(recorded, now),
         event_id=event.event_id,
         lead_id=event.lead_id,
         direction=message.direction,
@@ -214,6 +209,16 @@ def _last_message_item(lead: Lead, message: LastMessage, direction: Direction) -
         human=True,
         facts=facts_of(message.text or "") if direction is Direction.INBOUND else (),
     )
+
+
+def _stages(recorded: RecordedEvent, now: datetime | None) -> dict[str, float]:
+    event = recorded.event
+    stages = dict(event.stage_ms) if isinstance(event, LeadIntelligenceUpdated) else {}
+    if isinstance(event, MessageReceived | MessageSent):
+        stages["log"] = _ms_between(recorded.received_at, recorded.recorded_at)
+    if now is not None:
+        stages["projected"] = _ms_between(recorded.received_at, now)
+    return stages
 
 
 def _ms_between(start: datetime, end: datetime) -> float:

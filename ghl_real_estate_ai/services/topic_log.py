@@ -103,9 +103,16 @@ class TopicLog:
         self._latest: dict[str, Frame] = {}  # oldest first: an update moves its key to the end
         self._idle: dict[str, None] = {}  # the keys among them whose frame is idle, oldest first
         self._opening: bytes | None = None
+        self._unseen: deque[tuple[Callable[[], Publication], float]] = deque()
+        self._skipped = False  # some that nobody saw will never be made
 
     def __len__(self) -> int:
         return len(self._ring)
+
+    @property
+    def unseen(self) -> int:
+        """Publications that wait for somebody to look."""
+        return len(self._unseen)
 
     @property
     def ring_bytes(self) -> int:
@@ -124,6 +131,25 @@ class TopicLog:
         while len(self._ring) > TOPIC_RING_FRAMES or self._ring_bytes > TOPIC_RING_BYTES:
             self._ring_bytes -= self._ring.popleft().size
         self._remember(frame)
+
+    def append_when_seen(self, make: Callable[[], Publication], *, at_ms: float) -> None:
+        """As ``append``, of what adds a row and changes none, while nobody follows: made when somebody looks (``catch_up``).
+
+        Of many the snapshot's newest are kept; then who comes back takes the snapshot.
+        """
+        if len(self._unseen) == SNAPSHOT_ITEMS:
+            self._unseen.popleft()
+            self._skipped = True
+        self._unseen.append((make, at_ms))
+
+    def catch_up(self, most: int = SNAPSHOT_ITEMS) -> None:
+        """Append what nobody has seen, the oldest first. The caller does so before it reads or writes anything else."""
+        if self._skipped:
+            self._skipped = False
+            self._begin_epoch(_new_epoch())
+        for _ in range(min(most, len(self._unseen))):
+            make, at_ms = self._unseen.popleft()
+            self.append(make(), at_ms=at_ms)
 
     def relay(self, placed: Placed) -> bool:
         """Append the next publication of a shared topic; False when it is held already. Raises HoleInLog."""

@@ -34,6 +34,9 @@ from ghl_real_estate_ai.services.seats import LocalSeats
 from ghl_real_estate_ai.services.socket_watch import SocketWatch
 from ghl_real_estate_ai.services.topic_log import History, Snapshot, TopicLog
 
+_MADE_READY = 20
+"""Items that are made at each look of those that nobody saw yet: some 5 ms."""
+
 _log = telemetry.get_logger("websocket_manager")
 
 _STOPPING = Ended(CloseCode.GOING_AWAY, "the server stops; reconnect")
@@ -75,6 +78,8 @@ class WebSocketManager:
         self._sessions: dict[LocationId, set[ClientSession]] = {}
         self._fan_out = FanOut()
         self._watch = SocketWatch()
+        self._unseen: set[tuple[LocationId, Stream]] = set()  # topics in which something waits to be seen
+        self._busy: Callable[[], bool] = lambda: False
         self._delayed: dict[LocationId | None, datetime] = {}
         self._empty = asyncio.Event()
         self._empty.set()
@@ -82,6 +87,7 @@ class WebSocketManager:
 
     def give_way_to(self, busy: Callable[[], bool]) -> None:
         """While ``busy()``, a crowd of screens leaves the event loop to others for a while after each pass over them."""
+        self._busy = busy
         self._fan_out.give_way_to(busy)
 
     # --- what goes in --------------------------------------------------------------------------------------------
@@ -91,6 +97,20 @@ class WebSocketManager:
         topic = self._topic(location_id, stream)
         topic.log.append(Publication.of(stream, item), at_ms=self._clock.now().timestamp() * 1_000)
         self._fan_out.changed(topic)
+
+    def publish_when_seen(
+        self, location_id: LocationId, stream: Stream, make: Callable[[], StreamItem]
+    ) -> None:
+        """As ``publish``, of an item that adds a row and is dear to make: while nobody follows the stream, it waits."""
+        key = (location_id, stream)
+        topic = self._topics.get(key)
+        if topic is None or topic.listeners:
+            self.publish(location_id, stream, make())
+            return
+        topic.log.append_when_seen(
+            lambda: Publication.of(stream, make()), at_ms=self._clock.now().timestamp() * 1_000
+        )
+        self._unseen.add(key)
 
     def relay(self, location_id: LocationId, placed: Placed) -> None:
         """The next publication of a shared topic; one that is held already is ignored. Raises HoleInLog: adopt again."""
@@ -221,7 +241,7 @@ class WebSocketManager:
     # --- running and closing -------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Heartbeats, the ends of tokens and shared seats, until cancelled."""
+        """Heartbeats, the ends of tokens, what waits to be seen, and shared seats, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._look(), name="hub:watch")
             if self._shared_seats is not None:
@@ -242,6 +262,9 @@ class WebSocketManager:
         topic = self._topics.get(key)
         if topic is None:
             topic = self._topics[key] = Topic(TopicLog(stream))
+        if key in self._unseen:
+            self._unseen.discard(key)
+            topic.log.catch_up()
         return topic
 
     async def _refusal(self, who: Identity, seat: str) -> Ended | None:
@@ -292,6 +315,17 @@ class WebSocketManager:
         while True:
             await self._sleep(WATCH_INTERVAL_S)
             self._watch.look(self._clock.now())
+            self._make_ready()
+
+    def _make_ready(self) -> None:
+        """Some of what waits to be seen, in a quiet moment: the first to look shall not wait for all of it."""
+        if not self._unseen or self._busy():
+            return
+        key = next(iter(self._unseen))
+        log = self._topics[key].log
+        log.catch_up(_MADE_READY)
+        if not log.unseen:
+            self._unseen.discard(key)
 
     def _delay(self, location_id: LocationId) -> str | None:
         since = self._delayed.get(location_id) or self._delayed.get(None)

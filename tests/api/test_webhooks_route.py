@@ -48,6 +48,17 @@ async def test_a_delivery_is_in_the_log_when_it_is_acknowledged(gateway: Gateway
     assert len(telemetry.ingest) > observed or observed == 1_024
 
 
+async def test_every_answer_has_the_headers_of_all_answers_once(gateway: Gateway) -> None:
+    for number in range(3):  # the answer to a stored delivery is one object, sent again and again
+        response = await gateway.deliver("ContactCreate", id=f"lead-w1{number}", name="Ana")
+        names = [name.lower() for name, _ in response.headers.raw]
+        assert len(names) == len(set(names))
+        assert response.headers["cache-control"] == "no-store"
+        assert response.headers["x-content-type-options"] == "nosniff"
+    refused = await gateway.http.post("/webhooks/ghl", content=b"{}")
+    assert (refused.status_code, refused.headers["cache-control"]) == (401, "no-store")
+
+
 async def test_a_repeated_delivery_is_a_duplicate(gateway: Gateway) -> None:
     answers = [
         await gateway.deliver("ContactCreate", id="lead-w2", name="Ana", webhook_id="w-2") for _ in range(2)

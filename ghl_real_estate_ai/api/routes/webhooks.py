@@ -21,6 +21,7 @@ from ghl_real_estate_ai.errors import (
 from ghl_real_estate_ai.models.connections import WORKFLOW_PATH
 from ghl_real_estate_ai.models.events import Source
 from ghl_real_estate_ai.models.identifiers import Frozen
+from ghl_real_estate_ai.services.admission import Outcome, Receipt
 from ghl_real_estate_ai.services.workflow_hints import is_simulated, location_with_key, take_hint
 
 PATH = "/webhooks/ghl"
@@ -33,6 +34,14 @@ class WebhookAnswer(Frozen):
 
     status: str
     reason: str | None
+
+
+def _answer(receipt: Receipt) -> Response:
+    answer = WebhookAnswer(status=receipt.outcome.value, reason=receipt.reason)
+    return Response(answer.model_dump_json(), media_type="application/json")
+
+
+_STORED = _answer(Receipt(outcome=Outcome.STORED))  # nearly always, and always the same
 
 
 @router.post(PATH, response_model=WebhookAnswer)
@@ -53,8 +62,9 @@ async def receive(request: Request) -> Response:
         raise
     telemetry.webhooks_received.labels(receipt.outcome.value).inc()
     telemetry.ingest.observe((services.clock.now() - received_at).total_seconds() * 1_000)
-    answer = WebhookAnswer(status=receipt.outcome.value, reason=receipt.reason)
-    return Response(answer.model_dump_json(), media_type="application/json")
+    if receipt.outcome is Outcome.STORED:
+        return _STORED
+    return _answer(receipt)
 
 
 @router.post(WORKFLOW_PATH + "{key}")

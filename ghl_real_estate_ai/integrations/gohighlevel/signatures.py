@@ -67,8 +67,7 @@ class SignatureVerifier:
 
 
 def _signature(headers: Mapping[str, str]) -> bytes:
-    wanted = HEADER.lower()
-    text = next((value for name, value in headers.items() if name.lower() == wanted), "").strip()
+    text = headers.get(HEADER, "").strip()
     if not text or text == UNSIGNED:
         raise SignatureRejected(f"{HEADER}: missing; only deliveries that GoHighLevel signed are accepted")
     try:

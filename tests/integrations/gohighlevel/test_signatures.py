@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from starlette.datastructures import Headers
 
 from ghl_real_estate_ai.errors import ConfigurationError, SignatureRejected
 from ghl_real_estate_ai.integrations.gohighlevel.signatures import SignatureVerifier, Signer
@@ -49,7 +50,7 @@ def test_who_signed_before_makes_no_difference() -> None:
 
 
 def test_header_names_are_read_in_any_case() -> None:
-    assert verifier().signer(BODY, {"x-ghl-signature": OLD.sign(BODY)}) is Signer.GOHIGHLEVEL
+    assert verifier().signer(BODY, Headers({"x-ghl-signature": OLD.sign(BODY)})) is Signer.GOHIGHLEVEL
 
 
 @pytest.mark.parametrize(
