@@ -120,7 +120,12 @@ def _sqlite_engine(url: sa.URL, *, access: Access, pool: dict[str, int], synchro
 def _postgresql_engine(
     url: sa.URL, *, access: Access, pool: dict[str, int], waits_for_disk: bool
 ) -> sa.Engine:
-    options = [str(url.query.get("options", "")), f"-c lock_timeout={int(limits.DATABASE_LOCK_WAIT_S)}s"]
+    options = [
+        # A plan that is kept from when a table was empty would walk through a tenant's whole log for each delivery.
+        "-c plan_cache_mode=force_custom_plan",
+        str(url.query.get("options", "")),
+        f"-c lock_timeout={int(limits.DATABASE_LOCK_WAIT_S)}s",
+    ]
     if not waits_for_disk:
         options.append("-c synchronous_commit=off")
     if access == "read":
