@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from ghl_real_estate_ai.commands import fanout, measuring
-from ghl_real_estate_ai.commands.rows import Row
+from ghl_real_estate_ai.commands.rows import Row, figure_of
 
 PAGE: Final = "benchmarks.md"
 PLOT: Final = "benchmarks.svg"
@@ -68,7 +68,9 @@ def _section(title: str, rows: Sequence[Row], figures: Figures) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        peer = f"{row.peer}: {row.peer_measured:.3g} {row.unit}" if row.peer_measured is not None else ""
+        peer = (
+            f"{row.peer}: {figure_of(row.peer_measured, row.unit)}" if row.peer_measured is not None else ""
+        )
         ratio = f"{row.ratio:.1f}x" if row.ratio is not None else ""
         cells = [
             f"`{row.name}`",
@@ -81,7 +83,7 @@ def _section(title: str, rows: Sequence[Row], figures: Figures) -> str:
             f"{row.samples:,}",
         ]
         lines.append("| " + " | ".join(cell.strip() for cell in cells) + " |")
-        stages = [f"{stage} {value:.3g} {row.unit}" for stage, value in row.stages.items()]
+        stages = [f"{stage} {figure_of(value, row.unit)}" for stage, value in row.stages.items()]
         beside = [] if row.figures else [f"{what}: {seen}" for what, seen in row.beside.items()]
         if stages or beside:
             lines.append(f"| | {'; '.join([*stages, *beside])} | | | | | | |")

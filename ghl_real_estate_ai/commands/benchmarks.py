@@ -25,7 +25,7 @@ from ghl_real_estate_ai.commands import (
 )
 from ghl_real_estate_ai.commands.learning import CITY_START, city_events
 from ghl_real_estate_ai.commands.measuring import Say
-from ghl_real_estate_ai.commands.rows import Row
+from ghl_real_estate_ai.commands.rows import Row, figure_of
 from ghl_real_estate_ai.errors import EnterpriseHubError, InputError
 from ghl_real_estate_ai.models.events import RecordedEvent
 from ghl_real_estate_ai.settings import load_settings
@@ -271,11 +271,11 @@ def table(rows: Sequence[Row]) -> Table:
         title=measuring.machine(),
     )
     for row in rows:
-        peer = f"{row.peer_measured:.3g} {row.unit} {row.peer}" if row.peer_measured is not None else ""
+        peer = f"{figure_of(row.peer_measured, row.unit)} {row.peer}" if row.peer_measured is not None else ""
         ratio = f"{row.ratio:.1f}x" if row.ratio is not None else ""
         view.add_row(row.name, row.figure, row.target, row.verdict, peer, ratio, f"{row.samples:,}")
         for stage, value in row.stages.items():
-            view.add_row(f"  {stage}", f"{value:.3g} {row.unit}")
+            view.add_row(f"  {stage}", figure_of(value, row.unit))
     return view
 
 

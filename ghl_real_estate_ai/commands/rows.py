@@ -9,6 +9,11 @@ from typing import Self
 from ghl_real_estate_ai import budgets
 
 
+def figure_of(value: float, unit: str) -> str:
+    """Three digits that count, as people write numbers: 5,470 /s."""
+    return f"{float(f'{value:.3g}'):,.10g} {unit}".rstrip()
+
+
 @dataclass(frozen=True)
 class Row:
     """``peer`` is the same job done the plain way; ``beside`` what else was seen, in words; ``figures`` the same by server.
@@ -61,14 +66,14 @@ class Row:
     @property
     def target(self) -> str:
         """The budget, with its direction."""
-        return f"{'>=' if self.more_is_better else '<='} {self.budget:g} {self.unit}".rstrip()
+        return f"{'>=' if self.more_is_better else '<='} {self.budget:,.10g} {self.unit}".rstrip()
 
     @property
     def figure(self) -> str:
         """What was measured, or why nothing was."""
         if self.not_here or math.isnan(self.measured):
             return f"not measured: {self.not_here or self.failed}"
-        return f"{self.measured:.3g} {self.unit}" + (f"; failed: {self.failed}" if self.failed else "")
+        return figure_of(self.measured, self.unit) + (f"; failed: {self.failed}" if self.failed else "")
 
     @property
     def verdict(self) -> str:

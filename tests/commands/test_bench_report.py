@@ -5,8 +5,10 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import pytest
+
 from ghl_real_estate_ai.commands import bench_report, measuring
-from ghl_real_estate_ai.commands.rows import Row
+from ghl_real_estate_ai.commands.rows import Row, figure_of
 
 FIGURES = {
     "ours": {"deliveries_per_s": 1_000_000.0, "cpu_us": 0.9, "cpu_us_closed": 9.0,
@@ -67,3 +69,11 @@ def test_the_same_figures_draw_the_same_plot(tmp_path: Path) -> None:
     assert bench_report.draw(one, FIGURES)
     assert bench_report.draw(two, FIGURES)
     assert one.read_bytes() == two.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(5_468.2, "5,470 /s"), (1_417_000, "1,420,000 /s"), (0.12345, "0.123 /s"), (50.0, "50 /s")],
+)
+def test_figures_are_written_as_people_write_numbers(value: float, said: str) -> None:
+    assert figure_of(value, "/s") == said

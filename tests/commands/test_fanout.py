@@ -47,15 +47,27 @@ def test_ours_and_every_peer_that_is_here_are_measured_in_one_run() -> None:
     assert list(held.figures()) == sorted(held.full, key=held.per_s, reverse=True)
 
 
-def test_a_peer_that_alters_what_it_sends_fails_the_run() -> None:
+def liar() -> peers.Peer:
+    """The tutorial's loop, which says outbound for inbound."""
     tutorial = next(peer for peer in peers.all_peers() if peer.name == peers.TUTORIAL)
     source = f"import runpy, sys; sys.argv[0] = {tutorial.command[1]!r}\n"
     lying = source + "from fastapi import WebSocket\nsend = WebSocket.send_text\n"
     lying += "WebSocket.send_text = lambda self, text: send(self, text.replace('inbound', 'outbound'))\n"
     lying += f"runpy.run_path({tutorial.command[1]!r}, run_name='__main__')\n"
-    liar = dataclasses.replace(tutorial, command=(tutorial.command[0], "-c", lying))
+    return dataclasses.replace(tutorial, command=(tutorial.command[0], "-c", lying))
+
+
+def test_a_peer_that_alters_what_it_sends_has_no_figure_and_spoils_nobody_else_s() -> None:
+    held = fanout.hold(SMALL, say=silent, contestants=[liar()])
+    assert "is not what was sent" in held.absent[peers.TUTORIAL]
+    assert list(held.full) == list(held.closed) == [fanout.OURS]
+    row = fanout.times(held, peers.TUTORIAL, name="FAN_OUT_TIMES_TUTORIAL", budget=12)
+    assert row.figure.startswith("not measured: in round 0 of 1, FastAPI")
+
+
+def test_when_ours_sends_anything_else_there_is_no_contest() -> None:
     with pytest.raises(EnterpriseHubError, match="is not what was sent"):
-        fanout.hold(SMALL, say=silent, contestants=[liar])
+        fanout.hold(SMALL, say=silent, contestants=[dataclasses.replace(liar(), name=fanout.OURS)])
 
 
 def test_a_peer_that_is_not_here_or_does_not_start_is_left_out_with_its_reason() -> None:
