@@ -26,6 +26,9 @@ SHORT_S: Final = 0.001
 REST_STEP_S: Final = 0.002
 """How often a rest looks whether there is still work for it to make room for."""
 
+IDLE_TURNS: Final = 6
+"""Turns of an idle loop between two long passes, over in no time: one pass with two messages costs less than two passes."""
+
 _log = telemetry.get_logger("fan_out")
 
 
@@ -82,6 +85,7 @@ class FanOut:
         self._due = False
         self._spent_s = 0.0  # on this pass, so far
         self._rest_until = 0.0
+        self._idle_turns = 0
         self._busy: Callable[[], bool] = lambda: False
 
     def give_way_to(self, busy: Callable[[], bool]) -> None:
@@ -109,8 +113,8 @@ class FanOut:
     def _sweep(self) -> None:
         """One turn. Who is not served in it comes in the next; a new pass begins when everybody was, and others had time."""
         started = self._now()
-        if not self._turn and self._rests(started):
-            asyncio.get_running_loop().call_later(REST_STEP_S, self._sweep)
+        if not self._turn and (rest := self._rest_s(started)) is not None:
+            asyncio.get_running_loop().call_later(rest, self._sweep)
             return
         self._due = False
         if not self._turn:
@@ -127,6 +131,7 @@ class FanOut:
             if not self._turn:
                 if self._spent_s > SHORT_S:
                     self._rest_until = now + min(self._spent_s * SWEEP_REST_SHARE, SWEEP_REST_S)
+                    self._idle_turns = IDLE_TURNS
                 self._spent_s = 0.0
             if self._turn or self._touched or self._changed:
                 self._arrange()
@@ -134,11 +139,17 @@ class FanOut:
                 self._steps.clear()
             telemetry.sweep.observe((now - started) * 1_000)
 
-    def _rests(self, now: float) -> bool:
-        """Whether the next pass waits a little, so that work in hand has its share of the loop; what is published meanwhile
-        goes along in it.
+    def _rest_s(self, now: float) -> float | None:
+        """How long to wait before looking again whether the next pass may begin; None: it may.
+
+        Work in hand has its share of the loop, and without any, what has come in meanwhile: what is published goes along.
         """
-        return now < self._rest_until and self._busy()
+        if now >= self._rest_until:
+            return None
+        if self._busy():
+            return REST_STEP_S
+        self._idle_turns -= 1
+        return None if self._idle_turns < 0 else 0.0
 
     def _serve(self, some: list[Follower]) -> None:
         writes = frames = 0

@@ -63,6 +63,22 @@ class WireSocket(FakeSocket):
         self.wires.append(bundle.wire)
 
 
+class Slow(WireSocket):
+    """A crowd of sockets: each write to it takes long, by its own clock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds = 0.0
+
+    def now(self) -> float:
+        """Of the hub."""
+        return self.seconds
+
+    def offer(self, bundle: Bundle) -> None:
+        self.seconds += 2 * SHORT_S
+        super().offer(bundle)
+
+
 @pytest.mark.asyncio
 async def test_a_lone_publication_leaves_in_the_next_turn_of_the_loop(hub: WebSocketManager) -> None:
     async with connected(hub) as socket:
@@ -151,6 +167,7 @@ async def test_sockets_at_the_same_place_get_the_very_same_bytes(hub: WebSocketM
 
 @pytest.mark.asyncio
 async def test_the_loop_is_free_between_so_many_sockets(hub: WebSocketManager) -> None:
+    hub._fan_out = FanOut(now=lambda: 0.0)  # no pass is long, whatever else this machine does
     count = 2 * SWEEP_SOCKETS + 1
     sockets = [FakeSocket() for _ in range(count)]
     async with asyncio.TaskGroup() as tasks:
@@ -174,21 +191,15 @@ async def test_the_loop_is_free_between_so_many_sockets(hub: WebSocketManager) -
 
 @pytest.mark.asyncio
 async def test_a_long_pass_is_followed_by_a_rest_while_there_is_work_in_hand(hub: WebSocketManager) -> None:
-    seconds, in_hand, asked = [0.0], [False], list[bool]()
-
-    class Slow(FakeSocket):
-        def offer(self, bundle: Bundle) -> None:
-            seconds[0] += 2 * SHORT_S  # what a crowd of sockets costs the loop
-            super().offer(bundle)
+    slow, in_hand, asked = Slow(), [False], list[bool]()
 
     def busy() -> bool:
         asked.append(in_hand[0])
         return in_hand[0]
 
-    hub._fan_out = FanOut(now=lambda: seconds[0])
+    hub._fan_out = FanOut(now=slow.now)
     hub.give_way_to(busy)
     async with asyncio.TaskGroup() as tasks:
-        slow = Slow()
         tasks.create_task(hub.serve(slow, identity(user="u-2"), slow.incoming()))
         await slow.say(follow(FEED))
         async with asyncio.timeout(30):
@@ -205,9 +216,31 @@ async def test_a_long_pass_is_followed_by_a_rest_while_there_is_work_in_hand(hub
                 await asyncio.sleep(REST_STEP_S)
             in_hand[0] = True
             publish(hub, FEED, "second")
-            seconds[0] += SWEEP_REST_S
+            slow.seconds += SWEEP_REST_S
             while of(slow, FEED)[-1].get("o") != 2:  # or when the rest is over
                 await asyncio.sleep(REST_STEP_S)
+        await slow.leave()
+
+
+@pytest.mark.asyncio
+async def test_what_comes_in_the_turns_of_an_idle_loop_after_a_long_pass_goes_along_in_one_write(
+    hub: WebSocketManager,
+) -> None:
+    slow = Slow()
+    hub._fan_out = FanOut(now=slow.now)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(hub.serve(slow, identity(user="u-2"), slow.incoming()))
+        await slow.say(follow(FEED))
+        await settle()
+        slow.wires.clear()
+        publish(hub, FEED, "first")
+        await asyncio.sleep(0)
+        assert slow.wires == []
+        publish(hub, FEED, "second")
+        while not slow.wires:
+            await asyncio.sleep(0)
+        assert [message.get("o") for message in of(slow, FEED)[1:]] == [1, 2]
+        assert len(slow.wires) == 1
         await slow.leave()
 
 
