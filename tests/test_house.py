@@ -40,6 +40,7 @@ MAY_CATCH_EVERYTHING = {
     "services/fan_out.py",  # one socket of a sweep: the same
     "services/event_bus.py",  # a handler's failure is retried, then buried with its reason
     "services/live_subscriber.py",  # a screen's trouble must not stop the others
+    "services/websocket_manager.py",  # a message that cannot be made ready closes its stream to nobody
     "api/request_guard.py",  # the route edge: a bug becomes a 500 in the house's words
     "api/routes/realtime.py",  # the same edge for a socket, which no error handler sees
     "cli.py",  # the same for the command line

@@ -39,9 +39,7 @@ class RequestGuard:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                said = message.get(
-                    "headers", ()
-                )  # the route's own, which it may send again: not to be changed
+                said = message.get("headers", ())  # the route's own: it may send the same ones again
                 names = {name for name, _ in said}
                 message["headers"] = [*said, *(header for header in _HEADERS if header[0] not in names)]
             await send(message)

@@ -103,7 +103,7 @@ class TopicLog:
         self._latest: dict[str, Frame] = {}  # oldest first: an update moves its key to the end
         self._idle: dict[str, None] = {}  # the keys among them whose frame is idle, oldest first
         self._opening: bytes | None = None
-        self._unseen: deque[tuple[Callable[[], Publication], float]] = deque()
+        self._unseen: deque[tuple[Callable[[], Publication | None], float]] = deque()
         self._skipped = False  # some that nobody saw will never be made
 
     def __len__(self) -> int:
@@ -132,10 +132,10 @@ class TopicLog:
             self._ring_bytes -= self._ring.popleft().size
         self._remember(frame)
 
-    def append_when_seen(self, make: Callable[[], Publication], *, at_ms: float) -> None:
+    def append_when_seen(self, make: Callable[[], Publication | None], *, at_ms: float) -> None:
         """As ``append``, of what adds a row and changes none, while nobody follows: made when somebody looks (``catch_up``).
 
-        Of many the snapshot's newest are kept; then who comes back takes the snapshot.
+        Of many the snapshot's newest are kept; then who comes back takes the snapshot. ``make``: None when it cannot be made.
         """
         if len(self._unseen) == SNAPSHOT_ITEMS:
             self._unseen.popleft()
@@ -149,7 +149,9 @@ class TopicLog:
             self._begin_epoch(_new_epoch())
         for _ in range(min(most, len(self._unseen))):
             make, at_ms = self._unseen.popleft()
-            self.append(make(), at_ms=at_ms)
+            publication = make()
+            if publication is not None:
+                self.append(publication, at_ms=at_ms)
 
     def relay(self, placed: Placed) -> bool:
         """Append the next publication of a shared topic; False when it is held already. Raises HoleInLog."""

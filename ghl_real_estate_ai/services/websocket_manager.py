@@ -107,9 +107,7 @@ class WebSocketManager:
         if topic is None or topic.listeners:
             self.publish(location_id, stream, make())
             return
-        topic.log.append_when_seen(
-            lambda: Publication.of(stream, make()), at_ms=self._clock.now().timestamp() * 1_000
-        )
+        topic.log.append_when_seen(partial(_made, stream, make), at_ms=self._clock.now().timestamp() * 1_000)
         self._unseen.add(key)
 
     def relay(self, location_id: LocationId, placed: Placed) -> None:
@@ -348,6 +346,14 @@ class WebSocketManager:
         if not self._sessions:
             self._empty.set()
         telemetry.connections_open.dec()
+
+
+def _made(stream: Stream, make: Callable[[], StreamItem]) -> Publication | None:
+    try:
+        return Publication.of(stream, make())
+    except Exception as error:  # noqa: BLE001  # reason: one message's oddity must not close the stream to everybody
+        _log.error("publication.failed", stream=stream, **telemetry.crash_of(error))
+        return None
 
 
 def _by_stream(items: Iterable[tuple[Stream, StreamItem]]) -> dict[Stream, list[Publication]]:

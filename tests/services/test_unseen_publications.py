@@ -6,6 +6,7 @@ import asyncio
 from functools import partial
 
 import pytest
+import structlog
 
 from ghl_real_estate_ai.limits import SNAPSHOT_ITEMS
 from ghl_real_estate_ai.models.identifiers import LeadId
@@ -101,6 +102,18 @@ def test_a_removal_takes_the_unseen_messages_of_its_lead_along(messages: Message
     gone = LeadRemovedItem(key="gone", at=NOON, simulated=False, lead_id=LeadId("gone"))
     messages.hub.publish(LOCATION, FEED, gone)
     assert messages.keys() == ["stays-2", "first-0"]
+
+
+def test_one_that_cannot_be_made_is_left_out_and_told_to_the_log(messages: Messages) -> None:
+    def odd() -> StreamItem:
+        raise ValueError("odd")
+
+    messages.say(1)
+    messages.hub.publish_when_seen(LOCATION, FEED, odd)
+    messages.say(2)
+    with structlog.testing.capture_logs() as logs:
+        assert messages.keys() == ["lead-2", "lead-1", "first-0"]
+    assert [(log["event"], log["stream"]) for log in logs] == [("publication.failed", FEED)]
 
 
 @pytest.mark.asyncio
