@@ -66,12 +66,13 @@ def items_of(recorded: RecordedEvent, *, now: datetime | None = None) -> Project
     ``stage_ms`` carries the event's own stages, ``log`` (its row is committed), and ``projected`` when ``now`` is given.
     """
     event, received_at = recorded.event, recorded.received_at
-    stages = _stages(recorded, now)
     match event:
         case LeadIntelligenceUpdated() if event.intelligence.stage == DELETED:
             return _removed(event.intelligence)
         case LeadIntelligenceUpdated():
-            return _of_intelligence(event.intelligence, received_at=received_at, stage_ms=stages)
+            return _of_intelligence(
+                event.intelligence, received_at=received_at, stage_ms=_stages(recorded, now)
+            )
         case MessageReceived() | MessageSent() if event.lead_id is not None:
             return [(Stream.CONVERSATION_FEED, conversation_item(recorded, now=now))]
         case ActionAcknowledged() if event.lead_id is not None:
@@ -80,7 +81,7 @@ def items_of(recorded: RecordedEvent, *, now: datetime | None = None) -> Project
                 at=event.occurred_at,
                 simulated=event.simulated,
                 received_at=received_at,
-                stage_ms=stages,
+                stage_ms=_stages(recorded, now),
                 lead_id=event.lead_id,
                 lead_name=None,
                 assigned_to=None,

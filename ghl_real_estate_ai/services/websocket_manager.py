@@ -78,7 +78,6 @@ class WebSocketManager:
         self._sessions: dict[LocationId, set[ClientSession]] = {}
         self._fan_out = FanOut()
         self._watch = SocketWatch()
-        self._unseen: set[tuple[LocationId, Stream]] = set()  # topics in which something waits to be seen
         self._busy: Callable[[], bool] = lambda: False
         self._delayed: dict[LocationId | None, datetime] = {}
         self._empty = asyncio.Event()
@@ -95,20 +94,18 @@ class WebSocketManager:
     def publish(self, location_id: LocationId, stream: Stream, item: StreamItem) -> None:
         """Append; the sweep takes it to those who follow. Never waits for a client."""
         topic = self._topic(location_id, stream)
-        topic.log.append(Publication.of(stream, item), at_ms=self._clock.now().timestamp() * 1_000)
+        topic.log.append(Publication.of(stream, item), at_ms=self._now_ms())
         self._fan_out.changed(topic)
 
     def publish_when_seen(
         self, location_id: LocationId, stream: Stream, make: Callable[[], StreamItem]
     ) -> None:
         """As ``publish``, of an item that adds a row and is dear to make: while nobody follows the stream, it waits."""
-        key = (location_id, stream)
-        topic = self._topics.get(key)
+        topic = self._topics.get((location_id, stream))
         if topic is None or topic.listeners:
             self.publish(location_id, stream, make())
             return
-        topic.log.append_when_seen(partial(_made, stream, make), at_ms=self._clock.now().timestamp() * 1_000)
-        self._unseen.add(key)
+        topic.log.append_when_seen(partial(_made, stream, make), at_ms=self._now_ms())
 
     def relay(self, location_id: LocationId, placed: Placed) -> None:
         """The next publication of a shared topic; one that is held already is ignored. Raises HoleInLog: adopt again."""
@@ -260,10 +257,11 @@ class WebSocketManager:
         topic = self._topics.get(key)
         if topic is None:
             topic = self._topics[key] = Topic(TopicLog(stream))
-        if key in self._unseen:
-            self._unseen.discard(key)
-            topic.log.catch_up()
+        topic.log.catch_up()
         return topic
+
+    def _now_ms(self) -> float:
+        return self._clock.now().timestamp() * 1_000
 
     async def _refusal(self, who: Identity, seat: str) -> Ended | None:
         """Why there is no seat here, or None: then it is taken."""
@@ -317,13 +315,9 @@ class WebSocketManager:
 
     def _make_ready(self) -> None:
         """Some of what waits to be seen, in a quiet moment: the first to look shall not wait for all of it."""
-        if not self._unseen or self._busy():
-            return
-        key = next(iter(self._unseen))
-        log = self._topics[key].log
-        log.catch_up(_MADE_READY)
-        if not log.unseen:
-            self._unseen.discard(key)
+        log = next((topic.log for topic in self._topics.values() if topic.log.unseen), None)
+        if log is not None and not self._busy():
+            log.catch_up(_MADE_READY)
 
     def _delay(self, location_id: LocationId) -> str | None:
         since = self._delayed.get(location_id) or self._delayed.get(None)

@@ -82,6 +82,11 @@ class Collector:
         self.rollbacks += 1
 
 
+def slowly(_recorded: RecordedEvent) -> None:
+    """Three or four make a group."""
+    time.sleep(DURABLE_BATCH_S / 3)
+
+
 @pytest.mark.asyncio
 async def test_durable_subscriber_hears_every_event_once_in_log_order(sqlite_memory: Database) -> None:
     await serve(sqlite_memory, LOCATION, OTHER)
@@ -105,10 +110,7 @@ async def test_what_follows_from_the_first_is_heard_before_the_last_of_many_is_h
     await serve(sqlite_memory, LOCATION)
     bus, heard = make_bus(sqlite_memory), list[str]()
 
-    def slow(_recorded: RecordedEvent) -> None:
-        time.sleep(DURABLE_BATCH_S / 3)  # three or four make a group
-
-    collector = Collector(fail=slow)
+    collector = Collector(fail=slowly)
     bus.subscribe_durable("collector", collector, types=MESSAGES)
     handled_by_then = list[int]()
 
@@ -137,7 +139,7 @@ async def test_a_poison_event_after_a_group_that_was_committed_is_buried_alone(
     bus = make_bus(sqlite_memory)
 
     def fail(recorded: RecordedEvent) -> None:
-        time.sleep(DURABLE_BATCH_S / 3)
+        slowly(recorded)
         if recorded.delivery_id == "m9":
             raise ValueError("poison")
 

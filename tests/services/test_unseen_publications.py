@@ -36,7 +36,7 @@ class Messages:
 
     def _make(self, lead: str, number: int) -> StreamItem:
         self.made.append(number)
-        return item(FEED, lead, number).model_copy(update={"lead_id": LeadId(lead)})
+        return item(FEED, lead, number)
 
     def keys(self) -> list[str]:
         return [str(row["key"]) for row in fresh(self.hub, FEED)]
